@@ -1,0 +1,1 @@
+"""Words that the operator, the gateway and the runners share. Standard library only, no I/O."""

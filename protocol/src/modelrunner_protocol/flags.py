@@ -1,0 +1,80 @@
+"""Which engine flags a user may set, and how a flag string is split.
+
+Source of the rules and of the refused flags: docker/model-runner
+`pkg/inference/runtime_flags.go` and `runtime_flags_allowlist.go`. We refuse four more
+(`--api-key`, `--api-prefix`, `--no-metrics`, `--no-slots`): each breaks the way to the
+engine or its metrics.
+"""
+
+import re
+import shlex
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Final
+
+MAX_FLAGS: Final = 256
+
+
+class FlagError(ValueError):
+    """A flag that may not be set; the message names it and says what to do."""
+
+
+def allowed_flags(engine: str) -> frozenset[str]:
+    """The flags that `engine` ("llama.cpp") accepts from users; empty for an unknown engine."""
+    return _ALLOWED.get(engine, frozenset())
+
+
+def split_flags(text: str) -> tuple[str, ...]:
+    """Split like a POSIX shell, without expansion of variables, globs or commands.
+
+    Raises:
+        FlagError: an unclosed quote or a trailing backslash.
+    """
+    try:
+        return tuple(shlex.split(text))
+    except ValueError as error:
+        raise FlagError(f"the flags {text!r} cannot be split like a shell line: {error}") from error
+
+
+def check_flags(engine: str, tokens: Sequence[str]) -> None:
+    """Accept the tokens of a command line, or say which one may not be there.
+
+    Raises:
+        FlagError: a flag outside the allowlist, a path, or a value that hides a flag.
+    """
+    if len(tokens) > MAX_FLAGS:
+        raise FlagError(f"{len(tokens)} runtime flags; at most {MAX_FLAGS} are allowed")
+    allowed = allowed_flags(engine)
+    for token in tokens:
+        _check_token(engine, token, allowed)
+
+
+def _check_token(engine: str, token: str, allowed: frozenset[str]) -> None:
+    if "/" in token or "\\" in token:
+        raise FlagError(
+            f'runtime flag value "{token}" is not allowed: it holds a path separator, and flags may not name files'
+        )
+    if "\0" in token:
+        raise FlagError(f"runtime flag value {token!r} is not allowed: it holds a NUL character")
+    if not token.startswith("-"):
+        return
+    key, equals, value = token.partition("=")
+    if key not in allowed:
+        raise FlagError(_forbidden(engine, key))
+    if equals and value.startswith("-") and not re.match(r"-\.?[0-9]", value):
+        raise FlagError(f'runtime flag "{token}" is not allowed: its value looks like another flag')
+
+
+def _forbidden(engine: str, key: str) -> str:
+    text = f'runtime flag "{key}" is not allowed for backend "{engine}"'
+    if re.fullmatch(r"-\.?[0-9][0-9.]*", key):
+        return f"{text}: write a negative value as --flag={key}"
+    return f"{text}: remove it; the flags that may be set are listed in docs/reference/runtime-flags.md"
+
+
+def _read(engine: str) -> frozenset[str]:
+    lines = (files("modelrunner_protocol") / "allowlists" / f"{engine}.txt").read_text("utf-8")
+    return frozenset(line for line in lines.split() if line.startswith("-"))
+
+
+_ALLOWED: Final = {engine: _read(engine) for engine in ("llama.cpp",)}

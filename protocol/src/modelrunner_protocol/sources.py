@@ -1,0 +1,40 @@
+"""Identity of an artifact: equal sources share one cache entry."""
+
+import hashlib
+import re
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from modelrunner_protocol.codec import encode
+from modelrunner_protocol.wire import ClaimSource, HttpSource, Source
+
+KEY_LENGTH: Final = 16
+_UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+def artifact_key(source: Source) -> str:
+    """16 hex digits that equal sources share: the name of the artifact's folder and claim."""
+    return hashlib.sha256(encode(source).encode()).hexdigest()[:KEY_LENGTH]
+
+
+def file_name(source: HttpSource) -> str:
+    """The name under which an http source's file is kept: its last path segment, made safe."""
+    last = unquote(urlsplit(source.url).path).rpartition("/")[2]
+    name = _UNSAFE.sub("-", last)[-128:].lstrip(".-")
+    return name or "model.gguf"
+
+
+def describe(source: Source) -> str:
+    """A source in words, without the query and user parts of a URL (they may hold secrets)."""
+    if source.http is not None:
+        parts = urlsplit(source.http.url)
+        host = parts.hostname or ""
+        return f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}{parts.path}"
+    if source.claim is not None:
+        return describe_claim(source.claim)
+    return "no source"
+
+
+def describe_claim(source: ClaimSource) -> str:
+    """A volume source in words."""
+    return f"{source.path} on the PersistentVolumeClaim {source.claim}"

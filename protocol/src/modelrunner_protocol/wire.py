@@ -1,0 +1,201 @@
+"""What the operator tells a runner, and what a runner tells the operator.
+
+All messages are frozen dataclasses, carried as JSON by `codec`. Sizes are bytes, times are
+seconds; points in time are seconds since the Unix epoch.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from modelrunner_protocol.reasons import Reason
+
+RUN_CONFIG_VARIABLE: Final = "RUNNERD_CONFIG"
+"""Environment variable that holds a `RunConfig` for `runnerd run`."""
+
+PULL_CONFIG_VARIABLE: Final = "RUNNERD_PULL"
+"""Environment variable that holds a `PullConfig` for `runnerd resolve` and `runnerd pull`."""
+
+PORT: Final = 8080
+"""The one port of a runner pod and of a pull pod."""
+
+PORT_NAME: Final = "http"
+CACHE_MOUNT: Final = "/models"
+TERMINATION_LOG: Final = "/dev/termination-log"
+TERMINATION_LOG_LIMIT: Final = 4096
+"""Bytes that the kubelet keeps of a container's termination message."""
+
+STATUS_PATH: Final = "/status"
+"""GET on a runner: a `RunnerStatus`."""
+
+PROGRESS_PATH: Final = "/progress"
+"""GET on a pull pod: a `Progress`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightsFile:
+    """One file of an artifact; `path` is relative to the artifact's folder."""
+
+    path: str
+    size_bytes: int
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """What a source turned out to hold. `digest` is "sha256:<hex>", "" until it is known."""
+
+    format: str
+    size_bytes: int
+    files: tuple[WeightsFile, ...]
+    digest: str = ""
+    architecture: str = ""
+    parameters: str = ""
+    quantization: str = ""
+    context_size: int | None = None
+    etag: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpSource:
+    """One file behind an http(s) URL; `sha256` is lower-case hex or "" when not given."""
+
+    url: str
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimSource:
+    """A file on a volume that somebody else filled; `path` is relative to its root."""
+
+    claim: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where weights come from; exactly one field is set."""
+
+    http: HttpSource | None = None
+    claim: ClaimSource | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullConfig:
+    """The work of `runnerd resolve` and `runnerd pull`.
+
+    `key` names the artifact's folder below `root`. `expected` is what `resolve` found; a
+    pull that meets something else fails. A `ClaimSource` is only resolved, never pulled.
+    """
+
+    source: Source
+    key: str
+    root: str = CACHE_MOUNT
+    expected: Artifact | None = None
+    port: int = PORT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How `runnerd resolve` or `runnerd pull` ended: its termination message.
+
+    Failures carry a reason, a message that says what to do, and whether trying the same
+    again later may help.
+    """
+
+    artifact: Artifact | None = None
+    reason: Reason | None = None
+    message: str = ""
+    retryable: bool = False
+    downloaded_bytes: int = 0
+
+
+class PullPhase(StrEnum):
+    """What a pull is doing."""
+
+    WAITING = "waiting"
+    DOWNLOADING = "downloading"
+    VERIFYING = "verifying"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a pull is. `bytes_per_second` and `eta_seconds` are None until measured."""
+
+    phase: PullPhase
+    completed_bytes: int = 0
+    total_bytes: int | None = None
+    bytes_per_second: float | None = None
+    eta_seconds: float | None = None
+
+
+class Mode(StrEnum):
+    """What an engine is started for (docker/model-runner `ParseBackendMode`)."""
+
+    COMPLETION = "completion"
+    EMBEDDING = "embedding"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Warmup:
+    """The request that a runner answers to itself before it says that it is ready."""
+
+    enabled: bool = True
+    prompt: str = "Hello"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunConfig:
+    """What one runner pod serves: the work of `runnerd run`.
+
+    `weights` is the absolute path of the model file (the first shard of several).
+    `runtime_flags` are already checked and split.
+    """
+
+    model: str
+    namespace: str
+    runner: str
+    engine: str
+    weights: str
+    mode: Mode = Mode.COMPLETION
+    aliases: tuple[str, ...] = ()
+    context_size: int | None = None
+    runtime_flags: tuple[str, ...] = ()
+    reasoning_budget: int | None = None
+    warmup: Warmup = Warmup()
+    startup_timeout: float = 1800.0
+    drain_timeout: float = 120.0
+    port: int = PORT
+
+
+class RunnerState(StrEnum):
+    """Where a runner is between its start and its end."""
+
+    LOADING = "loading"
+    WARMING = "warming"
+    READY = "ready"
+    RESTARTING = "restarting"
+    FAILED = "failed"
+    DRAINING = "draining"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunnerStatus:
+    """What a runner says of itself at `STATUS_PATH`.
+
+    `listening_at`, `engine_ready_at` and `warmed_at` belong to the newest engine start.
+    `reason` and `message` tell the last engine failure; they are kept until the engine is
+    ready again.
+    """
+
+    state: RunnerState
+    started_at: float
+    listening_at: float | None = None
+    engine_ready_at: float | None = None
+    warmed_at: float | None = None
+    reason: Reason | None = None
+    message: str = ""
+    restarts: int = 0
+    in_flight: int = 0
+    last_used_at: float | None = None
