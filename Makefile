@@ -1,0 +1,133 @@
+# Model Runner Operator: everything a user or a contributor runs. `make help` lists it.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+RUN := $(BIN)/python -m
+NAMESPACE ?= model-runner-system
+PACKAGES := protocol operator runner-image
+# Unit tests share nothing, so they may use every core; the cluster is one for all tests.
+PYTEST := $(RUN) pytest
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "; print "Usage: make <target>\n"} \
+	  /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+	  /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ Try it
+
+.PHONY: demo
+demo: venv ## From nothing: a cluster, images, the chart, a model; asks it a question
+	@$(RUN) tests.demo up
+
+.PHONY: down
+down: venv ## Remove the demo and its cluster; leaves nothing behind
+	@$(RUN) tests.demo down
+	@$(RUN) tests.cluster down
+
+##@ Cluster
+
+.PHONY: cluster-up
+cluster-up: venv ## Start the test cluster (a marked context, else kind, else the embedded one)
+	@$(RUN) tests.cluster up
+
+.PHONY: cluster-down
+cluster-down: down ## The same as down
+
+.PHONY: kubeconfig
+kubeconfig: venv ## Print the path of the test cluster's kubeconfig
+	@$(RUN) tests.cluster kubeconfig
+
+.PHONY: images
+images: venv ## Build both images, print their sizes, load them into the cluster if it is up
+	@$(RUN) tests.images build --load
+
+.PHONY: install
+install: venv ## Install the chart into the test cluster
+	@$(RUN) tests.demo install --namespace $(NAMESPACE)
+
+##@ Check
+
+.PHONY: check
+check: format lint types layers drift unit contract ## Format, lint, types, layers, generated files, unit and contract tests
+
+.PHONY: format
+format: venv ## Fail if a file is not formatted (`make fix` formats)
+	@$(BIN)/ruff format --check .
+
+.PHONY: fix
+fix: venv ## Format, and mend what the linter can mend
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+.PHONY: lint
+lint: venv ## Lint
+	@$(BIN)/ruff check .
+
+.PHONY: types
+types: venv ## Check types
+	@$(BIN)/mypy
+
+.PHONY: layers
+layers: venv ## Check who may import whom
+	@$(BIN)/lint-imports --no-cache
+
+.PHONY: drift
+drift: venv ## Fail if a generated file differs from its source
+	@$(RUN) modelrunner crds --check crds
+	@$(RUN) release.copies --check
+
+.PHONY: unit
+unit: venv ## Unit tests
+	@$(PYTEST) -q -n auto tests/unit
+
+.PHONY: contract
+contract: tools ## Contract tests: schemas, chart, wire shapes against a real API server
+	@$(PYTEST) -q tests/contract
+
+.PHONY: test
+test: tools ## Every test, on a real cluster, from nothing
+	@$(RUN) coverage erase
+	@$(RUN) coverage run -m pytest -q tests/unit tests/contract tests/integration tests/e2e
+	@$(RUN) coverage combine --quiet
+	@$(RUN) coverage report --fail-under=85 --format=total | sed 's/^/coverage %: /'
+
+.PHONY: bench
+bench: tools ## Measure; both sides in one run, ratios printed
+	@$(RUN) tests.perf
+
+##@ Make
+
+.PHONY: crds
+crds: venv ## Write crds/ from the models, and the chart's copies
+	@$(RUN) modelrunner crds crds
+	@$(RUN) release.copies
+
+.PHONY: manifests
+manifests: tools ## Render the chart as static YAML into dist/
+	@$(RUN) release.manifests
+
+.PHONY: lock
+lock: venv ## Resolve the dependencies anew into requirements/*.txt
+	@bash requirements/lock.sh
+
+.PHONY: tools
+tools: venv ## Build Kubernetes, containerd, helm and kind for tests (once)
+	@$(RUN) tests.cluster build
+
+.PHONY: venv
+venv: $(VENV)/ready
+
+$(VENV)/ready: requirements/dev.txt $(PACKAGES:%=%/pyproject.toml)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
+	@echo "installing the Python packages of requirements/dev.txt (about a minute, once)"
+	@$(PYTHON) -m venv $(VENV) || { echo "python3 -m venv failed: on Debian, apt-get install python3-venv" >&2; exit 1; }
+	@$(BIN)/pip install --disable-pip-version-check --require-hashes --requirement requirements/dev.txt | awk 'NR % 5 == 1 {print "  " substr($$0, 1, 100); fflush()}'
+	@$(BIN)/pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation $(PACKAGES:%=--editable %)
+	@touch $@
