@@ -1,0 +1,90 @@
+"""What the API server's refusals mean to the code that asked."""
+
+# ruff: noqa: N818 - named after the API's reasons, which is how a reconciler reads them
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class KubeError(Exception):
+    """The API server refused, or could not be asked.
+
+    `status` is the HTTP status (0: no answer at all), `reason` the API's machine word
+    (`AlreadyExists`, `Forbidden`, …), `message` its sentence, shortened.
+    """
+
+    def __init__(self, status: int, reason: str, message: str) -> None:
+        super().__init__(f"{status} {reason}: {message}" if status else f"{reason}: {message}")
+        self.status = status
+        self.reason = reason
+        self.message = message
+
+
+class NotFound(KubeError):
+    """404: the object, its namespace or its kind is not there."""
+
+
+class Forbidden(KubeError):
+    """403: RBAC, admission or a quota says no."""
+
+
+class Conflict(KubeError):
+    """409: somebody else was first (resourceVersion, field ownership, uid precondition)."""
+
+
+class AlreadyExists(Conflict):
+    """409 on create: the name is taken."""
+
+
+class Gone(KubeError):
+    """410: the continue token or resourceVersion is too old; list again."""
+
+
+class Invalid(KubeError):
+    """422 or 400: the object or the patch is wrong, a failed JSON-patch `test` included."""
+
+
+class Unavailable(KubeError):
+    """No answer, 429 or 5xx: ask again later, after `retry_after` seconds when the server says so."""
+
+    def __init__(
+        self, status: int, reason: str, message: str, retry_after: float | None = None
+    ) -> None:
+        super().__init__(status, reason, message)
+        self.retry_after = retry_after
+
+
+_MESSAGE_LENGTH = 1000
+_BY_STATUS: Mapping[int, type[KubeError]] = {
+    400: Invalid,
+    403: Forbidden,
+    404: NotFound,
+    409: Conflict,
+    410: Gone,
+    422: Invalid,
+}
+
+
+def error_of(status: int, body: Mapping[str, Any], retry_after: str | None = None) -> KubeError:
+    """The error for an HTTP answer; `body` is its Status object (or anything else)."""
+    reason = str(body.get("reason") or "")
+    message = str(body.get("message") or "no message")[:_MESSAGE_LENGTH]
+    if status == 429 or status >= 500:
+        return Unavailable(status, reason or "Unavailable", message, _seconds(body, retry_after))
+    if reason == "AlreadyExists":
+        return AlreadyExists(status, reason, message)
+    known = _BY_STATUS.get(status, KubeError)
+    return known(status, reason or known.__name__, message)
+
+
+def _seconds(body: Mapping[str, Any], header: str | None) -> float | None:
+    details = body.get("details")
+    told = details.get("retryAfterSeconds") if isinstance(details, Mapping) else None
+    for value in (header, told):
+        try:
+            seconds = float(value)  # type: ignore[arg-type]  # anything else is caught below
+        except (TypeError, ValueError):
+            continue
+        if 0 <= seconds < 3600:
+            return seconds
+    return None

@@ -1,0 +1,1 @@
+"""The wiring of the operator process; the only importer of kopf."""

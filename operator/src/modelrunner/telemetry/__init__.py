@@ -1,0 +1,1 @@
+"""What the operator process tells about itself: metrics and logs."""
