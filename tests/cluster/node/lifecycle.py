@@ -1,0 +1,100 @@
+"""Starting and ending the node."""
+
+import contextlib
+import json
+from pathlib import Path
+
+from tests.cluster.build import Build
+from tests.cluster.commands import run, succeeds
+from tests.cluster.errors import ClusterError
+from tests.cluster.node import cgroups, network, sysctls
+from tests.cluster.node.configuration import write_files
+from tests.cluster.packages import cni_folder
+from tests.cluster.processes import Processes
+from tests.cluster.waiting import wait_until
+
+# Folders of this machine over which the node binds its own; made when they are not there.
+_MOUNT_POINTS = (Path("/var/lib/kubelet"), Path("/var/lib/cni"))
+_PROCESS = "node"
+
+
+class Node:
+    """The node of the cluster in `folder`."""
+
+    def __init__(self, folder: Path, processes: Processes) -> None:
+        self._folder = folder
+        self._files = folder / "node"
+        self._processes = processes
+
+    def start(self, build: Build) -> None:
+        """Start the node's first process and connect it; the rest comes up behind it.
+
+        Everything that changes the machine is written down before it is done, so that `clean`
+        undoes it even when this is killed in between.
+        """
+        cni = cni_folder()
+        if cni is None:
+            raise ClusterError("the CNI plugins are not installed")
+        sysctls.remember(self._folder / "sysctls.json")
+        sysctls.raise_limits()
+        self._make_mount_points()
+        cgroups.create()
+        init = write_files(
+            self._files,
+            self._folder / "pki",
+            self._processes.logs,
+            build.programs,
+            cni,
+            self._folder / "volumes",
+        )
+        namespaces = ("--net", "--mount", "--pid", "--uts", "--ipc")
+        options = ("--fork", "--kill-child", "--mount-proc", "--propagation", "private")
+        identity = self._processes.start(
+            _PROCESS, "unshare", *namespaces, *options, init, path=[build.programs]
+        )
+        network.connect(identity.pid)
+        (self._files / "connected").touch()
+
+    def wait_for_containerd(self, build: Build) -> None:
+        """Return once containerd answers."""
+
+        def answers() -> bool:
+            self._processes.require(_PROCESS)
+            return succeeds(*self._ctr(build), "version")
+
+        wait_until("containerd", answers, hint=f"Logs: {self._processes.logs}")
+
+    def load(self, build: Build, archive: Path) -> None:
+        """Import an OCI or Docker archive under the names it holds."""
+        run(*self._ctr(build), "-n", "k8s.io", "images", "import", archive, timeout=900)
+
+    def _ctr(self, build: Build) -> tuple[str | Path, ...]:
+        return (build.programs / "ctr", "-a", self._files / "containerd.sock")
+
+    def clean(self) -> None:
+        """End every process of the cluster and undo all that `start` did, however far it came.
+
+        The processes end first: the kubelet may write to the machine until then.
+        """
+        self._processes.stop(_PROCESS, grace=0)
+        self._processes.stop_all(grace=0)
+        network.disconnect()
+        cgroups.remove()
+        for place in self._made_mount_points():
+            with contextlib.suppress(OSError):  # somebody else uses it by now
+                place.rmdir()
+        sysctls.put_back(self._folder / "sysctls.json")
+
+    def _make_mount_points(self) -> None:
+        absent = [str(place) for place in _MOUNT_POINTS if not place.exists()]
+        record = self._folder / "made-folders.json"
+        record.write_text(json.dumps(absent), encoding="utf-8")
+        for place in absent:
+            Path(place).mkdir(parents=True, exist_ok=True)
+
+    def _made_mount_points(self) -> list[Path]:
+        try:
+            names = json.loads((self._folder / "made-folders.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return []
+        return [Path(name) for name in names]

@@ -1,0 +1,54 @@
+"""What every provider of a cluster can do."""
+
+import abc
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.cluster.progress import Progress
+
+
+class Provider(abc.ABC):
+    """One way to have a cluster for tests."""
+
+    name: str
+    # Whether this machine reaches pods and Services by their addresses.
+    routes_pods: bool = False
+
+    @property
+    @abc.abstractmethod
+    def kubeconfig(self) -> Path:
+        """Path of the kubeconfig; valid also while the cluster is down."""
+
+    @property
+    @abc.abstractmethod
+    def host_address(self) -> str:
+        """The IP address at which pods reach servers of this machine.
+
+        Raises:
+            ClusterError: it is not known; the message says how to tell it.
+        """
+
+    @property
+    @abc.abstractmethod
+    def program_folders(self) -> Sequence[Path]:
+        """Folders with kubectl and helm that go before PATH; empty: the user's own are used."""
+
+    @abc.abstractmethod
+    def running(self) -> bool:
+        """Whether the cluster is up."""
+
+    @abc.abstractmethod
+    def up(self, progress: Progress) -> None:
+        """Bring it up; nothing happens, and that is told, when it is up."""
+
+    @abc.abstractmethod
+    def down(self, progress: Progress) -> None:
+        """Take it down and remove all it left; nothing happens when it is not there."""
+
+    @abc.abstractmethod
+    def load_images(self, archives: Sequence[Path], progress: Progress) -> None:
+        """Make the images of these OCI archives known to the nodes, under the names they hold."""
+
+    @abc.abstractmethod
+    def details(self) -> Sequence[str]:
+        """Lines for `status`: versions, processes, whatever helps on a bad day."""
