@@ -1,0 +1,88 @@
+"""`modelrunner.dev/v1alpha1`: the custom resources Model and ModelRunner.
+
+Neither kind has a scale subresource. What scales is the Deployment of a Model, by its own
+`/scale`: the gateway may then be allowed to wake a model without a right on Models, and the
+number of replicas never is a field that Git, an autoscaler and the operator write in turns.
+"""
+
+from modelrunner.api.v1alpha1.common import API_VERSION, GROUP, VERSION, ApiModel, ObjectMeta
+from modelrunner.api.v1alpha1.model import (
+    ClaimSource,
+    HttpSource,
+    LlamaCppConfig,
+    Model,
+    ModelConfig,
+    ModelSource,
+    ModelSpec,
+    Warmup,
+)
+from modelrunner.api.v1alpha1.model_runner import (
+    Accelerator,
+    Cache,
+    Images,
+    ModelRunner,
+    ModelRunnerSpec,
+    Monitoring,
+    Scheduling,
+)
+from modelrunner.api.v1alpha1.pods import (
+    EnvVar,
+    EnvVarSource,
+    PodTemplate,
+    PodTemplateMetadata,
+    Resources,
+    Toleration,
+    TopologySpreadConstraint,
+)
+from modelrunner.api.v1alpha1.status import (
+    ArtifactStatus,
+    Condition,
+    ConditionStatus,
+    DownloadStatus,
+    ModelRunnerStatus,
+    ModelStatus,
+    StartupStatus,
+)
+from modelrunner.api.v1alpha1.values import AccessMode, ConditionType, Engine, Phase, Retention
+
+__all__ = [
+    "API_VERSION",
+    "GROUP",
+    "VERSION",
+    "Accelerator",
+    "AccessMode",
+    "ApiModel",
+    "ArtifactStatus",
+    "Cache",
+    "ClaimSource",
+    "Condition",
+    "ConditionStatus",
+    "ConditionType",
+    "DownloadStatus",
+    "Engine",
+    "EnvVar",
+    "EnvVarSource",
+    "HttpSource",
+    "Images",
+    "LlamaCppConfig",
+    "Model",
+    "ModelConfig",
+    "ModelRunner",
+    "ModelRunnerSpec",
+    "ModelRunnerStatus",
+    "ModelSource",
+    "ModelSpec",
+    "ModelStatus",
+    "Monitoring",
+    "ObjectMeta",
+    "Phase",
+    "PodTemplate",
+    "PodTemplateMetadata",
+    "Resources",
+    "Retention",
+    "Scheduling",
+    "StartupStatus",
+    "Toleration",
+    "TopologySpreadConstraint",
+    "Warmup",
+]

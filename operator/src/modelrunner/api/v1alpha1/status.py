@@ -1,0 +1,167 @@
+"""What the operator reports about both kinds. Sizes are bytes, times are seconds."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from modelrunner.api.annotations import Extend, list_type
+from modelrunner.api.v1alpha1.common import ApiModel
+
+
+class ConditionStatus(StrEnum):
+    """Whether a condition holds."""
+
+    TRUE = "True"
+    FALSE = "False"
+    UNKNOWN = "Unknown"
+
+
+class Condition(ApiModel):
+    """One aspect of the object's state (Kubernetes' `metav1.Condition`)."""
+
+    type: Annotated[str, Field(min_length=1, max_length=316)]
+    """`Ready` and `Cached` are True when all is well; `Reconciling` and `Stalled` are only there
+    while they are True.
+    """
+
+    status: ConditionStatus
+    """Whether the condition holds: True, False or Unknown."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=1024)]
+    """Why, in one word, for programs."""
+
+    message: Annotated[str, Field(max_length=32768)]
+    """Why, in a sentence, and what to do about it."""
+
+    last_transition_time: Annotated[str, Extend({"format": "date-time"})]
+    """When `status` last changed."""
+
+    observed_generation: Annotated[int, Field(ge=0)] | None = None
+    """The `metadata.generation` that the condition speaks about."""
+
+
+Conditions = Annotated[list[Condition], Field(max_length=32), list_type("map", "type")]
+
+
+class ArtifactStatus(ApiModel):
+    """The weights, as they were found at the source."""
+
+    digest: str | None = None
+    """Digest of the file, `sha256:…`, once it is known."""
+
+    format: str | None = None
+    """Format of the weights, e.g. gguf. It decides the engine."""
+
+    size_bytes: int | None = None
+    """Size of all files, in bytes."""
+
+    size: str | None = None
+    """The same for people, e.g. `92.1 MiB`."""
+
+    architecture: str | None = None
+    """Architecture that the file names, e.g. llama."""
+
+    parameters: str | None = None
+    """Number of parameters, e.g. `135M`."""
+
+    quantization: str | None = None
+    """Quantization, e.g. `Q4_0`."""
+
+    context_size: int | None = None
+    """Tokens that the model was trained for."""
+
+
+class DownloadStatus(ApiModel):
+    """A pull that is running or was the last one."""
+
+    completed_bytes: int | None = None
+    """Bytes that are on the volume, those of earlier tries included."""
+
+    total_bytes: int | None = None
+    """Bytes that there will be."""
+
+    percent: int | None = None
+    """Completed, in percent."""
+
+    bytes_per_second: int | None = None
+    """Speed over the last seconds."""
+
+    eta_seconds: int | None = None
+    """Seconds that are left at this speed."""
+
+    progress: str | None = None
+    """All of it for people, e.g. `43% 12.1 MiB/s ETA 1m20s`."""
+
+
+class StartupStatus(ApiModel):
+    """The last cold start by stage, each in seconds."""
+
+    scheduled_seconds: float | None = None
+    """From the pod's creation until a node was found."""
+
+    image_seconds: float | None = None
+    """From there until the container ran: volumes, and the image where the node did not have it."""
+
+    engine_seconds: float | None = None
+    """From there until the engine was healthy: runner start and weights read."""
+
+    warmup_seconds: float | None = None
+    """From there until the warm-up was answered."""
+
+    total_seconds: float | None = None
+    """From the pod's creation until the model was ready."""
+
+
+class ModelStatus(ApiModel):
+    """What the operator found. Written by the operator only."""
+
+    observed_generation: int | None = None
+    """The `metadata.generation` that this status speaks about."""
+
+    conditions: Conditions = Field(default_factory=list)
+    """`Ready`: the model answers. `Cached`: its weights are on the volume. `Reconciling`: work
+    goes on. `Stalled`: somebody has to act; the message says how.
+    """
+
+    phase: str | None = None
+    """One word: Pending, Resolving, Pulling, Starting, Ready, Idle, Failed or Terminating."""
+
+    endpoint: str | None = None
+    """Address of the model inside the cluster, e.g. `http://smollm2.ml.svc:80`. The OpenAI API
+    is below `/v1`.
+    """
+
+    engine: str | None = None
+    """The engine that serves the model, e.g. llama.cpp."""
+
+    artifact: ArtifactStatus | None = None
+    """The weights, as they were found at the source."""
+
+    download: DownloadStatus | None = None
+    """The pull of the weights, while it runs."""
+
+    startup: StartupStatus | None = None
+    """The last cold start by stage."""
+
+    replicas: int | None = None
+    """Runner pods that there should be."""
+
+    ready_replicas: int | None = None
+    """Runner pods that answer requests."""
+
+
+class ModelRunnerStatus(ApiModel):
+    """What the operator found. Written by the operator only."""
+
+    observed_generation: int | None = None
+    """The `metadata.generation` that this status speaks about."""
+
+    conditions: Conditions = Field(default_factory=list)
+    """`Ready`: the settings can be used. `Stalled`: somebody has to act; the message says how."""
+
+    models: int | None = None
+    """Models that refer to this runner."""
+
+    ready_models: int | None = None
+    """How many of them are Ready."""
