@@ -4,18 +4,16 @@ from typing import Final
 
 from modelrunner_protocol.durations import format_duration
 
-_UNITS: Final = ("KiB", "MiB", "GiB", "TiB", "PiB")
+_UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
 def format_size(size: float) -> str:
     """Bytes as people read them: 96573440 → "92.1 MiB", 512 → "512 B"."""
-    if size < 1024:
-        return f"{int(size)} B"
-    for unit in _UNITS:
+    step = 0
+    while round(size, 1) >= 1024 and step < len(_UNITS) - 1:
         size /= 1024
-        if round(size, 1) < 1024:
-            break
-    return f"{size:.1f} {unit}"
+        step += 1
+    return f"{size:.1f} {_UNITS[step]}" if step else f"{int(size)} B"
 
 
 def format_progress(

@@ -42,11 +42,11 @@ class HttpSource(ApiModel):
     sha256: (
         Annotated[
             str,
-            Field(max_length=64),
+            Field(max_length=128),
             Rules(
                 Rule(
                     matches("^[0-9a-f]{64}$"),
-                    "use the 64 lower-case hexadecimal digits that sha256sum prints",
+                    "use the 64 lower-case hexadecimal digits that sha256sum prints, without a prefix",
                 )
             ),
         ]

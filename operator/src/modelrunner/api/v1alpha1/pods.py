@@ -15,8 +15,12 @@ QUALIFIED_NAME: Final = (
 
 _QUANTITIES: Final = Rules(
     Rule(
-        "self.all(name, isQuantity(string(self[name])) && quantity(string(self[name])).sign() >= 0)",
-        'use quantities that are not negative, such as "500m", 2 or "8Gi"',
+        "self.all(name, isQuantity(string(self[name])))",
+        'use quantities such as "500m", 2 or "8Gi"',
+    ),
+    Rule(
+        "self.all(name, !string(self[name]).startsWith('-'))",
+        "use quantities that are not negative",
     ),
 )
 _LABEL_KEYS: Final = Rule(
@@ -24,12 +28,12 @@ _LABEL_KEYS: Final = Rule(
     'use label names such as "team" or "example.com/team"',
 )
 
-Quantities = Annotated[dict[str, int | str], Field(max_length=32), _QUANTITIES]
+Quantities = Annotated[dict[str, int | str], Field(max_length=12), _QUANTITIES]
 """Amounts by resource name, e.g. `{"cpu": "2", "memory": "8Gi"}`."""
 
 LabelText = Annotated[
     str,
-    Field(max_length=63),
+    Field(max_length=253),
     Rules(
         Rule(
             matches(LABEL_VALUE),
@@ -54,13 +58,14 @@ class Resources(ApiModel):
     model_config = ConfigDict(
         json_schema_extra=rules(
             Rule(
-                "!has(self.requests) || !has(self.limits) || self.requests.all(name,"
-                " !(name in self.limits)"
+                # Only these two: the API server prices every name at the longest quantity.
+                "!has(self.requests) || !has(self.limits) || ['cpu', 'memory'].all(name,"
+                " !(name in self.requests) || !(name in self.limits)"
                 " || !isQuantity(string(self.requests[name]))"
                 " || !isQuantity(string(self.limits[name]))"
                 " || quantity(string(self.requests[name]))"
                 ".compareTo(quantity(string(self.limits[name]))) <= 0)",
-                "a request is larger than its limit: lower the request or raise the limit",
+                "the cpu or memory request is larger than its limit: lower the request or raise the limit",
             )
         )
     )
