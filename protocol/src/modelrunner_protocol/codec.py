@@ -18,16 +18,19 @@ class WireError(ValueError):
 
 
 def encode(message: Any) -> str:
-    """Compact JSON of a dataclass, camelCase, without fields that are None or empty."""
+    """Compact JSON of a dataclass: `to_dict` as text."""
     return json.dumps(to_dict(message), separators=(",", ":"), ensure_ascii=False)
 
 
 def to_dict(message: Any) -> dict[str, Any]:
-    """The JSON object of a dataclass: camelCase keys, no None and no empty container."""
+    """The JSON object of a dataclass: camelCase keys, without optional fields that are empty.
+
+    A field without a default is always there, so that `from_dict` reads back what was written.
+    """
     found: dict[str, Any] = {}
     for field in dataclasses.fields(message):
         value = _plain(getattr(message, field.name))
-        if value is None or value in ("", [], {}):
+        if not _required(field) and (value is None or value in ("", [], {})):
             continue
         found[camel(field.name)] = value
     return found
@@ -60,7 +63,7 @@ def from_dict(kind: type[T], data: Any, path: str = "") -> T:
         key, where = camel(field.name), f"{path}.{camel(field.name)}".lstrip(".")
         if data.get(key) is not None:
             values[field.name] = _read(hints[field.name], data[key], where)
-        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+        elif _required(field):
             raise WireError(f"{where}: missing")
     return kind(**values)
 
@@ -69,6 +72,10 @@ def camel(name: str) -> str:
     """`context_size` → `contextSize`."""
     head, *rest = name.split("_")
     return head + "".join(word.capitalize() for word in rest)
+
+
+def _required(field: dataclasses.Field[Any]) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
 def _plain(value: Any) -> Any:

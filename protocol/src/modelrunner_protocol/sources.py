@@ -3,12 +3,15 @@
 import hashlib
 import re
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from modelrunner_protocol.codec import encode
 from modelrunner_protocol.wire import ClaimSource, HttpSource, Source
 
 KEY_LENGTH: Final = 16
+MANIFEST: Final = "manifest.json"
+"""The file beside the weights that says what they are; written last."""
+
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -19,22 +22,34 @@ def artifact_key(source: Source) -> str:
 
 def file_name(source: HttpSource) -> str:
     """The name under which an http source's file is kept: its last path segment, made safe."""
-    last = unquote(urlsplit(source.url).path).rpartition("/")[2]
+    last = unquote(_split(source.url).path).rpartition("/")[2]
     name = _UNSAFE.sub("-", last)[-128:].lstrip(".-")
-    return name or "model.gguf"
+    return "model.gguf" if name in {"", MANIFEST} else name
 
 
 def describe(source: Source) -> str:
     """A source in words, without the query and user parts of a URL (they may hold secrets)."""
     if source.http is not None:
-        parts = urlsplit(source.http.url)
-        host = parts.hostname or ""
-        return f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}{parts.path}"
+        return describe_url(source.http.url)
     if source.claim is not None:
         return describe_claim(source.claim)
     return "no source"
 
 
+def describe_url(url: str) -> str:
+    """A URL without its user, query and fragment; never raises, whatever the text is."""
+    parts = _split(url)
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{parts.path}" if host else "a URL without a host"
+
+
 def describe_claim(source: ClaimSource) -> str:
     """A volume source in words."""
     return f"{source.path} on the PersistentVolumeClaim {source.claim}"
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return SplitResult("", "", "", "", "")

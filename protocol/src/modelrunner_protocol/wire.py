@@ -121,13 +121,17 @@ class PullPhase(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far a pull is. `bytes_per_second` and `eta_seconds` are None until measured."""
+    """How far a pull is. `bytes_per_second` and `eta_seconds` are None until measured.
+
+    `message` says why a pull makes no way ("the server answered 503 ..."); "" when it does.
+    """
 
     phase: PullPhase
     completed_bytes: int = 0
     total_bytes: int | None = None
     bytes_per_second: float | None = None
     eta_seconds: float | None = None
+    message: str = ""
 
 
 class Mode(StrEnum):

@@ -1,0 +1,108 @@
+"""`runnerd resolve` and `runnerd pull`: from the environment to the termination message."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from modelrunner_protocol.codec import WireError, decode, encode
+from modelrunner_protocol.reasons import Reason
+from modelrunner_protocol.sources import describe
+from modelrunner_protocol.wire import PULL_CONFIG_VARIABLE, Outcome, PullConfig
+from runnerd.weights import outcome as termination
+from runnerd.weights import resolve as resolving
+from runnerd.weights.clock import SystemClock
+from runnerd.weights.failure import WeightsError
+from runnerd.weights.progress import ProgressMeter
+from runnerd.weights.pull import Pull
+from runnerd.weights.report import reporting
+from runnerd.weights.server import serving
+from runnerd.weights.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+STOPPED: Final = 128 + signal.SIGTERM
+"""Exit code of a pull that was asked to stop; what it has downloaded is kept."""
+
+_Work = Callable[[PullConfig, Settings], Awaitable[Outcome]]
+
+
+def resolve() -> int:
+    """Find out what the source in RUNNERD_PULL holds; 0 when it can be pulled and run."""
+    return _end(_run(_resolve, os.environ))
+
+
+def pull() -> int:
+    """Bring the source in RUNNERD_PULL into the cache; 0 when all of it is there."""
+    return _end(_run(_pull, os.environ))
+
+
+def _end(ended: tuple[Outcome, int]) -> int:
+    found, code = ended
+    termination.write(found, os.environ)
+    sys.stdout.write(encode(found) + "\n")
+    sys.stdout.flush()
+    if found.reason is not None:
+        logger.error("%s: %s", found.reason, found.message)
+    return code
+
+
+def _run(work: _Work, environment: Mapping[str, str]) -> tuple[Outcome, int]:
+    try:
+        config = decode(PullConfig, environment.get(PULL_CONFIG_VARIABLE, ""))
+        settings = Settings.from_environment(environment)
+    except (WireError, ValueError) as error:
+        message = f"{PULL_CONFIG_VARIABLE} or a setting cannot be read: {error}"
+        return Outcome(reason=Reason.INVALID_CONFIGURATION, message=message), 1
+    try:
+        return asyncio.run(_until_stopped(work(config, settings))), 0
+    except WeightsError as error:
+        return _failed(error.reason, str(error), retryable=error.retryable), 1
+    except asyncio.CancelledError:
+        message = f"stopped before {describe(config.source)} was complete; what came is kept"
+        return _failed(Reason.PULL_FAILED, message, retryable=True), STOPPED
+    except Exception as error:
+        logger.exception("unexpected")
+        message = f"unexpected {type(error).__name__}: {error} (a fault of runnerd; see its log)"
+        return _failed(Reason.PULL_FAILED, message, retryable=True), 1
+
+
+def _failed(reason: Reason, message: str, *, retryable: bool) -> Outcome:
+    return Outcome(reason=reason, message=message, retryable=retryable)
+
+
+async def _until_stopped(work: Awaitable[Outcome]) -> Outcome:
+    task = asyncio.ensure_future(work)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    return await task
+
+
+async def _resolve(config: PullConfig, settings: Settings) -> Outcome:
+    artifact = await resolving.resolve(config, settings, SystemClock())
+    logger.info("resolved %s: %s", describe(config.source), encode(artifact))
+    return Outcome(artifact=artifact)
+
+
+async def _pull(config: PullConfig, settings: Settings) -> Outcome:
+    clock = SystemClock()
+    meter = ProgressMeter(clock)
+    async with (
+        resolving.open_source(config, settings, clock) as source,
+        serving(meter, config.port),
+        reporting(meter, clock, sys.stderr),
+    ):
+        pulling = Pull(
+            config=config,
+            source=source,
+            meter=meter,
+            clock=clock,
+            give_up_after=settings.give_up_after,
+        )
+        artifact = await pulling.run()
+    logger.info("%s is in the cache; %d bytes came", describe(config.source), meter.downloaded)
+    return Outcome(artifact=artifact, downloaded_bytes=meter.downloaded)

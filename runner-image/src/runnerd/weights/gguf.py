@@ -1,0 +1,232 @@
+"""Reads the header of a GGUF file: what model it is, without loading a tensor.
+
+The bytes come from strangers. Every count and length is checked against the file's size
+before it is used, nothing is kept but a few named values, and no value nests.
+
+Source: docs/gguf.md of ggml, `gguf_init_from_file_impl` of llama.cpp.
+"""
+
+import struct
+from dataclasses import dataclass, field
+from math import prod
+from typing import Final
+
+from runnerd.weights.gguf_types import ARRAY, SCALARS, STRING, TENSOR_TYPES
+
+MAGIC: Final = b"GGUF"
+HEADER_LIMIT: Final = 32 * 1024 * 1024
+"""Bytes of header that are read at most; a vocabulary of 262,144 tokens needs about 15 MiB."""
+
+_VERSIONS: Final = (2, 3)
+_MOST_KEYS: Final = 65_536
+_MOST_TENSORS: Final = 262_144
+_LONGEST_NAME: Final = 65_535
+_MOST_DIMENSIONS: Final = 4
+_SMALLEST_KEY: Final = 8 + 4 + 1
+_SMALLEST_TENSOR: Final = 8 + 4 + 4 + 8
+_TEXTS: Final = frozenset({"general.architecture", "general.name", "general.type"})
+_NUMBERS: Final = frozenset({"general.file_type", "general.alignment", "split.no", "split.count"})
+_CONTEXT: Final = ".context_length"
+_U32: Final = struct.Struct("<I")
+_U64: Final = struct.Struct("<Q")
+
+
+class GgufError(ValueError):
+    """Bytes that are not a GGUF file which an engine could load."""
+
+
+class TruncatedError(Exception):
+    """The header goes on behind the bytes that are there; the file may still be fine."""
+
+
+@dataclass(slots=True, kw_only=True)
+class GgufHeader:
+    """What a GGUF header says.
+
+    Attributes:
+        kind: `general.type`: "model", "adapter", "mmproj" …, "" when absent.
+        context_size: The longest context the model was trained for, in tokens.
+        file_type: `enum llama_ftype`.
+        parameters: Elements of all tensors in this file.
+        shard, shards: Position in and number of files of a split model, from 0 and 1.
+    """
+
+    version: int
+    architecture: str = ""
+    name: str = ""
+    kind: str = ""
+    context_size: int | None = None
+    file_type: int | None = None
+    parameters: int = 0
+    shard: int = 0
+    shards: int = 1
+
+
+def parse(data: bytes | bytearray, size: int) -> GgufHeader:
+    """Read the header from the first bytes of a file of `size` bytes.
+
+    Raises:
+        TruncatedError: `data` ends inside the header; come back with more.
+        GgufError: not a GGUF file, or one that cannot be right.
+    """
+    cursor = _Cursor(data, size)
+    if bytes(data[:4]) != MAGIC[: len(data)] or size < 4:
+        raise GgufError("it does not start with the magic bytes 'GGUF'")
+    cursor.take(4)
+    version = cursor.u32()
+    if version not in _VERSIONS:
+        raise GgufError(_wrong_version(version))
+    tensors, keys = cursor.u64(), cursor.u64()
+    _bounded("metadata keys", keys, _MOST_KEYS, size // _SMALLEST_KEY)
+    _bounded("tensors", tensors, _MOST_TENSORS, size // _SMALLEST_TENSOR)
+    found = _Metadata()
+    for _ in range(keys):
+        _read_key(cursor, found)
+    parameters = _read_tensors(cursor, tensors, found.numbers.get("general.alignment", 32))
+    return GgufHeader(
+        version=version,
+        architecture=found.texts.get("general.architecture", ""),
+        name=found.texts.get("general.name", ""),
+        kind=found.texts.get("general.type", ""),
+        context_size=found.context_size(),
+        file_type=found.numbers.get("general.file_type"),
+        parameters=parameters,
+        shard=found.numbers.get("split.no", 0),
+        shards=max(1, found.numbers.get("split.count", 1)),
+    )
+
+
+@dataclass(slots=True)
+class _Metadata:
+    texts: dict[str, str] = field(default_factory=dict)
+    numbers: dict[str, int] = field(default_factory=dict)
+
+    def context_size(self) -> int | None:
+        architecture = self.texts.get("general.architecture", "")
+        found = self.numbers.get(architecture + _CONTEXT, 0)
+        return found if 0 < found < 2**31 else None
+
+
+class _Cursor:
+    """A position in the bytes of the header, which never runs behind the file's end."""
+
+    __slots__ = ("data", "held", "position", "size")
+
+    def __init__(self, data: bytes | bytearray, size: int) -> None:
+        self.data = data
+        self.held = len(data)
+        self.size = size
+        self.position = 0
+
+    def take(self, count: int) -> int:
+        """Step over `count` bytes; the offset of the first."""
+        start = self.position
+        end = start + count
+        if end > self.held:
+            if end > self.size:
+                raise GgufError("the file ends inside its header: it is cut short or damaged")
+            if end > HEADER_LIMIT:
+                raise GgufError(f"its header is larger than {HEADER_LIMIT >> 20} MiB")
+            raise TruncatedError
+        self.position = end
+        return start
+
+    def u32(self) -> int:
+        value: int = _U32.unpack_from(self.data, self.take(4))[0]
+        return value
+
+    def u64(self) -> int:
+        value: int = _U64.unpack_from(self.data, self.take(8))[0]
+        return value
+
+    def text(self, what: str, limit: int, errors: str = "strict") -> str:
+        length = self.u64()
+        if length > limit:
+            raise GgufError(f"{what} is {length} bytes long")
+        start = self.take(length)
+        try:
+            return bytes(self.data[start : start + length]).decode("utf-8", errors)
+        except UnicodeDecodeError as error:
+            raise GgufError(f"{what} is not UTF-8 text") from error
+
+
+def _read_key(cursor: _Cursor, found: _Metadata) -> None:
+    key = cursor.text("the name of a metadata key", _LONGEST_NAME)
+    kind = cursor.u32()
+    if kind == STRING:
+        if key in _TEXTS:
+            # A name is only shown, so an odd character in it is no reason to refuse a model.
+            errors = "replace" if key == "general.name" else "strict"
+            found.texts[key] = cursor.text(f"the value of {key}", _LONGEST_NAME, errors)
+        else:
+            cursor.take(cursor.u64())
+    elif kind == ARRAY:
+        _skip_array(cursor, key)
+    elif kind in SCALARS:
+        layout = SCALARS[kind]
+        start = cursor.take(struct.calcsize(layout))
+        if key in _NUMBERS or key.endswith(_CONTEXT):
+            value = struct.unpack_from(layout, cursor.data, start)[0]
+            if isinstance(value, int):
+                found.numbers[key] = value
+    else:
+        raise GgufError(f"the metadata key {key[:64]!r} has the unknown type {kind}")
+
+
+def _skip_array(cursor: _Cursor, key: str) -> None:
+    kind, count = cursor.u32(), cursor.u64()
+    if kind == STRING:
+        _bounded(f"elements of {key[:64]!r}", count, cursor.size, cursor.size // 8)
+        for _ in range(count):
+            cursor.take(cursor.u64())
+    elif kind in SCALARS:
+        cursor.take(count * struct.calcsize(SCALARS[kind]))
+    else:
+        raise GgufError(f"the array {key[:64]!r} has elements of the unknown type {kind}")
+
+
+def _read_tensors(cursor: _Cursor, count: int, alignment: int) -> int:
+    """The number of elements of all tensors; refuses tensors that reach behind the file."""
+    parameters = end = 0
+    for _ in range(count):
+        cursor.take(_name_length(cursor.u64()))
+        dimensions = cursor.u32()
+        if dimensions > _MOST_DIMENSIONS:
+            raise GgufError(f"a tensor has {dimensions} dimensions")
+        elements = prod(cursor.u64() for _ in range(dimensions))
+        kind, offset = cursor.u32(), cursor.u64()
+        parameters += elements
+        block, size = TENSOR_TYPES.get(kind, (1, 0))
+        end = max(end, offset + elements // block * size)
+    if alignment <= 0 or alignment > 1 << 20:
+        raise GgufError(f"its alignment is {alignment}")
+    start = -(-cursor.position // alignment) * alignment
+    if count and start + end > cursor.size:
+        raise GgufError(
+            f"its tensors need {start + end} bytes and the file has {cursor.size}: "
+            "it is cut short or damaged"
+        )
+    # No type spends less than one bit on an element.
+    if parameters > cursor.size * 8:
+        raise GgufError(f"it claims {parameters} parameters in {cursor.size} bytes")
+    return parameters
+
+
+def _name_length(length: int) -> int:
+    if length > _LONGEST_NAME:
+        raise GgufError(f"the name of a tensor is {length} bytes long")
+    return length
+
+
+def _bounded(what: str, count: int, most: int, fits: int) -> None:
+    if count > most or count > fits:
+        raise GgufError(f"it claims to have {count} {what}")
+
+
+def _wrong_version(version: int) -> str:
+    if version in {v << 24 for v in _VERSIONS}:
+        return "it is a big-endian GGUF file: convert it for this machine's byte order"
+    return (
+        f"it is GGUF version {version}, and versions {_VERSIONS[0]} and {_VERSIONS[1]} are "
+        "supported: convert it again with a current llama.cpp"
+    )

@@ -1,0 +1,151 @@
+"""The HTTP client of a pull: proxies and certificates from the environment, few redirects."""
+
+import re
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
+from typing import Final
+
+import aiohttp
+from yarl import URL
+
+from modelrunner_protocol.sources import describe_url
+from runnerd.weights.failure import TransientError, WeightsError
+from runnerd.weights.http_status import REDIRECTS
+
+MOST_REDIRECTS: Final = 5
+CONNECT_TIMEOUT: Final = 15.0
+
+_BUFFER: Final = 1024 * 1024
+# Signed redirect targets of object stores and hubs are a few KiB long.
+_LONGEST_HEADER: Final = 32 * 1024
+_WIRE_SAFE: Final = re.compile(r"[!-~]+")
+# The session's own header only says who we are; what must not cross hosts is in the URL.
+_USER_AGENT: Final = f"model-runner-operator/{version('runnerd')}"
+
+
+def new_session(stall_timeout: float) -> aiohttp.ClientSession:
+    """A client that keeps to the environment: *_PROXY, NO_PROXY, SSL_CERT_FILE, SSL_CERT_DIR.
+
+    Args:
+        stall_timeout: Seconds without a byte after which a connection is dead.
+    """
+    return aiohttp.ClientSession(
+        trust_env=True,
+        auto_decompress=False,
+        # Ranges count the bytes of the file, not those of a compressed form.
+        headers={"User-Agent": _USER_AGENT, "Accept-Encoding": "identity"},
+        timeout=aiohttp.ClientTimeout(
+            total=None, sock_connect=CONNECT_TIMEOUT, sock_read=stall_timeout
+        ),
+        connector=aiohttp.TCPConnector(ssl=ssl.create_default_context()),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        read_bufsize=_BUFFER,
+        max_line_size=_LONGEST_HEADER,
+        max_field_size=_LONGEST_HEADER,
+    )
+
+
+def parse_url(text: str) -> URL:
+    """A URL, with the very escapes it was written with: a signature may cover them.
+
+    Raises:
+        WeightsError: not an http(s) URL.
+    """
+    try:
+        url = URL(text, encoded=_WIRE_SAFE.fullmatch(text) is not None)
+        host = url.host
+    except ValueError as error:
+        raise WeightsError(f"the URL {describe_url(text)} cannot be read: {error}") from error
+    if url.scheme not in {"http", "https"} or not host:
+        raise WeightsError(
+            f"the URL {describe_url(text)} is not an http:// or https:// URL: "
+            "correct spec.source.http.url"
+        )
+    return url
+
+
+@asynccontextmanager
+async def get(
+    session: aiohttp.ClientSession, url: URL, headers: dict[str, str]
+) -> AsyncIterator[aiohttp.ClientResponse]:
+    """GET with at most five redirects, each checked; the body is not read.
+
+    Credentials in the URL go to the host they were written for and to no other.
+
+    Raises:
+        TransientError: no connection, no answer in time, an answer that is not HTTP.
+        WeightsError: a redirect that is not followed, a certificate that is not trusted.
+    """
+    async with AsyncExitStack() as stack:
+        current = url
+        for _ in range(MOST_REDIRECTS + 1):
+            response = await _send(session, current, headers)
+            stack.callback(response.close)
+            if response.status not in REDIRECTS:
+                yield response
+                return
+            current = _next(url, current, response.headers.get("Location", ""))
+            response.close()
+    raise WeightsError(
+        f"{describe_url(str(url))} redirects more than {MOST_REDIRECTS} times: "
+        "name the file's final URL"
+    )
+
+
+async def _send(
+    session: aiohttp.ClientSession, url: URL, headers: dict[str, str]
+) -> aiohttp.ClientResponse:
+    where = describe_url(str(url))
+    try:
+        return await session.get(url, headers=headers, allow_redirects=False)
+    except aiohttp.ClientConnectorCertificateError as error:
+        raise WeightsError(
+            f"{where}: its certificate is not trusted ({error.certificate_error}): "
+            "mount the issuer's certificate and set SSL_CERT_FILE"
+        ) from error
+    except aiohttp.InvalidURL as error:
+        raise WeightsError(f"the URL {where} cannot be requested: correct it") from error
+    except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        raise TransientError(f"{where} does not answer ({reason_of(error)})") from error
+
+
+def reason_of(error: BaseException) -> str:
+    """A network error in words, without the URL that aiohttp repeats in its messages."""
+    if isinstance(error, TimeoutError):
+        return "timed out"
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "the name is not known to DNS"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return error.os_error.strerror or type(error.os_error).__name__
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return type(error).__name__
+
+
+def _next(first: URL, current: URL, location: str) -> URL:
+    where = describe_url(str(first))
+    if not location:
+        raise WeightsError(f"{where} redirects without saying where to: name the file itself")
+    target = current.with_user(None).join(_location(where, location))
+    if target.scheme not in {"http", "https"} or not target.host:
+        raise WeightsError(
+            f"{where} redirects to a {target.scheme or 'broken'}: URL, and only http and https are "
+            "followed: name the file's final URL in spec.source.http.url"
+        )
+    if current.scheme == "https" and target.scheme == "http":
+        raise WeightsError(
+            f"{where} redirects from https to http ({target.host}), which is not followed: "
+            "name the file's final URL in spec.source.http.url"
+        )
+    if target.origin() == current.origin() and current.user is not None:
+        target = target.with_user(current.user).with_password(current.password)
+    return target
+
+
+def _location(where: str, location: str) -> URL:
+    try:
+        return URL(location, encoded=_WIRE_SAFE.fullmatch(location) is not None)
+    except ValueError as error:
+        raise WeightsError(f"{where} redirects to a URL that cannot be read: {error}") from error

@@ -1,0 +1,104 @@
+"""How far a pull is, how fast, and how long it will take."""
+
+from collections import deque
+from typing import Final
+
+from modelrunner_protocol.durations import format_duration
+from modelrunner_protocol.wire import Progress, PullPhase
+from runnerd.weights.clock import Clock
+from runnerd.weights.disk import size_text
+
+WINDOW: Final = 10.0
+"""Seconds over which the rate is averaged."""
+
+_SHORTEST: Final = 0.5
+_SPACING: Final = 0.25
+
+
+class ProgressMeter:
+    """Counts bytes and measures their rate over the last ten seconds.
+
+    Bytes that an earlier pull left on the volume count as completed, not as fast.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._samples: deque[tuple[float, int]] = deque()
+        self.phase = PullPhase.WAITING
+        self.total: int | None = None
+        self.completed = 0
+        self.downloaded = 0
+        self.message = ""
+
+    def downloading(self, completed: int) -> None:
+        """The download goes on (or starts) with `completed` bytes."""
+        self.phase = PullPhase.DOWNLOADING
+        self.completed = completed
+        if not self._samples:
+            self._samples.append((self._clock.now(), self.downloaded))
+
+    def add(self, count: int) -> None:
+        """`count` more bytes came from the source."""
+        self.completed += count
+        self.downloaded += count
+        now = self._clock.now()
+        if now - self._samples[-1][0] >= _SPACING:
+            self._samples.append((now, self.downloaded))
+            # One sample from before the window stays, so that the rate spans all of it.
+            while len(self._samples) > 2 and self._samples[1][0] <= now - WINDOW:
+                self._samples.popleft()
+
+    def verifying(self, completed: int) -> None:
+        """`completed` bytes are on the volume and have been hashed."""
+        self.phase = PullPhase.VERIFYING
+        self.completed = completed
+
+    def done(self, total: int) -> None:
+        """Everything is there."""
+        self.phase = PullPhase.DONE
+        self.total = self.completed = total
+        self.message = ""
+
+    def rate(self) -> float | None:
+        """Bytes per second over the window; None before there is anything to measure."""
+        if self.phase is not PullPhase.DOWNLOADING or not self._samples:
+            return None
+        now = self._clock.now()
+        # The youngest sample that is at least a window old: when nothing comes, the rate falls.
+        begin, before = next(
+            (s for s in reversed(self._samples) if s[0] <= now - WINDOW), self._samples[0]
+        )
+        span = now - begin
+        return (self.downloaded - before) / span if span >= _SHORTEST else None
+
+    def progress(self) -> Progress:
+        """The message for whoever asks."""
+        rate = self.rate()
+        eta = None
+        if rate and self.total is not None:
+            eta = max(0.0, (self.total - self.completed) / rate)
+        return Progress(
+            phase=self.phase,
+            completed_bytes=self.completed,
+            total_bytes=self.total,
+            bytes_per_second=rate,
+            eta_seconds=eta,
+            message=self.message,
+        )
+
+
+def line(progress: Progress) -> str:
+    """Progress in one line: "downloading 45 % · 1.20 of 2.70 GiB · 88.1 MiB/s · 17s left"."""
+    parts = [progress.phase.value]
+    if progress.total_bytes:
+        share = 100 * progress.completed_bytes // progress.total_bytes
+        parts[0] += f" {share} %"
+        total = size_text(progress.total_bytes)
+        parts.append(f"{size_text(progress.completed_bytes)} of {total}")
+    if progress.bytes_per_second is not None:
+        parts.append(f"{size_text(progress.bytes_per_second)}/s")
+    if progress.eta_seconds is not None:
+        parts.append(f"{format_duration(round(progress.eta_seconds))} left")
+    if progress.message:
+        parts.append(progress.message)
+    return " · ".join(parts)

@@ -1,0 +1,149 @@
+"""Brings an artifact into the cache: once, whole, or not at all."""
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from modelrunner_protocol.sources import describe
+from modelrunner_protocol.wire import Artifact, PullConfig, WeightsFile
+from runnerd.weights import disk, formats
+from runnerd.weights.clock import Clock
+from runnerd.weights.download import (
+    Download,
+    TooLongError,
+    WrongDigestError,
+    partial_size,
+    verify,
+)
+from runnerd.weights.failure import WeightsError
+from runnerd.weights.header import read_header
+from runnerd.weights.partial import PartialFile
+from runnerd.weights.progress import ProgressMeter
+from runnerd.weights.retry import Retrier
+from runnerd.weights.source import WeightsSource
+from runnerd.weights.store import Store, safe_name
+
+logger = logging.getLogger(__name__)
+
+_LOCK_INTERVAL = 0.5
+
+
+@dataclass(slots=True, kw_only=True)
+class Pull:
+    """One pull of one artifact.
+
+    Args:
+        config: The work; its source is the one that `source` reads.
+        give_up_after: Seconds without progress after which it fails.
+        chance: Uniform random numbers in [0, 1), for the retries' jitter.
+    """
+
+    config: PullConfig
+    source: WeightsSource
+    meter: ProgressMeter
+    clock: Clock
+    give_up_after: float
+    chance: Callable[[], float] = random.random
+
+    async def run(self) -> Artifact:
+        """Do what is left to do; nothing when the cache holds the artifact already.
+
+        Raises:
+            WeightsError: it cannot be done; the cache is as whole as before.
+        """
+        store = Store(Path(self.config.root), self.config.key)
+        needed = self.config.expected.size_bytes if self.config.expected else 0
+        try:
+            async with self._only_writer(store):
+                artifact = store.whole() or await self._fetch(store)
+        except OSError as error:
+            failure = disk.failure_of(error, store.root, needed)
+            if isinstance(failure, disk.VolumeFullError):
+                # It must not be us who keep the volume full.
+                self._forget(store)
+            raise failure from error
+        self.meter.done(artifact.size_bytes)
+        return artifact
+
+    @contextlib.asynccontextmanager
+    async def _only_writer(self, store: Store) -> AsyncIterator[None]:
+        told = False
+        while True:
+            with store.lock() as mine:
+                if mine:
+                    yield
+                    return
+            if not told:
+                logger.info("another pull writes %s: waiting for it", store.folder)
+                self.meter.message = "another pull of the same weights is at work"
+                told = True
+            await self.clock.sleep(_LOCK_INTERVAL)
+
+    async def _fetch(self, store: Store) -> Artifact:
+        self.meter.message = ""
+        expected = self.config.expected or await self.source.resolve()
+        file = self._file(expected)
+        self.meter.total = file.size_bytes
+        held = partial_size(store.partial, file.path)
+        try:
+            disk.check_space(store.root, file.size_bytes, min(held, file.size_bytes))
+        except disk.VolumeFullError as error:
+            if error.hopeless:
+                self._forget(store)
+            raise
+        try:
+            artifact = await self._download(store, file, expected)
+        except (WrongDigestError, TooLongError):
+            self._forget(store)
+            raise
+        await asyncio.to_thread(store.publish, self.config.source, artifact)
+        return artifact
+
+    async def _download(self, store: Store, file: WeightsFile, expected: Artifact) -> Artifact:
+        where = describe(self.config.source)
+        retrier = Retrier(
+            what=f"pulling {where}",
+            limit=self.give_up_after,
+            clock=self.clock,
+            chance=self.chance,
+            on_wait=self._tell,
+        )
+        async with PartialFile(store.partial, file.path, file.size_bytes) as partial:
+            await partial.recover(self.meter.verifying)
+            if partial.size:
+                logger.info("resuming %s at %s", where, disk.size_text(partial.size))
+            download = Download(
+                source=self.source,
+                where=where,
+                file=file,
+                partial=partial,
+                meter=self.meter,
+                retrier=retrier,
+            )
+            await download.run()
+            self.meter.verifying(partial.size)
+            digest = await verify(partial, file, where)
+            header = await asyncio.to_thread(read_header, partial.path, where)
+        found = replace(file, sha256=digest)
+        etag = download.etag or expected.etag
+        return formats.artifact_of(header, (found,), digest=f"sha256:{digest}", etag=etag)
+
+    def _file(self, expected: Artifact) -> WeightsFile:
+        if len(expected.files) != 1:
+            raise WeightsError(f"{len(expected.files)} files are expected; an http source has one")
+        file = expected.files[0]
+        safe_name(file.path)
+        http = self.config.source.http
+        return replace(file, sha256=file.sha256 or (http.sha256 if http else ""))
+
+    def _tell(self, message: str) -> None:
+        self.meter.message = message
+
+    @staticmethod
+    def _forget(store: Store) -> None:
+        with contextlib.suppress(OSError):
+            store.discard_partial()

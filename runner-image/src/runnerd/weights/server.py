@@ -1,0 +1,84 @@
+"""What a pull tells over HTTP while it runs."""
+
+import logging
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from modelrunner_protocol.codec import encode
+from modelrunner_protocol.wire import PROGRESS_PATH
+from runnerd.weights.progress import ProgressMeter
+
+logger = logging.getLogger(__name__)
+
+
+class _PullCollector(Collector):
+    """Metrics read from the meter when they are asked for."""
+
+    def __init__(self, meter: ProgressMeter) -> None:
+        self._meter = meter
+
+    def collect(self) -> Iterable[Metric]:
+        """All metrics of a pull; sizes in bytes."""
+        progress = self._meter.progress()
+        yield CounterMetricFamily(
+            "modelrunner_pull_downloaded_bytes",
+            "Bytes that came from the source.",
+            value=self._meter.downloaded,
+        )
+        yield GaugeMetricFamily(
+            "modelrunner_pull_completed_bytes",
+            "Bytes of the artifact that are on the volume.",
+            value=progress.completed_bytes,
+        )
+        yield GaugeMetricFamily(
+            "modelrunner_pull_size_bytes",
+            "Bytes of the whole artifact, 0 until known.",
+            value=progress.total_bytes or 0,
+        )
+        yield GaugeMetricFamily(
+            "modelrunner_pull_bytes_per_second",
+            "Rate of the download over the last ten seconds.",
+            value=progress.bytes_per_second or 0,
+        )
+
+
+def application(meter: ProgressMeter) -> web.Application:
+    """GET /progress (a `Progress`), /healthz and /metrics."""
+    registry = CollectorRegistry()
+    registry.register(_PullCollector(meter))
+
+    async def progress(_: web.Request) -> web.Response:
+        return web.Response(text=encode(meter.progress()), content_type="application/json")
+
+    async def healthz(_: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def metrics(_: web.Request) -> web.Response:
+        headers = {"Content-Type": CONTENT_TYPE_LATEST}
+        return web.Response(body=generate_latest(registry), headers=headers)
+
+    app = web.Application(client_max_size=0)
+    app.router.add_get(PROGRESS_PATH, progress)
+    app.router.add_get("/healthz", healthz)
+    app.router.add_get("/metrics", metrics)
+    return app
+
+
+@asynccontextmanager
+async def serving(meter: ProgressMeter, port: int) -> AsyncIterator[None]:
+    """Serve while the block runs. A pull goes on when the port is taken: it only says so."""
+    runner = web.AppRunner(application(meter), access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, port=port).start()
+        except OSError as error:
+            logger.warning("progress is not served on port %d: %s", port, error.strerror)
+        yield
+    finally:
+        await runner.cleanup()

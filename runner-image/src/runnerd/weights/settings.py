@@ -1,0 +1,54 @@
+"""Settings of a pull that the environment may change; durations are Go durations."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Self
+
+from modelrunner_protocol.durations import parse_duration
+
+RESOLVE_TIMEOUT: Final = "RUNNERD_RESOLVE_TIMEOUT"
+STALL_TIMEOUT: Final = "RUNNERD_PULL_STALL_TIMEOUT"
+GIVE_UP_AFTER: Final = "RUNNERD_PULL_GIVE_UP_AFTER"
+TERMINATION_LOG: Final = "TERMINATION_LOG"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How patient a pull is. All values are seconds.
+
+    Attributes:
+        resolve_timeout: Transient errors are retried for so long while resolving.
+        stall_timeout: A connection without a byte for so long is given up and made anew.
+        give_up_after: A pull that comes no further for so long fails; a new Job may retry it.
+    """
+
+    resolve_timeout: float = 120.0
+    stall_timeout: float = 60.0
+    give_up_after: float = 600.0
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Read the variables RUNNERD_RESOLVE_TIMEOUT, RUNNERD_PULL_STALL_TIMEOUT and …_GIVE_UP_AFTER.
+
+        Raises:
+            ValueError: a value is not a positive duration; the message names the variable.
+        """
+        defaults = cls()
+        return cls(
+            resolve_timeout=_seconds(environment, RESOLVE_TIMEOUT, defaults.resolve_timeout),
+            stall_timeout=_seconds(environment, STALL_TIMEOUT, defaults.stall_timeout),
+            give_up_after=_seconds(environment, GIVE_UP_AFTER, defaults.give_up_after),
+        )
+
+
+def _seconds(environment: Mapping[str, str], name: str, default: float) -> float:
+    text = environment.get(name, "")
+    if not text:
+        return default
+    try:
+        seconds = parse_duration(text)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+    if seconds <= 0:
+        raise ValueError(f"{name}: {text!r} is not a positive duration")
+    return seconds

@@ -1,0 +1,178 @@
+"""The cache on a volume.
+
+    <root>/<key>/manifest.json    what the folder holds; it makes the folder whole
+    <root>/<key>/<files>          the weights
+    <root>/<key>.partial/         the same while it is being filled
+    <root>/<key>.lock             held by the one writer
+
+A folder is filled under another name and renamed, so a reader sees all of it or nothing.
+"""
+
+import fcntl
+import json
+import os
+import re
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from modelrunner_protocol.codec import WireError, from_dict, to_dict
+from modelrunner_protocol.sources import MANIFEST, describe_url
+from modelrunner_protocol.wire import Artifact, HttpSource, Source
+from runnerd.weights.failure import WeightsError
+
+MANIFEST_VERSION: Final = 1
+
+_LARGEST_MANIFEST: Final = 4 * 1024 * 1024
+_KEY: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,250}")
+
+
+class Store:
+    """The place of one artifact below a volume's root.
+
+    Args:
+        root: Where the volume is mounted.
+        key: From `modelrunner_protocol.sources.artifact_key`.
+
+    Raises:
+        WeightsError: `key` cannot be a folder's name.
+    """
+
+    def __init__(self, root: Path, key: str) -> None:
+        if not _KEY.fullmatch(key):
+            raise WeightsError(f"{key[:64]!r} is not the key of an artifact")
+        self.root = root
+        self.folder = root / key
+        self.partial = root / f"{key}.partial"
+        self._discarded = root / f"{key}.discarded"
+        self._lock = root / f"{key}.lock"
+
+    @contextmanager
+    def lock(self) -> Iterator[bool]:
+        """Try to become the only writer: whether it worked. Held until the end of the block.
+
+        The lock goes with the process that holds it, however that ends.
+
+        Raises:
+            OSError: the volume cannot be written.
+        """
+        handle = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o664)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
+        finally:
+            os.close(handle)
+
+    def whole(self) -> Artifact | None:
+        """What the folder holds, if all of it is there with the recorded sizes; else None."""
+        try:
+            artifact = _read_manifest(self.folder / MANIFEST)
+            for file in artifact.files:
+                found = (self.folder / safe_name(file.path)).lstat()
+                if not stat.S_ISREG(found.st_mode) or found.st_size != file.size_bytes:
+                    return None
+        except (OSError, WireError, WeightsError):
+            return None
+        return artifact
+
+    def publish(self, source: Source, artifact: Artifact) -> None:
+        """Make the partial folder the folder.
+
+        Args:
+            source: Told in the manifest, without what may be secret in a URL.
+            artifact: Its files are in the partial folder, and on the disk; what else is there
+                (the pull's own notes, leftovers) is removed.
+
+        Raises:
+            OSError: the volume failed; the partial folder is kept.
+        """
+        files = {file.path for file in artifact.files}
+        for entry in list(self.partial.iterdir()):
+            if entry.name not in files:
+                self._remove(entry)
+        write_whole(
+            self.partial / MANIFEST,
+            {
+                "version": MANIFEST_VERSION,
+                "source": to_dict(_without_secrets(source)),
+                "artifact": to_dict(artifact),
+            },
+        )
+        sync_folder(self.partial)
+        if self.folder.is_symlink() or self.folder.exists():
+            # It was not whole, or nobody would have come here.
+            self._remove(self._discarded)
+            self.folder.rename(self._discarded)
+        self.partial.rename(self.folder)
+        sync_folder(self.root)
+        self._remove(self._discarded)
+
+    def discard_partial(self) -> None:
+        """Forget what has been downloaded so far."""
+        self._remove(self.partial)
+
+    @staticmethod
+    def _remove(path: Path) -> None:
+        if path.is_symlink() or path.is_file():
+            path.unlink()
+        elif path.exists():
+            shutil.rmtree(path)
+
+
+def safe_name(name: str) -> str:
+    """The name of a file in an artifact's folder, which may lead nowhere else.
+
+    Raises:
+        WeightsError: it holds a separator, starts with a dot, or is the manifest's.
+    """
+    if not _NAME.fullmatch(name) or name == MANIFEST:
+        raise WeightsError(f"{name[:64]!r} cannot be the name of a weights file")
+    return name
+
+
+def write_whole(path: Path, data: dict[str, Any]) -> None:
+    """Write JSON so that a crash leaves the old file or the new one."""
+    draft = path.with_name(f".{path.name}.draft")
+    with draft.open("w", encoding="utf-8") as file:
+        json.dump(data, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.rename(path)
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder outlive a power cut."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _read_manifest(path: Path) -> Artifact:
+    with path.open("rb") as file:
+        text = file.read(_LARGEST_MANIFEST + 1)
+    if len(text) > _LARGEST_MANIFEST:
+        raise WireError("the manifest is too large")
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise WireError("the manifest is not JSON") from error
+    if not isinstance(data, dict) or data.get("version") != MANIFEST_VERSION:
+        raise WireError("the manifest is of another version")
+    return from_dict(Artifact, data.get("artifact"), "artifact")
+
+
+def _without_secrets(source: Source) -> Source:
+    if source.http is None:
+        return source
+    url = describe_url(source.http.url)
+    return Source(http=HttpSource(url=url, sha256=source.http.sha256))
