@@ -12,6 +12,7 @@ from kubernetes.aio.client.api_client import ApiClient
 from kubernetes.aio.config import ConfigException
 from prometheus_client import Counter
 
+from modelrunner.domain.naming import FIELD_MANAGER
 from modelrunner.kube.connection import connect
 from modelrunner.kube.errors import Gone, Invalid, KubeError, NotFound, Unavailable, error_of
 from modelrunner.kube.objects import KubeObject, merge_patch
@@ -19,7 +20,6 @@ from modelrunner.kube.resources import Resource
 
 Propagation = Literal["Background", "Foreground", "Orphan"]
 
-FIELD_MANAGER: Final = "model-runner-operator"
 _READS: Final = frozenset({"get", "list"})
 _JSON: Final = "application/json"
 _LARGEST_ANSWER: Final = 64 * 1024 * 1024

@@ -41,7 +41,7 @@ class Gone(KubeError):
 
 
 class Invalid(KubeError):
-    """422 or 400: the object or the patch is wrong, a failed JSON-patch `test` included."""
+    """422, 400 (or an untypable apply, 500): the object or the patch is wrong, a failed JSON-patch `test` included."""
 
 
 class Unavailable(KubeError):
@@ -55,6 +55,8 @@ class Unavailable(KubeError):
 
 
 _MESSAGE_LENGTH = 1000
+# The server's answer to an apply whose values have the wrong types; asking again cannot help.
+_NOT_TYPED = "failed to create typed patch object"
 _BY_STATUS: Mapping[int, type[KubeError]] = {
     400: Invalid,
     403: Forbidden,
@@ -69,6 +71,8 @@ def error_of(status: int, body: Mapping[str, Any], retry_after: str | None = Non
     """The error for an HTTP answer; `body` is its Status object (or anything else)."""
     reason = str(body.get("reason") or "")
     message = str(body.get("message") or "no message")[:_MESSAGE_LENGTH]
+    if status == 500 and message.startswith(_NOT_TYPED):
+        return Invalid(status, "Invalid", message)
     if status == 429 or status >= 500:
         return Unavailable(status, reason or "Unavailable", message, _seconds(body, retry_after))
     if reason == "AlreadyExists":

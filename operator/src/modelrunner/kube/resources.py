@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
+from modelrunner.domain.naming import GROUP
+
 
 @dataclass(frozen=True, slots=True)
 class Resource:
@@ -50,8 +52,6 @@ class Resource:
                 parts.append(subresource)
         return "/".join(parts)
 
-
-GROUP: Final = "modelrunner.dev"
 
 MODELS: Final = Resource(GROUP, "v1alpha1", "models", "Model")
 MODEL_RUNNERS: Final = Resource(GROUP, "v1alpha1", "modelrunners", "ModelRunner")

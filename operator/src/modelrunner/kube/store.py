@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from modelrunner.domain.naming import GROUP
 from modelrunner.kube.objects import (
     KubeObject,
     labels_of,
@@ -18,7 +19,7 @@ from modelrunner.kube.objects import (
     version_number,
     version_of,
 )
-from modelrunner.kube.resources import GROUP, Resource
+from modelrunner.kube.resources import Resource
 
 _INDEXED: Final = f"{GROUP}/"
 _TOMBSTONES: Final = 10_000
