@@ -1,0 +1,1 @@
+"""Decisions: pure functions over what was observed. No I/O, no clock, no randomness."""

@@ -1,0 +1,287 @@
+"""Where the weights of a Model are on their way from the source to the volume.
+
+What is known survives the operator: a claim of ours carries the artifact as an annotation, a
+Deployment carries the one it serves, and a Job carries its result until one of them has it.
+Losing all of them costs one quick resolve, since a pull finds its own finished work.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from modelrunner.api.text import format_size
+from modelrunner.domain import jobs, naming
+from modelrunner.domain.conditions import Verdict, cached, not_cached
+from modelrunner.domain.effective import Effective
+from modelrunner.domain.jobs import JobState, JobView
+from modelrunner.domain.objects import Object, annotation, being_deleted, dig, items, text
+from modelrunner.domain.problem import Problem
+from modelrunner.domain.sizing import check_size
+from modelrunner_protocol.codec import WireError, decode
+from modelrunner_protocol.reasons import Reason
+from modelrunner_protocol.sources import describe
+from modelrunner_protocol.wire import Artifact, Progress
+
+GGUF = "gguf"
+
+
+class JobWish(StrEnum):
+    """What is to happen to a Job."""
+
+    NONE = "none"
+    """It is not needed: delete it once its result is stored elsewhere."""
+
+    KEEP = "keep"
+    """As it is, there or not."""
+
+    CREATE = "create"
+    """It does not exist and should."""
+
+    AGAIN = "again"
+    """It failed, or it does what nobody wants any more: delete it and make a new one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheFacts:
+    """What was observed of one artifact's cache.
+
+    `claim` is our own cache claim. `recorded_by` are Deployments of Models that share the
+    artifact. `stale_resolve`, `stale_pull`: the Job's inputs are no longer what is wanted.
+    """
+
+    claim: Object | None
+    recorded_by: Sequence[Object]
+    resolve: JobView | None
+    pull: JobView | None
+    stale_resolve: bool = False
+    stale_pull: bool = False
+    progress: Progress | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheDecision:
+    """What the cache is and what it needs. `attempt` counts the tries of a Job made AGAIN."""
+
+    verdict: Verdict
+    artifact: Artifact | None = None
+    complete: bool = False
+    resolve: JobWish = JobWish.KEEP
+    pull: JobWish = JobWish.KEEP
+    attempt: int = 1
+    problem: Problem | None = None
+
+    @property
+    def wants_claim(self) -> bool:
+        """Whether our own claim has to exist."""
+        return self.pull in {JobWish.CREATE, JobWish.AGAIN} or self.complete
+
+
+def cache_claim(effective: Effective) -> str:
+    """The claim that runners mount: the user's, the shared one, or the artifact's own."""
+    if effective.source.claim is not None:
+        return effective.source.claim.claim
+    return effective.cache.existing_claim or naming.claim_name(effective.key)
+
+
+def owns_claim(effective: Effective) -> bool:
+    """Whether the cache claim is one that the operator makes."""
+    return not effective.in_place and effective.cache.existing_claim is None
+
+
+def decide_cache(effective: Effective, facts: CacheFacts, *, now: float) -> CacheDecision:
+    """The next step towards complete weights."""
+    unusable = _unusable_claim(effective, facts)
+    if unusable is not None:
+        return unusable
+    recorded = _recorded(effective, facts)
+    if recorded is not None:
+        return _complete(effective, recorded)
+    if effective.in_place:
+        found = facts.resolve.artifact if facts.resolve is not None else None
+        if found is not None and not facts.stale_resolve:
+            return _unusable(found) or _complete(effective, found)
+        return _job_decision(effective, facts, now=now, pull=False)
+    if facts.pull is not None and facts.pull.artifact is not None:
+        return _unusable(facts.pull.artifact) or _complete(effective, facts.pull.artifact)
+    resolved = _resolved(effective, facts)
+    if resolved is None:
+        return _job_decision(effective, facts, now=now, pull=False)
+    return (
+        _unusable(resolved)
+        or _too_small(effective, resolved)
+        or _job_decision(effective, facts, now=now, pull=True, artifact=resolved)
+    )
+
+
+def serves(deployment: Object | None, key: str, claim: str) -> Artifact | None:
+    """The artifact that a Deployment serves, if it is that of `key` on that claim."""
+    if deployment is None or annotation(deployment, naming.ARTIFACT_KEY_ANNOTATION) != key:
+        return None
+    for volume in items(deployment, "spec", "template", "spec", "volumes"):
+        if text(volume, "persistentVolumeClaim", "claimName") == claim:
+            return _artifact(deployment)
+    return None
+
+
+def _artifact(obj: Object) -> Artifact | None:
+    try:
+        return decode(Artifact, annotation(obj, naming.ARTIFACT_ANNOTATION))
+    except WireError:
+        return None
+
+
+def _recorded(effective: Effective, facts: CacheFacts) -> Artifact | None:
+    if owns_claim(effective):
+        claim = facts.claim
+        if claim is None or annotation(claim, naming.COMPLETE_ANNOTATION) != "true":
+            return None
+        return _artifact(claim)
+    name = cache_claim(effective)
+    found = (serves(one, effective.key, name) for one in facts.recorded_by)
+    return next((artifact for artifact in found if artifact is not None), None)
+
+
+def _resolved(effective: Effective, facts: CacheFacts) -> Artifact | None:
+    if owns_claim(effective) and facts.claim is not None:
+        found = _artifact(facts.claim)
+        if found is not None:
+            return found
+    if facts.resolve is not None and not facts.stale_resolve:
+        return facts.resolve.artifact
+    return None
+
+
+def _complete(effective: Effective, artifact: Artifact) -> CacheDecision:
+    where = f"PersistentVolumeClaim {cache_claim(effective)}"
+    return CacheDecision(
+        verdict=cached(f"{format_size(artifact.size_bytes)} on {where}"),
+        artifact=artifact,
+        complete=True,
+        resolve=JobWish.NONE,
+        pull=JobWish.NONE,
+    )
+
+
+def _unusable(artifact: Artifact) -> CacheDecision | None:
+    if artifact.format == GGUF:
+        return None
+    return _failed(
+        Problem(
+            Reason.UNSUPPORTED_FORMAT,
+            f"the weights are in the format {artifact.format!r}; llama.cpp needs a GGUF file: change"
+            " spec.source",
+        ),
+        artifact,
+    )
+
+
+def _too_small(effective: Effective, artifact: Artifact) -> CacheDecision | None:
+    size = effective.cache.size
+    if size is None or not owns_claim(effective):
+        return None
+    problem = check_size(
+        artifact.size_bytes,
+        size,
+        where=f"spec.cache.size of ModelRunner {effective.runner}",
+        mend="set it to {size} or more, or to auto",
+    )
+    return _failed(problem, artifact) if problem is not None else None
+
+
+def _unusable_claim(effective: Effective, facts: CacheFacts) -> CacheDecision | None:
+    claim = facts.claim
+    if claim is None or not owns_claim(effective):
+        return None
+    name = naming.claim_name(effective.key)
+    if being_deleted(claim):
+        waiting = (
+            f"PersistentVolumeClaim {name} is being deleted; a new one follows once no pod uses it"
+        )
+        return CacheDecision(verdict=not_cached(Reason.PULLING, waiting))
+    if dig(claim, "status", "phase") == "Lost":
+        lost = f"PersistentVolumeClaim {name} lost its volume: delete the claim to pull again"
+        return _failed(Problem(Reason.PULL_FAILED, lost), None)
+    return None
+
+
+def _failed(problem: Problem, artifact: Artifact | None) -> CacheDecision:
+    return CacheDecision(
+        verdict=not_cached(problem.reason, problem.message), artifact=artifact, problem=problem
+    )
+
+
+def _job_decision(
+    effective: Effective,
+    facts: CacheFacts,
+    *,
+    now: float,
+    pull: bool,
+    artifact: Artifact | None = None,
+) -> CacheDecision:
+    view = facts.pull if pull else facts.resolve
+    stale = facts.stale_pull if pull else facts.stale_resolve
+    doing = Reason.PULLING if pull else Reason.RESOLVING
+    wish, problem, attempt = _job_wish(view, stale=stale, now=now)
+    message = _sentence(effective, facts, artifact, pull=pull)
+    if wish in {JobWish.CREATE, JobWish.AGAIN}:
+        problem = None
+    verdict = (
+        not_cached(doing, message)
+        if problem is None
+        else not_cached(problem.reason, problem.message)
+    )
+    return CacheDecision(
+        verdict=verdict,
+        artifact=artifact,
+        resolve=JobWish.KEEP if pull else wish,
+        pull=wish if pull else JobWish.KEEP,
+        attempt=attempt,
+        problem=problem,
+    )
+
+
+def _job_wish(
+    view: JobView | None, *, stale: bool, now: float
+) -> tuple[JobWish, Problem | None, int]:
+    if view is None:
+        return JobWish.CREATE, None, 1
+    if view.state is JobState.GOING:
+        return JobWish.KEEP, None, view.attempt
+    if stale:
+        return JobWish.AGAIN, None, 1
+    if view.state is JobState.SUCCEEDED:
+        # Its artifact would have been taken before: the result cannot be used any more.
+        return JobWish.AGAIN, None, 1
+    if view.state is JobState.RUNNING:
+        return JobWish.KEEP, view.problem, view.attempt
+    return _retry(view, now=now)
+
+
+def _retry(view: JobView, *, now: float) -> tuple[JobWish, Problem | None, int]:
+    problem = view.problem or Problem(Reason.PULL_FAILED, "the Job failed")
+    retry_at = view.retry_at
+    if retry_at is None:
+        return JobWish.KEEP, problem, view.attempt
+    if now >= retry_at:
+        return JobWish.AGAIN, None, view.attempt + 1
+    again = jobs.retry_words(view, retry_at)
+    return (
+        JobWish.KEEP,
+        Problem(problem.reason, f"{problem.message}. {again}", retry_at),
+        view.attempt,
+    )
+
+
+def _sentence(
+    effective: Effective, facts: CacheFacts, artifact: Artifact | None, *, pull: bool
+) -> str:
+    view = facts.pull if pull else facts.resolve
+    what = describe(effective.source)
+    if view is not None and view.state is JobState.GOING:
+        return f"waiting for the previous Job for {what} to go"
+    waiting = f": {view.waiting}" if view is not None and view.waiting else ""
+    if not pull:
+        return f"finding out what {what} holds{waiting}"
+    size = f" ({format_size(artifact.size_bytes)})" if artifact is not None else ""
+    stuck = facts.progress.message if facts.progress is not None else ""
+    return f"pulling {what}{size}{waiting}{f'; {stuck}' if stuck else ''}"

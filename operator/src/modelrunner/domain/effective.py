@@ -1,0 +1,178 @@
+"""One settings value out of a Model, its ModelRunner and the operator's own defaults."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from modelrunner.api.v1alpha1 import AccessMode, Cache, Engine, Model, ModelRunner, Retention
+from modelrunner.api.v1alpha1 import defaults as absent
+from modelrunner.api.v1alpha1.model import ModelSource
+from modelrunner_protocol.durations import parse_duration, parse_keep_alive
+from modelrunner_protocol.flags import split_flags
+from modelrunner_protocol.sources import artifact_key
+from modelrunner_protocol.wire import ClaimSource, HttpSource, Mode, Source, Warmup
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorDefaults:
+    """What the operator was installed with. `image_pull_policy` "" leaves it to Kubernetes."""
+
+    runner_image: str
+    image_pull_policy: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheSettings:
+    """Where weights are kept. `size` None: as large as the artifact needs.
+
+    `existing_claim` None: a claim of its own for each artifact.
+    """
+
+    storage_class_name: str | None
+    access_mode: AccessMode
+    size: str | None
+    existing_claim: str | None
+    retention: Retention
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonitoringSettings:
+    """How Prometheus finds the runners."""
+
+    service_monitor: bool
+    interval: str
+    labels: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effective:
+    """Everything that decides how one Model runs. Times are seconds.
+
+    `image` "" stands for the operator's default, which is not the user's wish: a new default
+    must not restart runners. `scheduling` holds fields of a PodSpec, `resources` those of a
+    container, `pod_template` the user's overlay; all three as JSON.
+    """
+
+    name: str
+    namespace: str
+    runner: str
+    engine: Engine
+    image: str
+    source: Source
+    key: str
+    aliases: tuple[str, ...]
+    mode: Mode
+    context_size: int | None
+    runtime_flags: tuple[str, ...]
+    reasoning_budget: int | None
+    warmup: Warmup
+    keep_alive: float
+    startup_timeout: float
+    drain_timeout: float
+    accelerator: tuple[str, int] | None
+    resources: dict[str, Any]
+    scheduling: dict[str, Any]
+    cache: CacheSettings
+    env: tuple[dict[str, Any], ...]
+    pod_template: dict[str, Any]
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the weights are used where they lie: nothing is pulled."""
+        return self.source.claim is not None
+
+
+def wire_source(source: ModelSource) -> Source:
+    """The source as runners and artifact keys know it."""
+    if source.http is not None:
+        return Source(http=HttpSource(url=source.http.url, sha256=source.http.sha256 or ""))
+    claim = source.persistent_volume_claim
+    if claim is None:
+        return Source()
+    return Source(claim=ClaimSource(claim=claim.name, path=claim.path))
+
+
+def runner_name(model: Model) -> str:
+    """The ModelRunner that a Model uses."""
+    return model.spec.runner or absent.RUNNER
+
+
+def settle(model: Model, runner: ModelRunner) -> Effective:
+    """The settings of a Model on its ModelRunner, defaults filled in.
+
+    Raises:
+        FlagError: rawRuntimeFlags cannot be split.
+        ValueError: a duration that the API server let through is none.
+    """
+    spec, config, on = model.spec, model.spec.config, runner.spec
+    source = wire_source(spec.source)
+    llamacpp = config.llamacpp if config else None
+    return Effective(
+        name=model.metadata.name,
+        namespace=model.metadata.namespace,
+        runner=runner.metadata.name,
+        engine=on.engine or absent.ENGINE,
+        image=(on.images.llama_cpp if on.images else None) or "",
+        source=source,
+        key=artifact_key(source),
+        aliases=tuple(sorted(spec.aliases or ())),
+        mode=(config.mode if config else None) or absent.MODE,
+        context_size=config.context_size if config else None,
+        runtime_flags=_flags(model),
+        reasoning_budget=llamacpp.reasoning_budget if llamacpp else None,
+        warmup=_warmup(model),
+        keep_alive=parse_keep_alive(spec.keep_alive or on.keep_alive or absent.KEEP_ALIVE),
+        startup_timeout=parse_duration(on.startup_timeout or absent.STARTUP_TIMEOUT),
+        drain_timeout=parse_duration(on.drain_timeout or absent.DRAIN_TIMEOUT),
+        accelerator=_accelerator(runner),
+        resources=on.resources.to_dict() if on.resources else {},
+        scheduling=on.scheduling.to_dict() if on.scheduling else {},
+        cache=_cache(on.cache),
+        env=tuple(variable.to_dict() for variable in on.env or ()),
+        pod_template=on.pod_template.to_dict() if on.pod_template else {},
+    )
+
+
+def monitoring(runner: ModelRunner) -> MonitoringSettings:
+    """The monitoring settings of a ModelRunner, defaults filled in."""
+    found = runner.spec.monitoring
+    wanted = found.service_monitor if found else None
+    return MonitoringSettings(
+        service_monitor=absent.SERVICE_MONITOR if wanted is None else wanted,
+        interval=(found.interval if found else None) or absent.MONITORING_INTERVAL,
+        labels=dict((found.labels if found else None) or {}),
+    )
+
+
+def _flags(model: Model) -> tuple[str, ...]:
+    config = model.spec.config
+    if config is None:
+        return ()
+    if config.raw_runtime_flags is not None:
+        return split_flags(config.raw_runtime_flags)
+    return tuple(config.runtime_flags or ())
+
+
+def _warmup(model: Model) -> Warmup:
+    found = model.spec.warmup
+    enabled = found.enabled if found else None
+    return Warmup(
+        enabled=absent.WARMUP_ENABLED if enabled is None else enabled,
+        prompt=(found.prompt if found else None) or absent.WARMUP_PROMPT,
+    )
+
+
+def _accelerator(runner: ModelRunner) -> tuple[str, int] | None:
+    found = runner.spec.accelerator
+    return (found.resource, found.count or absent.ACCELERATOR_COUNT) if found else None
+
+
+def _cache(cache: Cache | None) -> CacheSettings:
+    found = cache or Cache()
+    explicit = found.size if found.size not in {None, absent.CACHE_SIZE_AUTO} else None
+    return CacheSettings(
+        storage_class_name=found.storage_class_name,
+        access_mode=found.access_mode or absent.CACHE_ACCESS_MODE,
+        size=explicit,
+        existing_claim=found.existing_claim,
+        retention=found.retention or absent.CACHE_RETENTION,
+    )

@@ -1,0 +1,194 @@
+"""What became of a resolve or pull Job: still running, what it found, or why not."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from modelrunner.domain.containers import (
+    explain_end,
+    failed,
+    memory_limit,
+    outcome_of,
+    waiting_problem,
+)
+from modelrunner.domain.naming import ATTEMPT_ANNOTATION, COMPONENT_LABEL, COMPONENT_RESOLVE
+from modelrunner.domain.objects import (
+    Object,
+    annotation,
+    being_deleted,
+    condition,
+    created_at,
+    dig,
+    format_time,
+    is_true,
+    items,
+    label,
+    name_of,
+    parse_time,
+    text,
+)
+from modelrunner.domain.pods import node_message, statuses_running
+from modelrunner.domain.problem import Problem
+from modelrunner.domain.scheduling import is_scheduled, unschedulable
+from modelrunner_protocol.reasons import Reason
+from modelrunner_protocol.wire import Artifact, Outcome
+
+FIRST_RETRY: Final = 60.0
+LONGEST_RETRY: Final = 3600.0
+SLOW_POD: Final = 30.0
+"""Seconds after which a Job without a pod is worth a hint."""
+
+
+class JobState(StrEnum):
+    """Where a Job is."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    GOING = "going"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobView:
+    """A Job and its newest pod in short.
+
+    `problem` is why a running Job makes no way, or why a failed one failed. `waiting` is a
+    sentence about a running one. `retryable` and `finished_at` belong to failed ones.
+    """
+
+    state: JobState
+    attempt: int
+    pod: Object | None = None
+    artifact: Artifact | None = None
+    problem: Problem | None = None
+    waiting: str = ""
+    retryable: bool = False
+    finished_at: float = 0.0
+
+    @property
+    def retry_at(self) -> float | None:
+        """When a failed Job is tried again, seconds since the epoch; None: never."""
+        if not self.retryable:
+            return None
+        delay = min(FIRST_RETRY * 2.0 ** min(self.attempt - 1, 10), LONGEST_RETRY)
+        return self.finished_at + delay
+
+
+def look_at_job(job: Object, pods: Sequence[Object], *, now: float) -> JobView:
+    """Judge a Job by its newest pod first: the Job's own status follows seconds later."""
+    attempt = _attempt(job)
+    if being_deleted(job):
+        return JobView(state=JobState.GOING, attempt=attempt)
+    pod = max(pods, key=lambda item: (created_at(item), name_of(item)), default=None)
+    ended = _ended(pod)
+    outcome = outcome_of(text(ended, "message")) if ended is not None else None
+    finished_at = parse_time(text(ended, "finishedAt")) if ended is not None else None
+    if outcome is not None:
+        return _judged(job, pod, attempt, outcome, finished_at or now)
+    if is_true(job, "Failed") or is_true(job, "Complete"):
+        # Only a Job of ours without its pod's last words comes here: evicted, killed, foreign image.
+        return JobView(
+            state=JobState.FAILED,
+            attempt=attempt,
+            pod=pod,
+            problem=Problem(Reason.PULL_FAILED, _unexplained(job, pod, ended)),
+            retryable=True,
+            finished_at=finished_at or _job_finished(job) or now,
+        )
+    return _running(job, pod, attempt, now)
+
+
+def _judged(
+    job: Object, pod: Object | None, attempt: int, outcome: Outcome, finished_at: float
+) -> JobView:
+    if outcome.reason is None and outcome.artifact is not None:
+        return JobView(
+            state=JobState.SUCCEEDED,
+            attempt=attempt,
+            pod=pod,
+            artifact=outcome.artifact,
+            finished_at=finished_at,
+        )
+    reason = outcome.reason or Reason.PULL_FAILED
+    message = outcome.message or f"Job {name_of(job)} failed without a message"
+    if not outcome.retryable:
+        message = (
+            f"{message.rstrip('.')}. Trying the same again would not help: change the source or the"
+            f" cache, or delete Job {name_of(job)} to try again"
+        )
+    return JobView(
+        state=JobState.FAILED,
+        attempt=attempt,
+        pod=pod,
+        problem=Problem(reason, message),
+        retryable=outcome.retryable,
+        finished_at=finished_at,
+    )
+
+
+def _running(job: Object, pod: Object | None, attempt: int, now: float) -> JobView:
+    problem = None
+    if pod is not None and text(pod, "status", "phase") not in {"Failed", "Succeeded"}:
+        problem = waiting_problem(pod) or unschedulable(pod, now=now)
+    return JobView(
+        state=JobState.RUNNING,
+        attempt=attempt,
+        pod=pod,
+        problem=problem,
+        waiting=_waiting(job, pod, now),
+    )
+
+
+def _waiting(job: Object, pod: Object | None, now: float) -> str:
+    if pod is None:
+        if now - created_at(job) > SLOW_POD:
+            return f"Job {name_of(job)} has no pod yet; `kubectl describe job {name_of(job)}` tells why"
+        return f"waiting for the pod of Job {name_of(job)}"
+    if statuses_running(pod):
+        return ""
+    if not is_scheduled(pod):
+        return "waiting for the scheduler and the volume"
+    return node_message(pod, now=now)
+
+
+def _ended(pod: Object | None) -> Object | None:
+    wanted = (label(pod, COMPONENT_LABEL) or COMPONENT_RESOLVE) if pod is not None else ""
+    for status in items(pod, "status", "containerStatuses"):
+        ended = dig(status, "state", "terminated")
+        if ended is not None and text(status, "name") in {wanted, ""}:
+            return ended if isinstance(ended, dict) else None
+    return None
+
+
+def _unexplained(job: Object, pod: Object | None, ended: Object | None) -> str:
+    name = name_of(job)
+    if pod is None:
+        found = condition(job, "Failed")
+        words = text(found, "message") or "its pod is gone"
+        return f"Job {name} ended without a result: {words}"
+    container = next(iter(items(pod, "status", "containerStatuses")), {})
+    if ended is not None and text(ended, "reason") == "OOMKilled":
+        limit = memory_limit(pod, text(container, "name"))
+        return f"the pod of Job {name} was killed because it needed more memory than {limit or 'the node has'}"
+    reason, words = text(pod, "status", "reason"), text(pod, "status", "message")
+    if reason or words:
+        return f"the pod of Job {name} was stopped by its node ({reason or 'no reason given'}): {words}"
+    if ended is not None and failed(ended):
+        return explain_end(pod, container, ended).message
+    return f"Job {name} ended without saying what it found; does its image hold this version of runnerd?"
+
+
+def _job_finished(job: Object) -> float | None:
+    found = condition(job, "Failed") or condition(job, "Complete")
+    return parse_time(text(found, "lastTransitionTime"))
+
+
+def _attempt(job: Object) -> int:
+    found = annotation(job, ATTEMPT_ANNOTATION)
+    return int(found) if found.isdecimal() and len(found) < 6 else 1
+
+
+def retry_words(view: JobView, retry_at: float) -> str:
+    """When the next try is. The time is absolute, so that the sentence stays the same."""
+    return f"Attempt {view.attempt} failed; the next is at {format_time(retry_at)}"

@@ -1,0 +1,92 @@
+"""Names, labels and annotations of everything the operator creates.
+
+Names are derived, never generated, so that an operator without memory finds its objects again.
+"""
+
+import hashlib
+from typing import Final
+
+GROUP: Final = "modelrunner.dev"
+
+MANAGED_BY: Final = "model-runner-operator"
+"""Value of the managed-by label, and field manager of everything that is applied."""
+
+FIELD_MANAGER: Final = MANAGED_BY
+CREATE_MANAGER: Final = f"{MANAGED_BY}-create"
+"""Field manager of the fields that are written once, at creation, and never applied."""
+
+NAME_LABEL: Final = "app.kubernetes.io/name"
+NAME_VALUE: Final = "model-runner"
+COMPONENT_LABEL: Final = "app.kubernetes.io/component"
+MANAGED_BY_LABEL: Final = "app.kubernetes.io/managed-by"
+MODEL_LABEL: Final = f"{GROUP}/model"
+RUNNER_LABEL: Final = f"{GROUP}/runner"
+ARTIFACT_LABEL: Final = f"{GROUP}/artifact"
+
+COMPONENT_RUNNER: Final = "runner"
+COMPONENT_PULL: Final = "pull"
+COMPONENT_RESOLVE: Final = "resolve"
+COMPONENT_CACHE: Final = "cache"
+COMPONENT_METRICS: Final = "metrics"
+
+ARTIFACT_ANNOTATION: Final = f"{GROUP}/artifact"
+"""On a claim or Deployment: the `Artifact` it holds or serves, as JSON."""
+
+ARTIFACT_KEY_ANNOTATION: Final = f"{GROUP}/artifact-key"
+"""On a Deployment: the key of the artifact it serves."""
+
+COMPLETE_ANNOTATION: Final = f"{GROUP}/complete"
+"""On a claim: "true" once its pull has succeeded."""
+
+SOURCE_ANNOTATION: Final = f"{GROUP}/source"
+INPUTS_ANNOTATION: Final = f"{GROUP}/inputs"
+"""Hash of what users wrote: another value means that they want other pods."""
+
+RENDERED_ANNOTATION: Final = f"{GROUP}/rendered"
+"""Hash of the whole desired object."""
+
+ATTEMPT_ANNOTATION: Final = f"{GROUP}/attempt"
+"""On a Job: how often the same work was tried, from 1."""
+
+RUNNER_CONTAINER: Final = "runner"
+RESERVED_PREFIXES: Final = (f"{GROUP}/", "app.kubernetes.io/")
+"""Labels and annotations below these are the operator's."""
+
+
+def claim_name(key: str) -> str:
+    """The cache claim of an artifact."""
+    return f"model-cache-{key}"
+
+
+def resolve_job_name(key: str) -> str:
+    """The Job that finds out what a source holds."""
+    return f"resolve-{key}"
+
+
+def pull_job_name(key: str, shared_claim: str | None = None) -> str:
+    """The Job that fills a cache; each shared claim has a pull of its own."""
+    return f"pull-{key}-{_short(shared_claim)}" if shared_claim else f"pull-{key}"
+
+
+def monitor_name(runner: str) -> str:
+    """The ServiceMonitor of a ModelRunner; shortened where the name would not be allowed."""
+    name = f"model-runner-{runner}"
+    return name if len(name) <= 253 else f"{name[:244]}-{_short(runner)}"
+
+
+def base_labels(component: str) -> dict[str, str]:
+    """The labels that every child carries."""
+    return {
+        NAME_LABEL: NAME_VALUE,
+        COMPONENT_LABEL: component,
+        MANAGED_BY_LABEL: MANAGED_BY,
+    }
+
+
+def pod_selector(model: str) -> dict[str, str]:
+    """What a Deployment's selector and a Service's selector say; immutable in a Deployment."""
+    return {NAME_LABEL: NAME_VALUE, MANAGED_BY_LABEL: MANAGED_BY, MODEL_LABEL: model}
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
