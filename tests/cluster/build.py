@@ -81,11 +81,15 @@ def ensure(progress: Progress) -> Build:
             return build
         go = go_environment()
         first = newest() is None
-        prerequisites.check_build_space([folder, Path(go["GOCACHE"]), Path(go["GOMODCACHE"])], first)
+        prerequisites.check_build_space(
+            [folder, Path(go["GOCACHE"]), Path(go["GOMODCACHE"])], first
+        )
         for leftover in folder.glob("*.partial"):
             shutil.rmtree(leftover)
         if first:
-            progress.say("building Kubernetes once: about 10 minutes on 2 cores, later runs reuse it")
+            progress.say(
+                "building Kubernetes once: about 10 minutes on 2 cores, later runs reuse it"
+            )
         partial = build.folder.with_suffix(".partial")
         _make(Build(partial), go["GOARCH"], progress)
         partial.rename(build.folder)

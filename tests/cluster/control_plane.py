@@ -8,7 +8,6 @@ stay pending; RBAC, admission and service-account tokens are as in production.
 """
 
 import contextlib
-import fcntl
 import shutil
 import socket
 import types
@@ -20,6 +19,7 @@ from tests.cluster import build as builds
 from tests.cluster import marker
 from tests.cluster.daemons import Daemons
 from tests.cluster.errors import ClusterError
+from tests.cluster.locks import try_lock
 from tests.cluster.processes import Identity, Processes
 from tests.cluster.progress import Progress
 from tests.cluster.settings import run_folder
@@ -97,6 +97,16 @@ class ControlPlane:
         """PEM file of the authority that signed the API server's certificate."""
         return self.folder / "pki/ca.crt"
 
+    @property
+    def programs(self) -> Path:
+        """The folder of kubectl, helm and the like, while it runs."""
+        return self._daemons().programs
+
+    @property
+    def owner(self) -> Identity | None:
+        """The process whose end makes it abandoned; None when it was started to be kept."""
+        return Identity.load(self.folder / "owner")
+
     def start(self, *, keep: bool = False) -> None:
         """Build what is not built, start, and return once the API server is ready.
 
@@ -145,10 +155,20 @@ class ControlPlane:
             processes.stop_all()
             shutil.rmtree(self.folder)
         self._running = None
-        if self._lock:
-            Path(self._lock.name).unlink(missing_ok=True)
-            self._lock.close()
+        self._release_port()
+
+    def _release_port(self) -> None:
+        """Remove the port's lock file; the process that started a kept one left it unlocked."""
+        if self.port is None:
+            return
+        file = self._lock_file(self.port)
+        if lock := self._lock or (try_lock(file) if file.exists() else None):
+            file.unlink(missing_ok=True)
+            lock.close()
             self._lock = None
+
+    def _lock_file(self, port: int) -> Path:
+        return self._run_folder / f"port-{port}.lock"
 
     def stop_apiserver(self, *, abruptly: bool = True) -> None:
         """Take the API server away, as an outage does; etcd keeps everything.
@@ -174,7 +194,7 @@ class ControlPlane:
         """A port whose lock is now ours and on which nobody listens."""
         self._run_folder.mkdir(parents=True, exist_ok=True)
         for port in _PORTS if self.port is None else [self.port]:
-            if lock := _lock_port(self._run_folder / f"port-{port}.lock"):
+            if lock := try_lock(self._lock_file(port)):
                 in_use = (self._run_folder / f"{_PREFIX}{port}").exists()
                 if not in_use and _free(port):
                     return port, lock
@@ -187,8 +207,8 @@ class ControlPlane:
         )
 
 
-def leftovers(folder: Path) -> Iterator[ControlPlane]:
-    """Control planes of the run folder, running or not, that this process may stop."""
+def everything(folder: Path) -> Iterator[ControlPlane]:
+    """Control planes of the run folder, running or not."""
     for entry in sorted(folder.glob(f"{_PREFIX}*")):
         with contextlib.suppress(ValueError):
             yield ControlPlane(port=int(entry.name.removeprefix(_PREFIX)), folder=folder)
@@ -196,21 +216,9 @@ def leftovers(folder: Path) -> Iterator[ControlPlane]:
 
 def _remove_abandoned(folder: Path) -> None:
     """Stop the control planes whose test process ended without doing so."""
-    for plane in leftovers(folder):
-        owner = plane.folder / "owner"
-        identity = Identity.load(owner)
-        if identity and not identity.alive:
+    for plane in everything(folder):
+        if plane.owner and not plane.owner.alive:
             plane.stop()
-
-
-def _lock_port(file: Path) -> IO[str] | None:
-    handle = file.open("a", encoding="utf-8")
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        handle.close()
-        return None
-    return handle
 
 
 def _free(port: int) -> bool:

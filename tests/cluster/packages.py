@@ -62,7 +62,9 @@ def ensure(progress: Progress) -> None:
     if not absent:
         return
     if not found("apt-get"):
-        raise ClusterError(f"not installed: {_described(absent)}. Install them, then run this again")
+        raise ClusterError(
+            f"not installed: {_described(absent)}. Install them, then run this again"
+        )
     environment = {"DEBIAN_FRONTEND": "noninteractive"}
     with progress.during("reading the distribution's package lists"):
         run("apt-get", "update", "-qq", timeout=300)

@@ -1,11 +1,11 @@
 """Certificates and kubeconfigs of one cluster."""
 
 import base64
-import datetime
 import ipaddress
 import json
 import os
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
@@ -90,15 +90,15 @@ class Authority:
         key: ec.EllipticCurvePrivateKey,
         extensions: Sequence[_Extension],
     ) -> None:
-        now = datetime.datetime.now(datetime.UTC)
+        now = datetime.now(UTC)
         builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(self._subject)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(hours=1))
-            .not_valid_after(now + datetime.timedelta(days=365))
+            .not_valid_before(now - timedelta(hours=1))
+            .not_valid_after(now + timedelta(days=365))
         )
         for extension, critical in extensions:
             builder = builder.add_extension(extension, critical)

@@ -35,7 +35,9 @@ def check_machine(run_folder: Path) -> None:
         lambda: route_problem(run("ip", "-4", "route", "show", "table", "all")),
     )
     if problems := [problem for ask in questions if (problem := ask())]:
-        raise ClusterError("this machine cannot run the embedded cluster:\n- " + "\n- ".join(problems))
+        raise ClusterError(
+            "this machine cannot run the embedded cluster:\n- " + "\n- ".join(problems)
+        )
 
 
 def check_go() -> None:
@@ -75,9 +77,7 @@ def go_problem(version: str, wanted: tuple[int, ...]) -> str | None:
 
 def check_build_space(folders: Iterable[Path], first: bool) -> None:
     """Raise a ClusterError when a disk is too full to build on."""
-    needed, what = (
-        (FIRST_BUILD_SPACE, "a first build") if first else (LATER_BUILD_SPACE, "a build")
-    )
+    needed, what = (FIRST_BUILD_SPACE, "a first build") if first else (LATER_BUILD_SPACE, "a build")
     if problem := space_problem(folders, needed, what):
         raise ClusterError(problem)
 
@@ -105,7 +105,9 @@ def cgroup_problem(mountinfo: str) -> str | None:
             hierarchies[before.split()[4]] = (after.split()[0], set(after.split()[2].split(",")))
     if hierarchies.get("/sys/fs/cgroup", ("",))[0] == "cgroup2":
         return None
-    mounted = {c for kind, controllers in hierarchies.values() if kind == "cgroup" for c in controllers}
+    mounted = {
+        c for kind, controllers in hierarchies.values() if kind == "cgroup" for c in controllers
+    }
     absent = [name for name in _V1_CONTROLLERS if name not in mounted]
     if not absent:
         return None

@@ -160,7 +160,11 @@ class Processes:
 
     def _environment(self, path: Iterable[Path]) -> Mapping[str, str]:
         usual = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
-        return {"PATH": ":".join([*map(str, path), *usual]), "HOME": "/root", MARK: str(self.folder)}
+        return {
+            "PATH": ":".join([*map(str, path), *usual]),
+            "HOME": "/root",
+            MARK: str(self.folder),
+        }
 
     def identity(self, name: str) -> Identity | None:
         """The process started under this name, whether or not it still runs."""

@@ -27,7 +27,10 @@ def create(root: Path = _ROOT, name: str = NAME) -> None:
     for hierarchy in _v1_hierarchies(root):
         group = hierarchy / name
         group.mkdir(exist_ok=True)
-        for setting in ("cpuset.cpus", "cpuset.mems"):  # empty in a new group, and no task may enter
+        for setting in (
+            "cpuset.cpus",
+            "cpuset.mems",
+        ):  # empty in a new group, and no task may enter
             if (group / setting).exists():
                 (group / setting).write_text((hierarchy / setting).read_text())
 
@@ -63,9 +66,11 @@ def remove(root: Path = _ROOT, name: str = NAME, seconds: float = 20) -> None:
 
 
 def _tops(root: Path, name: str) -> Iterator[Path]:
-    for hierarchy in (root, *_v1_hierarchies(root)):
-        if (hierarchy / name).is_dir():
-            yield hierarchy / name
+    """The group in every hierarchy; a v1 machine may have a v2 one beside them."""
+    if root.is_dir():
+        for hierarchy in (root, *(entry for entry in root.iterdir() if not entry.is_symlink())):
+            if (hierarchy / name).is_dir():
+                yield hierarchy / name
 
 
 def _v1_hierarchies(root: Path) -> Iterator[Path]:

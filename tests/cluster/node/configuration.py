@@ -14,7 +14,9 @@ from tests.cluster.settings import (
 )
 
 
-def write_files(folder: Path, pki: Path, logs: Path, programs: Path, cni: Path, volumes: Path) -> Path:
+def write_files(
+    folder: Path, pki: Path, logs: Path, programs: Path, cni: Path, volumes: Path
+) -> Path:
     """Write everything the node reads into `folder`; return the program it starts with.
 
     Args:
@@ -33,7 +35,9 @@ def write_files(folder: Path, pki: Path, logs: Path, programs: Path, cni: Path, 
     _write(folder / "pod-resolv.conf", "")
     # What containerd asks for a registry's address. Every name is unknown there, at once: a pull
     # of an image that does not exist must not hang in a name server that cannot be reached.
-    _write(folder / "resolv.conf", f"nameserver {DNS_SERVICE_ADDRESS}\noptions timeout:1 attempts:1\n")
+    _write(
+        folder / "resolv.conf", f"nameserver {DNS_SERVICE_ADDRESS}\noptions timeout:1 attempts:1\n"
+    )
     values = {
         "FOLDER": folder,
         "PKI": pki,

@@ -72,12 +72,11 @@ class Node:
         return (build.programs / "ctr", "-a", self._files / "containerd.sock")
 
     def clean(self) -> None:
-        """End every process of the cluster and undo all that `start` did, however far it came.
+        """Undo all that `start` did, however far it came.
 
-        The processes end first: the kubelet may write to the machine until then.
+        Every process ends first: the kubelet may write to the machine until then.
         """
-        self._processes.stop(_PROCESS, grace=0)
-        self._processes.stop_all(grace=0)
+        self._processes.stop_all()
         network.disconnect()
         cgroups.remove()
         for place in self._made_mount_points():

@@ -53,14 +53,17 @@ class EmbeddedCluster(Provider):
 
     @property
     def kubeconfig(self) -> Path:
+        """In the cluster's folder, which `down` removes."""
         return self._folder / "kubeconfig"
 
     @property
     def host_address(self) -> str:
+        """This machine's end of the link to the node."""
         return HOST_ADDRESS
 
     @property
     def program_folders(self) -> Sequence[Path]:
+        """The build that runs, else the one that would."""
         state = self._state()
         build = Build(Path(state.build)) if state else builds.current()
         return (build.programs,)
@@ -68,13 +71,15 @@ class EmbeddedCluster(Provider):
     @property
     def exists(self) -> bool:
         """Whether there is anything of it, running or left over."""
-        return self._folder.exists()
+        return self._folder.exists() or ownership.ours(self._run_folder)
 
     def running(self) -> bool:
+        """Whether it came up whole and none of its processes ended since."""
         state = self._state()
         return state is not None and state.up and all(map(self._processes.alive, _DAEMONS))
 
     def up(self, progress: Progress) -> None:
+        """Build what is not built, clean up after a crash, start; on failure leave only logs."""
         if self._tell_if_up(progress):
             return
         ownership.check(self._run_folder)
@@ -84,7 +89,7 @@ class EmbeddedCluster(Provider):
         with locked(self._run_folder / "lock", what=_LOCKED, progress=progress):
             if self._tell_if_up(progress):
                 return
-            if self._folder.exists():
+            if self.exists:
                 progress.say("cleaning up after a run that did not end well")
                 self._clean()
             prerequisites.check_machine(self._run_folder)
@@ -166,20 +171,29 @@ class EmbeddedCluster(Provider):
                 wait_until(what, holds, seconds=120, hint=f"Logs: {self._processes.logs}")
 
     def down(self, progress: Progress) -> None:
-        if not self._run_folder.exists():
+        """End the cluster and all control planes but those of a test run that goes on."""
+        if not self._run_folder.exists() and not self.exists:
             progress.say("the cluster is down")
             return
         with locked(self._run_folder / "lock", what=_LOCKED, progress=progress):
-            if self._folder.exists() or ownership.ours(self._run_folder):
+            if self.exists:
                 with progress.during("taking the cluster down"):
                     self._clean()
-            for plane in control_plane.leftovers(self._run_folder):
-                progress.say(f"taking down the control plane on port {plane.port}")
-                plane.stop()
-            shutil.rmtree(self._run_folder)
+            used = False
+            for plane in control_plane.everything(self._run_folder):
+                if plane.owner and plane.owner.alive:
+                    used = True
+                    progress.say(f"process {plane.owner.pid} uses the control plane {plane.port}")
+                else:
+                    progress.say(f"taking down the control plane {plane.port}")
+                    plane.stop()
+            if not used:
+                shutil.rmtree(self._run_folder)
         progress.say("the cluster is down")
 
     def _clean(self) -> None:
+        self._processes.stop_all()
+        # Not after a reboot, which ended all that the files tell of.
         if ownership.ours(self._run_folder):
             self._node.clean()
             ownership.release(self._run_folder)
@@ -195,6 +209,7 @@ class EmbeddedCluster(Provider):
         return kept
 
     def load_images(self, archives: Sequence[Path], progress: Progress) -> None:
+        """Import them into the node's containerd."""
         state = self._state()
         if state is None or not self.running():
             raise ClusterError("the cluster is down: run `python -m tests.cluster up`")
@@ -204,6 +219,7 @@ class EmbeddedCluster(Provider):
                 self._node.load(Build(Path(state.build)), archive)
 
     def details(self) -> Sequence[str]:
+        """The version and the processes with their resident memory."""
         lines = [f"Kubernetes {kubernetes_version()}, logs in {self._processes.logs}"]
         for name in _DAEMONS:
             identity = self._processes.identity(name)

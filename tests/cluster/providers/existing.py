@@ -26,10 +26,12 @@ class ExistingCluster(Provider):
 
     @property
     def kubeconfig(self) -> Path:
+        """The one the user named."""
         return Path(self._environment[KUBECONFIG]).absolute()
 
     @property
     def host_address(self) -> str:
+        """What the user told."""
         if address := self._environment.get(HOST_ADDRESS):
             return address
         raise ClusterError(
@@ -38,23 +40,28 @@ class ExistingCluster(Provider):
 
     @property
     def program_folders(self) -> Sequence[Path]:
+        """None: the user's own kubectl knows the cluster."""
         return ()
 
     def running(self) -> bool:
+        """Whether its API server is ready."""
         return self.kubeconfig.is_file() and succeeds(
             self._kubectl, f"--kubeconfig={self.kubeconfig}", "get", "--raw=/readyz", timeout=20
         )
 
     def up(self, progress: Progress) -> None:
+        """Check the mark; the cluster itself is not touched."""
         if not self.kubeconfig.is_file():
             raise ClusterError(f"{KUBECONFIG} names {self.kubeconfig}, which is not there")
         marker.require(self._kubectl, self.kubeconfig)
         progress.say(f"using the cluster of {self.kubeconfig}")
 
     def down(self, progress: Progress) -> None:
+        """Nothing: it is not ours."""
         progress.say(f"the cluster of {self.kubeconfig} is not ours and stays as it is")
 
     def load_images(self, archives: Sequence[Path], progress: Progress) -> None:
+        """Hand them to the command the user named for that."""
         marker.require(self._kubectl, self.kubeconfig)
         command = self._environment.get(LOAD_COMMAND)
         if not command:
@@ -67,4 +74,5 @@ class ExistingCluster(Provider):
                 run(*shlex.split(command), archive, timeout=900)
 
     def details(self) -> Sequence[str]:
+        """Where it comes from."""
         return (f"named by {KUBECONFIG}",)

@@ -26,10 +26,12 @@ class KindCluster(Provider):
 
     @property
     def kubeconfig(self) -> Path:
+        """A file of our own; the user's kubeconfig stays as it is."""
         return self._run_folder / "kind.kubeconfig"
 
     @property
     def host_address(self) -> str:
+        """The gateway of kind's Docker network."""
         answer = run("docker", "network", "inspect", "kind", f"--format={_GATEWAYS}")
         for gateway in answer.split():
             if ":" not in gateway:
@@ -38,14 +40,17 @@ class KindCluster(Provider):
 
     @property
     def program_folders(self) -> Sequence[Path]:
+        """Where kubectl was found."""
         return () if isinstance(self._kubectl, str) else (self._kubectl.parent,)
 
     def running(self) -> bool:
+        """Whether its API server is ready."""
         return self.kubeconfig.is_file() and succeeds(
             self._kubectl, f"--kubeconfig={self.kubeconfig}", "get", "--raw=/readyz"
         )
 
     def up(self, progress: Progress) -> None:
+        """Create it as kind-config.yaml says, and mark it for tests."""
         if self.running():
             progress.say(f"the kind cluster {NAME} is up already")
             return
@@ -58,6 +63,7 @@ class KindCluster(Provider):
         progress.say("the cluster is up")
 
     def down(self, progress: Progress) -> None:
+        """Delete it."""
         if self._exists():
             with progress.during(f"deleting the kind cluster {NAME}"):
                 flags = (f"--name={NAME}", f"--kubeconfig={self.kubeconfig}")
@@ -65,12 +71,14 @@ class KindCluster(Provider):
         self.kubeconfig.unlink(missing_ok=True)
 
     def load_images(self, archives: Sequence[Path], progress: Progress) -> None:
+        """Load them with kind."""
         for archive in archives:
             with progress.during(f"loading {archive.name}"):
                 command = ("load", "image-archive", archive, f"--name={NAME}")
                 run(self._kind, *command, timeout=900)
 
     def details(self) -> Sequence[str]:
+        """The version of kind."""
         return (run(self._kind, "version").strip(),)
 
     def _exists(self) -> bool:
