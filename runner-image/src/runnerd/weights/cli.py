@@ -12,6 +12,7 @@ from modelrunner_protocol.codec import WireError, decode, encode
 from modelrunner_protocol.reasons import Reason
 from modelrunner_protocol.sources import describe
 from modelrunner_protocol.wire import PULL_CONFIG_VARIABLE, Outcome, PullConfig
+from runnerd import logs
 from runnerd.weights import outcome as termination
 from runnerd.weights import resolve as resolving
 from runnerd.weights.clock import SystemClock
@@ -20,7 +21,7 @@ from runnerd.weights.progress import ProgressMeter
 from runnerd.weights.pull import Pull
 from runnerd.weights.report import reporting
 from runnerd.weights.server import serving
-from runnerd.weights.settings import Settings
+from runnerd.weights.settings import LOG_LEVEL, Settings
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +52,8 @@ def _end(ended: tuple[Outcome, int]) -> int:
 
 
 def _run(work: _Work, environment: Mapping[str, str]) -> tuple[Outcome, int]:
+    # Standard output is for the outcome.
+    logs.set_up(environment.get(LOG_LEVEL, ""), sys.stderr)
     try:
         config = decode(PullConfig, environment.get(PULL_CONFIG_VARIABLE, ""))
         settings = Settings.from_environment(environment)

@@ -36,7 +36,7 @@ def looks_like(head: bytes) -> str:
     """What the first bytes of a file are taken for, in words."""
     if not head:
         return "it is empty"
-    shown = f"it starts with {head[:_SHOWN].decode('ascii', 'backslashreplace')!r}"
+    shown = f"it starts with {head[:_SHOWN].decode('latin-1')!a}"
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 1 << 32:
         return f"{shown} and looks like a safetensors file"
     for prefix, name in _PREFIXES:

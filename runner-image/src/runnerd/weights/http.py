@@ -146,7 +146,7 @@ def _body(where: str, response: aiohttp.ClientResponse, start: int) -> Body:
     if response.status == 200:
         first, total = 0, response.content_length
     elif first != start:
-        raise TransientError(f"{where} sent bytes from {first} on when asked for {start}")
+        raise TransientError(f"the server sent bytes from {first} when asked for {start}")
     etag = headers.get("ETag", "")
     weak = etag.startswith("W/")
     return Body(
@@ -154,17 +154,17 @@ def _body(where: str, response: aiohttp.ClientResponse, start: int) -> Body:
         total=total,
         etag=etag,
         validator=headers.get("Last-Modified", "") if weak or not etag else etag,
-        chunks=_chunks(where, response),
+        chunks=_chunks(response),
     )
 
 
-async def _chunks(where: str, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
     """Whatever has arrived, at most the client's buffer (2 MiB) at a time."""
     while True:
         try:
             chunk = await response.content.readany()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise TransientError(f"{where} broke off ({reason_of(error)})") from error
+            raise TransientError(f"the connection broke off ({reason_of(error)})") from error
         if not chunk:
             return
         yield chunk

@@ -108,7 +108,7 @@ async def _send(
     except aiohttp.InvalidURL as error:
         raise WeightsError(f"the URL {where} cannot be requested: correct it") from error
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
-        raise TransientError(f"{where} does not answer ({reason_of(error)})") from error
+        raise TransientError(f"{url.host} does not answer ({reason_of(error)})") from error
 
 
 def reason_of(error: BaseException) -> str:

@@ -24,6 +24,7 @@ class ProgressMeter:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._samples: deque[tuple[float, int]] = deque()
+        self._last = clock.now()
         self.phase = PullPhase.WAITING
         self.total: int | None = None
         self.completed = 0
@@ -41,7 +42,7 @@ class ProgressMeter:
         """`count` more bytes came from the source."""
         self.completed += count
         self.downloaded += count
-        now = self._clock.now()
+        self._last = now = self._clock.now()
         if now - self._samples[-1][0] >= _SPACING:
             self._samples.append((now, self.downloaded))
             # One sample from before the window stays, so that the rate spans all of it.
@@ -64,6 +65,8 @@ class ProgressMeter:
         if self.phase is not PullPhase.DOWNLOADING or not self._samples:
             return None
         now = self._clock.now()
+        if self._last <= now - WINDOW:
+            return 0.0
         # The youngest sample that is at least a window old: when nothing comes, the rate falls.
         begin, before = next(
             (s for s in reversed(self._samples) if s[0] <= now - WINDOW), self._samples[0]
