@@ -125,6 +125,16 @@ def memory(identity: Identity) -> int:
     return 0
 
 
+# What this very process started: kept, so that it is reaped when it is stopped here, and so that
+# Python does not complain about a process that is meant to go on.
+_CHILDREN: dict[int, "subprocess.Popen[bytes]"] = {}
+
+
+def _reap(identity: Identity) -> None:
+    if child := _CHILDREN.pop(identity.pid, None):
+        child.wait()
+
+
 class Processes:
     """The processes of one cluster: FOLDER/pids/NAME and FOLDER/log/NAME.log."""
 
@@ -132,7 +142,6 @@ class Processes:
         self.folder = folder
         self.logs = folder / "log"
         self._pids = folder / "pids"
-        self._children: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, name: str, *command: str | Path, path: Iterable[Path] = ()) -> Identity:
         """Start a program in a session of its own; `path` goes before the usual PATH.
@@ -151,7 +160,7 @@ class Processes:
                 cwd="/",
                 env=self._environment(path),
             )
-        self._children[name] = child
+        _CHILDREN[child.pid] = child
         identity = Identity.of(child.pid)
         if identity is None:
             raise ClusterError(f"{name} ended at once.\n{self.last_lines(name)}")
@@ -193,8 +202,7 @@ class Processes:
         """End one process and forget it; nothing happens when it does not run."""
         if identity := self.identity(name):
             identity.stop(grace=grace)
-        if child := self._children.pop(name, None):
-            child.wait()
+            _reap(identity)
         (self._pids / name).unlink(missing_ok=True)
 
     def stop_all(self, *, grace: float = 0) -> None:
@@ -204,6 +212,4 @@ class Processes:
                 self.stop(file.stem if file.suffix == ".partial" else file.name, grace=grace)
         for identity in marked(self.folder):
             identity.stop(grace=grace)
-        for child in self._children.values():
-            child.wait()
-        self._children.clear()
+            _reap(identity)
