@@ -31,15 +31,20 @@ class Identity:
     boot: str
 
     @classmethod
-    def of(cls, pid: int) -> "Identity | None":
-        """The process that has this number now; None when there is none, or only its corpse."""
+    def of(cls, pid: int, *, corpse: bool = False) -> "Identity | None":
+        """The process that has this number now; None when there is none.
+
+        A process that ended and that nobody asked for its status, a corpse, is none either,
+        unless asked for.
+        """
         try:
             stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
         except OSError:
             return None
         # The second field, a name in brackets, may itself hold spaces and brackets.
         fields = stat.rpartition(")")[2].split()
-        return None if fields[0] in {"Z", "X"} else cls(pid, int(fields[19]), boot())
+        ended = fields[0] in {"Z", "X"} and not corpse
+        return None if ended else cls(pid, int(fields[19]), boot())
 
     @classmethod
     def of_self(cls) -> "Identity":
@@ -161,9 +166,10 @@ class Processes:
                 env=self._environment(path),
             )
         _CHILDREN[child.pid] = child
-        identity = Identity.of(child.pid)
+        # It may have ended already, but until it is reaped the number is its own.
+        identity = Identity.of(child.pid, corpse=True)
         if identity is None:
-            raise ClusterError(f"{name} ended at once.\n{self.last_lines(name)}")
+            raise ClusterError("/proc does not show our processes; is it mounted?")
         identity.save(self._pids / name)
         return identity
 
