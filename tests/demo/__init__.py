@@ -1,0 +1,1 @@
+"""The demo: from nothing to an answer, with progress."""

@@ -1,0 +1,39 @@
+"""The product on a real cluster, installed once per run; a namespace of its own for each test."""
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster.progress import Progress
+from tests.support import manifests
+from tests.support.stack import Stack, bring_up
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """The cluster with the chart installed, and a file server that pods reach.
+
+    The cluster stays up after the run, so that the next one starts in a second; `make down`
+    removes it.
+    """
+    with bring_up(Progress()) as running:
+        yield running
+
+
+@pytest.fixture
+def namespace(stack: Stack) -> Iterator[str]:
+    """A new namespace under the restricted Pod Security Standard, removed afterwards."""
+    name = f"test-{stack.run_id}-{next(_numbers)}"
+    stack.apply(manifests.namespace(name))
+    yield name
+    stack.delete("namespaces", "", name)
+
+
+@pytest.fixture
+def default_runner(stack: Stack, namespace: str) -> str:
+    """A namespace that holds a ModelRunner called default."""
+    stack.apply(manifests.runner(namespace))
+    return namespace
