@@ -2,7 +2,6 @@
 
 import socket
 import sys
-from pathlib import Path
 from typing import Final
 
 from tests.cluster.processes import Processes
@@ -43,5 +42,5 @@ def stop() -> None:
 
 def _processes() -> Processes:
     # Beside the cluster's folder, which `make cluster-down` removes as a whole.
-    folder: Path = run_folder().with_name(run_folder().name + "-demo")
+    folder = run_folder().with_name(run_folder().name + "-demo")
     return Processes(folder)
