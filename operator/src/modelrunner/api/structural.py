@@ -37,6 +37,7 @@ _FORBIDDEN: Final = frozenset(
     }
 )
 _DATA: Final = frozenset({"default", "enum", "required"})
+_ANYTHING: Final = {PRESERVE: True}
 _INT32_MAX: Final = 2**31 - 1
 
 
@@ -63,9 +64,8 @@ class StructuralSchema(GenerateJsonSchema):
         return found
 
     def enum_schema(self, schema: core_schema.EnumSchema) -> JsonSchemaValue:
-        """As a literal; the class's docstring is for programmers, the field's for users."""
+        """A constant is an enumeration of one."""
         found = super().enum_schema(schema)
-        found.pop("description", None)
         if "const" in found:
             found["enum"] = [found.pop("const")]
         return found
@@ -85,7 +85,7 @@ class StructuralSchema(GenerateJsonSchema):
         found = super().dict_schema(schema)
         if found.pop("propertyNames", None) or found.pop("patternProperties", None):
             raise NotStructuralError("keys of a map cannot have a schema: check them in a CEL rule")
-        if found.get("additionalProperties", True) is True:
+        if found.get("additionalProperties", True) in (True, _ANYTHING):
             found.pop("additionalProperties", None)
             found[PRESERVE] = True
         return found
@@ -113,7 +113,7 @@ class StructuralSchema(GenerateJsonSchema):
     def any_schema(self, schema: core_schema.AnySchema) -> JsonSchemaValue:
         """Anything is kept as it is given."""
         del schema
-        return {PRESERVE: True}
+        return dict(_ANYTHING)
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         """Titles would only repeat the fields' names."""
@@ -144,8 +144,6 @@ def _inline(node: Any, definitions: Schema, path: tuple[str, ...]) -> Any:
     found = {
         key: _value(key, value, definitions, path)
         for key, value in node.items()
-        # A docstring of a class that is used in a field is for programmers only if the field
-        # has its own words; `_follow` has merged them by now.
         if key not in {"title", "$defs"}
     }
     if bad := _FORBIDDEN & found.keys():

@@ -147,10 +147,13 @@ class ModelConfig(ApiModel):
     ) = None
     """Flags for the engine, one word an item, e.g. `["--temp", "0.2"]`. Which flags may be set is
     listed in docs/reference/runtime-flags.md; another one is told as InvalidConfiguration.
+    Default: none.
     """
 
     raw_runtime_flags: Annotated[str, Field(max_length=16384)] | None = None
-    """The same on one line, split like a shell does, e.g. `--temp 0.2`. Instead of runtimeFlags."""
+    """The same on one line, split like a shell does, e.g. `--temp 0.2`; instead of runtimeFlags.
+    Default: none.
+    """
 
     llamacpp: LlamaCppConfig | None = None
     """Settings that only llama.cpp has."""
@@ -181,7 +184,7 @@ class ModelSpec(ApiModel):
     """
 
     source: ModelSource
-    """Where the weights come from. Another source is pulled before the running model is replaced."""
+    """Where the weights come from. A changed source is pulled and then served."""
 
     aliases: (
         Annotated[

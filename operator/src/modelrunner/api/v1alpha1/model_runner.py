@@ -149,8 +149,8 @@ class Cache(ApiModel):
         ]
         | None
     ) = None
-    """Size of each claim, in bytes, e.g. `20Gi`; `auto` takes the size of the weights and a
-    tenth more. A size below the weights is told as CacheTooSmall. Default: auto.
+    """Size of each claim, in bytes, e.g. `20Gi`; `auto` takes the size of the weights, a
+    tenth and 64 MiB more. A size below the weights is told as CacheTooSmall. Default: auto.
     """
 
     existing_claim: ObjectName | None = None

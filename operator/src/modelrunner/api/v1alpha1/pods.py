@@ -119,13 +119,13 @@ class Toleration(ApiModel):
     )
 
     key: Annotated[str, Field(max_length=317)] | None = None
-    """The taint's key. Empty means every taint, with the operator Exists."""
+    """The taint's key. Default: every taint, with the operator Exists."""
 
     operator: TolerationOperator | None = None
     """`Equal` (default): the taint's value must be `value`. `Exists`: any value will do."""
 
     value: Annotated[str, Field(max_length=63)] | None = None
-    """The taint's value, for the operator Equal."""
+    """The taint's value, for the operator Equal. Default: empty."""
 
     effect: TaintEffect | None = None
     """The effect that is tolerated. Default: every effect."""
@@ -164,7 +164,7 @@ class TopologySpreadConstraint(ApiModel):
 
     label_selector: dict[str, Any] | None = None
     """Which pods are counted (Kubernetes' `LabelSelector`), e.g.
-    `{matchLabels: {modelrunner.dev/model: smollm2}}`. Kubernetes counts none without it.
+    `{matchLabels: {modelrunner.dev/model: smollm2}}`. Default: Kubernetes counts none.
     """
 
     match_label_keys: (
@@ -174,7 +174,7 @@ class TopologySpreadConstraint(ApiModel):
         | None
     ) = None
     """Labels of the pod itself that counted pods must share, e.g. `[pod-template-hash]`.
-    Needs `labelSelector`.
+    Needs `labelSelector`. Default: none.
     """
 
     min_domains: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
@@ -280,7 +280,9 @@ class EnvVar(ApiModel):
     """Name of the variable. RUNNERD_… and TERMINATION_LOG belong to the runner itself."""
 
     value: Annotated[str, Field(max_length=32768)] | None = None
-    """The value. It may hold Jinja, e.g. `{{ model.name }}`. Default: empty."""
+    """The value. It may name `{{ model.name }}`, `{{ model.namespace }}`, `{{ model.format }}` and
+    `{{ runner.name }}`; another name is told as InvalidConfiguration. Default: empty.
+    """
 
     value_from: EnvVarSource | None = None
     """Takes the value from somewhere else."""
@@ -338,11 +340,13 @@ class PodTemplateMetadata(ApiModel):
 
     labels: TemplatedLabels | None = None
     """Labels for runner pods. Labels that the operator sets itself cannot be changed. Values may
-    hold Jinja.
+    name `{{ model.name }}` and the like. Default: none.
     """
 
     annotations: Annotations | None = None
-    """Annotations for runner pods. Values may hold Jinja."""
+    """Annotations for runner pods. Values may name `{{ model.name }}` and the like.
+    Default: none.
+    """
 
 
 class PodTemplate(ApiModel):
@@ -363,6 +367,7 @@ class PodTemplate(ApiModel):
 
     spec: Annotated[dict[str, Any], _POD_SPEC] | None = None
     """Any part of a PodSpec. Objects are merged field by field, lists of named things item by
-    item, other lists are replaced; strings may hold Jinja, e.g. `{{ model.name }}`. A result that
-    is not a pod is told as InvalidConfiguration.
+    item, other lists are replaced; strings may name `{{ model.name }}`, `{{ model.namespace }}`,
+    `{{ model.format }}` and `{{ runner.name }}`. A result that is not a pod is told as
+    InvalidConfiguration.
     """
