@@ -3,13 +3,17 @@
 Its addresses, link and cgroup are fixed, so there can be only one, whatever MODEL_RUNNER_RUN says.
 """
 
+import contextlib
 import os
 from pathlib import Path
 
 from tests.cluster.errors import ClusterError
 from tests.cluster.settings import LINK, NAME
 
-RECORD = Path(f"/run/{NAME}.cluster")
+# What must be undone is written down here, not in the cluster's own folder, which somebody may
+# remove as any folder in /tmp; and it is gone after a reboot, which undoes everything itself.
+RUNTIME_FOLDER = Path(f"/run/{NAME}")
+RECORD = RUNTIME_FOLDER / "owner"
 
 
 def check(run_folder: Path, record: Path = RECORD) -> None:
@@ -32,6 +36,7 @@ def claim(run_folder: Path, record: Path = RECORD) -> None:
     check(run_folder, record)
     if ours(run_folder, record):
         return
+    record.parent.mkdir(exist_ok=True)
     partial = record.with_name(f"{record.name}.{os.getpid()}")
     partial.write_text(str(run_folder), encoding="utf-8")
     try:
@@ -51,6 +56,8 @@ def release(run_folder: Path, record: Path = RECORD) -> None:
     """Give the machine free, if it is ours."""
     if ours(run_folder, record):
         record.unlink()
+        with contextlib.suppress(OSError):  # something else lies in it
+            record.parent.rmdir()
 
 
 def _owner(record: Path) -> Path | None:

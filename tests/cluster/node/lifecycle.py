@@ -9,10 +9,13 @@ from tests.cluster.commands import run, succeeds
 from tests.cluster.errors import ClusterError
 from tests.cluster.node import cgroups, network, sysctls
 from tests.cluster.node.configuration import write_files
+from tests.cluster.ownership import RUNTIME_FOLDER
 from tests.cluster.packages import cni_folder
 from tests.cluster.processes import Processes
 from tests.cluster.waiting import wait_until
 
+_SYSCTLS = RUNTIME_FOLDER / "sysctls.json"
+_MADE_FOLDERS = RUNTIME_FOLDER / "made-folders.json"
 # Folders of this machine over which the node binds its own; made when they are not there.
 _MOUNT_POINTS = (Path("/var/lib/kubelet"), Path("/var/lib/cni"))
 _PROCESS = "node"
@@ -35,9 +38,9 @@ class Node:
         cni = cni_folder()
         if cni is None:
             raise ClusterError("the CNI plugins are not installed")
-        sysctls.remember(self._folder / "sysctls.json")
+        sysctls.remember(_SYSCTLS)
         sysctls.raise_limits()
-        self._make_mount_points()
+        _make_mount_points()
         cgroups.create()
         init = write_files(
             self._files,
@@ -79,21 +82,25 @@ class Node:
         self._processes.stop_all()
         network.disconnect()
         cgroups.remove()
-        for place in self._made_mount_points():
+        for place in _made_mount_points():
             with contextlib.suppress(OSError):  # somebody else uses it by now
                 place.rmdir()
-        sysctls.put_back(self._folder / "sysctls.json")
+        sysctls.put_back(_SYSCTLS)
+        for record in (_MADE_FOLDERS, _SYSCTLS):
+            record.unlink(missing_ok=True)
 
-    def _make_mount_points(self) -> None:
-        absent = [str(place) for place in _MOUNT_POINTS if not place.exists()]
-        record = self._folder / "made-folders.json"
-        record.write_text(json.dumps(absent), encoding="utf-8")
-        for place in absent:
-            Path(place).mkdir(parents=True, exist_ok=True)
 
-    def _made_mount_points(self) -> list[Path]:
-        try:
-            names = json.loads((self._folder / "made-folders.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return []
-        return [Path(name) for name in names]
+def _make_mount_points() -> None:
+    """Make what is missing; after a crash what was made before stays ours to remove."""
+    absent = [place for place in _MOUNT_POINTS if not place.exists()]
+    made = sorted({*map(str, absent), *map(str, _made_mount_points())})
+    _MADE_FOLDERS.write_text(json.dumps(made), encoding="utf-8")
+    for place in absent:
+        place.mkdir(parents=True)
+
+
+def _made_mount_points() -> list[Path]:
+    try:
+        return [Path(name) for name in json.loads(_MADE_FOLDERS.read_text(encoding="utf-8"))]
+    except (OSError, ValueError):
+        return []

@@ -48,6 +48,7 @@ class EmbeddedCluster(Provider):
     def __init__(self, run_folder: Path) -> None:
         self._run_folder = run_folder
         self._folder = run_folder / "cluster"
+        self._failed_log = run_folder / "failed-log"
         self._processes = Processes(self._folder)
         self._node = Node(self._folder, self._processes)
 
@@ -92,6 +93,7 @@ class EmbeddedCluster(Provider):
             if self.exists:
                 progress.say("cleaning up after a run that did not end well")
                 self._clean()
+            shutil.rmtree(self._failed_log, ignore_errors=True)
             prerequisites.check_machine(self._run_folder)
             ownership.claim(self._run_folder)
             try:
@@ -202,11 +204,9 @@ class EmbeddedCluster(Provider):
             raise ClusterError(f"{self._folder} cannot be removed whole")
 
     def _keep_logs(self) -> Path:
-        kept = self._run_folder / "failed-log"
-        shutil.rmtree(kept, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            self._processes.logs.rename(kept)
-        return kept
+        with contextlib.suppress(OSError):  # it did not come so far as to log
+            self._processes.logs.rename(self._failed_log)
+        return self._failed_log
 
     def load_images(self, archives: Sequence[Path], progress: Progress) -> None:
         """Import them into the node's containerd."""

@@ -10,7 +10,7 @@ from tests.cluster.errors import ClusterError
 
 def test_a_second_cluster_is_told_whose_the_first_is(tmp_path: Path) -> None:
     """The message holds the command that takes the other one down."""
-    record = tmp_path / "record"
+    record = tmp_path / "run/owner"
     ownership.claim(tmp_path / "one", record)
     with pytest.raises(
         ClusterError, match=r"MODEL_RUNNER_RUN=\S+/one python -m tests.cluster down"
@@ -22,18 +22,18 @@ def test_a_second_cluster_is_told_whose_the_first_is(tmp_path: Path) -> None:
 
 def test_claiming_again_is_fine(tmp_path: Path) -> None:
     """`up` after a crash finds its own claim."""
-    record = tmp_path / "record"
+    record = tmp_path / "run/owner"
     for _ in range(2):
         ownership.claim(tmp_path / "one", record)
-    assert [entry.name for entry in tmp_path.iterdir()] == ["record"]
+    assert [entry.name for entry in record.parent.iterdir()] == ["owner"]
 
 
 def test_only_the_owner_gives_free(tmp_path: Path) -> None:
     """`down` of one folder does not free the machine of another."""
-    record = tmp_path / "record"
+    record = tmp_path / "run/owner"
     ownership.claim(tmp_path / "one", record)
     ownership.release(tmp_path / "two", record)
     assert record.exists()
     ownership.release(tmp_path / "one", record)
     ownership.release(tmp_path / "one", record)
-    assert not record.exists()
+    assert not record.parent.exists()
