@@ -54,6 +54,8 @@ class WorkQueue(Generic[K]):
         self._failures: dict[K, int] = {}
         self._timers: dict[K, asyncio.TimerHandle] = {}
         self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._stopping = False
 
     def add(self, key: K) -> None:
@@ -125,6 +127,11 @@ class WorkQueue(Generic[K]):
         self._dirty.clear()
         self._wake.set()
 
+    async def drain(self) -> None:
+        """Stop, and wait until no reconcile runs any more."""
+        self.stop()
+        await self._idle.wait()
+
     def _due(self, key: K) -> None:
         self._timers.pop(key, None)
         self.add(key)
@@ -143,6 +150,7 @@ class WorkQueue(Generic[K]):
     async def _run_one(self, key: K) -> None:
         loop = asyncio.get_running_loop()
         started = self._running[key] = loop.time()
+        self._idle.clear()
         outcome = "success"
         try:
             result = await self._reconcile(key)
@@ -156,6 +164,8 @@ class WorkQueue(Generic[K]):
                 self.add_after(key, result.requeue_after)
         finally:
             del self._running[key]
+            if not self._running:
+                self._idle.set()
             dirty = self._dirty.pop(key, None)
             if dirty is not None:
                 self.add(key)

@@ -49,11 +49,6 @@ class Metrics:
             ["resource"],
             registry=self.registry,
         )
-        self.loop_lag = Gauge(
-            "modelrunner_loop_lag_seconds",
-            "How late the event loop ran its last timer.",
-            registry=self.registry,
-        )
 
     def finished(self, key: Hashable, result: str, seconds: float) -> None:
         """Count one reconcile of a key that has a `kind` (a work queue's observer)."""
