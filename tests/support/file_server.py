@@ -121,9 +121,12 @@ class FileServer:
                 with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
                     while await self._answer(reader, writer):
                         pass
+                    # What is written arrives before the connection's end does.
+                    writer.close()
+                    return
+                writer.transport.abort()
             finally:
                 connections.discard(task)
-                writer.transport.abort()
 
         server = await asyncio.start_server(connected, host, port, ssl=tls)
         self.port = server.sockets[0].getsockname()[1]
@@ -225,7 +228,7 @@ class FileServer:
             # A digest of a large file at every request would be all that the server does.
             return f'"{source.seek(0, 2):x}-{int(Path(source.name).stat().st_mtime_ns):x}"'
         source.seek(0)
-        return f'"{hashlib.file_digest(source, "sha256").hexdigest()[:16]}"'
+        return f'"{hashlib.sha256(source.read()).hexdigest()[:16]}"'
 
     def _open(self, path: str) -> BinaryIO | None:
         name = unquote(urlsplit(path).path)

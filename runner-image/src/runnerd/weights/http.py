@@ -164,10 +164,19 @@ async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
         try:
             chunk = await response.content.readany()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            # Or a connection that breaks after every few bytes would never come further.
+            if rest := _received(response.content):
+                yield rest
             raise TransientError(f"the connection broke off ({reason_of(error)})") from error
         if not chunk:
             return
         yield chunk
+
+
+def _received(content: aiohttp.StreamReader) -> bytes:
+    """What came before the connection broke, which the reader hides behind the error."""
+    content.set_exception(None)  # type: ignore[arg-type]  # what it is before an error
+    return content.read_nowait()
 
 
 async def _scan(body: Body, data: bytearray, size: int, wanted: int) -> gguf.GgufHeader | None:
