@@ -93,17 +93,10 @@ def decide_cache(effective: Effective, facts: CacheFacts, *, now: float) -> Cach
     unusable = _unusable_claim(effective, facts)
     if unusable is not None:
         return unusable
-    recorded = _recorded(effective, facts)
-    if recorded is not None:
-        return _complete(effective, recorded)
-    if effective.in_place:
-        found = facts.resolve.artifact if facts.resolve is not None else None
-        if found is not None and not facts.stale_resolve:
-            return _unusable(found) or _complete(effective, found)
-        return _job_decision(effective, facts, now=now, pull=False)
-    if facts.pull is not None and facts.pull.artifact is not None:
-        return _unusable(facts.pull.artifact) or _complete(effective, facts.pull.artifact)
-    resolved = _resolved(effective, facts)
+    found = _recorded(effective, facts) or _finished(effective, facts)
+    if found is not None:
+        return _unusable(found) or _complete(effective, found)
+    resolved = None if effective.in_place else _resolved(effective, facts)
     if resolved is None:
         return _job_decision(effective, facts, now=now, pull=False)
     return (
@@ -139,6 +132,15 @@ def _recorded(effective: Effective, facts: CacheFacts) -> Artifact | None:
     name = cache_claim(effective)
     found = (serves(one, effective.key, name) for one in facts.recorded_by)
     return next((artifact for artifact in found if artifact is not None), None)
+
+
+def _finished(effective: Effective, facts: CacheFacts) -> Artifact | None:
+    """What the last Job on the way has found: the pull's, or in place the resolve's."""
+    if not effective.in_place:
+        return facts.pull.artifact if facts.pull is not None else None
+    if facts.resolve is None or facts.stale_resolve:
+        return None
+    return facts.resolve.artifact
 
 
 def _resolved(effective: Effective, facts: CacheFacts) -> Artifact | None:

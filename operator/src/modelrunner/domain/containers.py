@@ -49,13 +49,18 @@ def statuses(pod: Object) -> list[Object]:
 
 
 def outcome_of(message: str) -> Outcome | None:
-    """The `Outcome` in a termination message; None where the text is something else."""
+    """The `Outcome` in a termination message; None where the text is something else.
+
+    Without last words of its own the kubelet takes a container's last log lines, and those of
+    runnerd are JSON, too.
+    """
     if not message.lstrip().startswith("{"):
         return None
     try:
-        return decode(Outcome, message)
+        found = decode(Outcome, message)
     except WireError:
         return None
+    return found if found.reason is not None or found.artifact is not None else None
 
 
 def waiting_problem(pod: Object) -> Problem | None:

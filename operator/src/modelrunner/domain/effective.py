@@ -1,7 +1,7 @@
 """One settings value out of a Model, its ModelRunner and the operator's own defaults."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from modelrunner.api.v1alpha1 import AccessMode, Cache, Engine, Model, ModelRunner, Retention
 from modelrunner.api.v1alpha1 import defaults as absent
@@ -10,6 +10,19 @@ from modelrunner_protocol.durations import parse_duration, parse_keep_alive
 from modelrunner_protocol.flags import split_flags
 from modelrunner_protocol.sources import artifact_key
 from modelrunner_protocol.wire import ClaimSource, HttpSource, Mode, Source, Warmup
+
+_MODEL_FIELDS: Final = ("source", "aliases", "config", "warmup")
+_RUNNER_FIELDS: Final = (
+    "engine",
+    "images",
+    "accelerator",
+    "resources",
+    "scheduling",
+    "startupTimeout",
+    "drainTimeout",
+    "env",
+    "podTemplate",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +62,9 @@ class Effective:
 
     `image` "" stands for the operator's default, which is not the user's wish: a new default
     must not restart runners. `scheduling` holds fields of a PodSpec, `resources` those of a
-    container, `pod_template` the user's overlay; all three as JSON.
+    container, `pod_template` the user's overlay; all three as JSON. `written` is what users
+    wrote of all that reaches a pod: unlike the values here, it does not change with the defaults
+    of a newer operator.
     """
 
     name: str
@@ -74,6 +89,7 @@ class Effective:
     cache: CacheSettings
     env: tuple[dict[str, Any], ...]
     pod_template: dict[str, Any]
+    written: dict[str, Any]
 
     @property
     def in_place(self) -> bool:
@@ -129,6 +145,7 @@ def settle(model: Model, runner: ModelRunner) -> Effective:
         cache=_cache(on.cache),
         env=tuple(variable.to_dict() for variable in on.env or ()),
         pod_template=on.pod_template.to_dict() if on.pod_template else {},
+        written=_written(model, runner),
     )
 
 
@@ -141,6 +158,17 @@ def monitoring(runner: ModelRunner) -> MonitoringSettings:
         interval=(found.interval if found else None) or absent.MONITORING_INTERVAL,
         labels=dict((found.labels if found else None) or {}),
     )
+
+
+def _written(model: Model, runner: ModelRunner) -> dict[str, Any]:
+    spec, on = model.spec.to_dict(), runner.spec.to_dict()
+    cache = on.get("cache") or {}
+    return {
+        "runner": runner.metadata.name,
+        "model": {key: spec[key] for key in _MODEL_FIELDS if key in spec},
+        "settings": {key: on[key] for key in _RUNNER_FIELDS if key in on},
+        "existingClaim": cache.get("existingClaim"),
+    }
 
 
 def _flags(model: Model) -> tuple[str, ...]:

@@ -84,7 +84,8 @@ def look_at_job(job: Object, pods: Sequence[Object], *, now: float) -> JobView:
     ended = _ended(pod)
     outcome = outcome_of(text(ended, "message")) if ended is not None else None
     finished_at = parse_time(text(ended, "finishedAt")) if ended is not None else None
-    if outcome is not None:
+    disrupted = pod is not None and is_true(pod, "DisruptionTarget") and not is_true(job, "Failed")
+    if outcome is not None and (outcome.artifact is not None or not disrupted):
         return _judged(job, pod, attempt, outcome, finished_at or now)
     if is_true(job, "Failed") or is_true(job, "Complete"):
         # Only a Job of ours without its pod's last words comes here: evicted, killed, foreign image.

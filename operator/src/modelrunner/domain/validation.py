@@ -1,0 +1,88 @@
+"""What the API server cannot check of a Model and its ModelRunner."""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, Final, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from modelrunner.domain import podtemplate
+from modelrunner.domain.effective import Effective
+from modelrunner.domain.expressions import ExpressionError, Variables, expand
+from modelrunner.domain.problem import Problem
+from modelrunner_protocol.flags import FlagError, check_flags
+from modelrunner_protocol.reasons import Reason
+
+ENGINE: Final = "llama.cpp"
+_TOLD: Final = 3
+T = TypeVar("T", bound=BaseModel)
+
+
+class ConfigurationError(ValueError):
+    """Settings that cannot be used; the message says what to change."""
+
+    @property
+    def problem(self) -> Problem:
+        """The same as a condition's reason and message."""
+        return Problem(Reason.INVALID_CONFIGURATION, str(self))
+
+
+def read(kind: type[T], obj: Any) -> T:
+    """An object as the API's type.
+
+    Raises:
+        ConfigurationError: stored under a schema that allowed what this version does not.
+    """
+    try:
+        return kind.model_validate(obj)
+    except ValidationError as error:
+        found = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in found["loc"])
+        words = str(found["msg"]).removeprefix("Value error, ")
+        raise ConfigurationError(f"{where}: {words}") from error
+
+
+def check(effective: Effective) -> None:
+    """Accept the settings of a Model, or say what is wrong with them.
+
+    Raises:
+        ConfigurationError: see the message.
+    """
+    found = list(islice(_faults(effective), _TOLD))
+    if found:
+        raise ConfigurationError("; ".join(found))
+
+
+def check_runner(env: list[dict[str, Any]], pod_template: dict[str, Any]) -> None:
+    """Accept what a ModelRunner says for itself, whichever Model will use it.
+
+    Raises:
+        ConfigurationError: see the message.
+    """
+    anyone = Variables(model="model", namespace="namespace", runner="runner")
+    found = list(islice(_template_faults(env, pod_template, anyone), _TOLD))
+    if found:
+        raise ConfigurationError("; ".join(found))
+
+
+def _faults(effective: Effective) -> Iterator[str]:
+    try:
+        check_flags(ENGINE, effective.runtime_flags)
+    except FlagError as error:
+        yield f"spec.config: {error}"
+    variables = Variables(
+        model=effective.name, namespace=effective.namespace, runner=effective.runner
+    )
+    for fault in _template_faults(list(effective.env), effective.pod_template, variables):
+        yield f"ModelRunner {effective.runner}: {fault}"
+
+
+def _template_faults(
+    env: list[dict[str, Any]], pod_template: dict[str, Any], variables: Variables
+) -> Iterator[str]:
+    yield from podtemplate.faults(pod_template)
+    for value, path in ((env, "spec.env"), (pod_template, "spec.podTemplate")):
+        try:
+            expand(value, variables, path)
+        except ExpressionError as error:
+            yield str(error)

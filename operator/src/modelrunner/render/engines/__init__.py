@@ -1,0 +1,1 @@
+"""What each engine's runner is told: one module per engine."""
