@@ -1,0 +1,292 @@
+"""What a user may not write is refused by the API server, in words that say what to change."""
+
+from typing import Any
+
+import pytest
+
+from tests.contract.crds.conftest import model, runner
+from tests.support.kubeapi import KubeApi, Refused
+
+HTTP = {"http": {"url": "https://models.example.com/a.gguf"}}
+CLAIM = {"persistentVolumeClaim": {"name": "models", "path": "a.gguf"}}
+ONE_SOURCE = "spec.source: Invalid value: set exactly one source: http"
+USERINFO = "the URL holds a user name or password"
+SHA256 = "use the 64 lower-case hexadecimal digits that sha256sum prints"
+PATH = "use a path below the volume's root"
+KEEP_ALIVE = 'use a duration such as "30s", "5m" or "1h30m", "0" to unload as soon as idle'
+DURATION = 'use a duration such as "30s", "5m" or "1h30m"'
+RANGE = "use a duration longer than 0 and at most 24h"
+LABEL = 'use at most 63 lower-case letters, digits and "-"'
+
+
+def url(address: str) -> dict[str, Any]:
+    """A Model's spec with this address."""
+    return {"source": {"http": {"url": address}}}
+
+
+def sha256(digest: str) -> dict[str, Any]:
+    """A Model's spec with this digest."""
+    return {"source": {"http": {**HTTP["http"], "sha256": digest}}}
+
+
+def path(value: str) -> dict[str, Any]:
+    """A Model's spec with this path on a claim."""
+    return {"source": {"persistentVolumeClaim": {"name": "models", "path": value}}}
+
+
+def config(**fields: Any) -> dict[str, Any]:
+    """A Model's spec with this config."""
+    return {"source": HTTP, "config": fields}
+
+
+MODELS: list[tuple[str, Any, str]] = [
+    ("no spec", None, "spec: Required value"),
+    ("no source", {}, "spec.source: Required value"),
+    ("empty source", {"source": {}}, ONE_SOURCE),
+    ("a source of later", {"source": {"oci": {"reference": "ai/a"}}}, ONE_SOURCE),
+    ("two sources", {"source": HTTP | CLAIM}, ONE_SOURCE),
+    ("no url", {"source": {"http": {}}}, "spec.source.http.url: Required value"),
+    ("file URL", url("file:///etc/passwd"), "use an http:// or https:// URL with a host"),
+    ("ftp URL", url("ftp://host/a.gguf"), "use an http:// or https:// URL with a host"),
+    ("no scheme", url("host/a.gguf"), "use an http:// or https:// URL with a host"),
+    ("no host", url("https:///a.gguf"), "use an http:// or https:// URL with a host"),
+    ("empty URL", url(""), "use an http:// or https:// URL with a host"),
+    ("a space in the URL's host", url("https://a b/c"), "use an http:// or https:// URL"),
+    ("password in the URL", url("https://me:secret@host/a.gguf"), USERINFO),
+    ("user in the URL", url("HTTPS://me@host/a.gguf"), USERINFO),
+    ("short digest", sha256("abc"), SHA256),
+    ("digest with prefix", sha256("sha256:" + "a" * 64), SHA256),
+    ("upper-case digest", sha256("A" * 64), SHA256),
+    ("absolute path", path("/a.gguf"), PATH),
+    ("path upwards", path("a/../../b"), PATH),
+    ("only upwards", path(".."), PATH),
+    ("folder", path("a/"), PATH),
+    ("double slash", path("a//b"), PATH),
+    ("empty path", path(""), PATH),
+    ("backslash", path("a\\b"), PATH),
+    ("control character", path("a\nb"), PATH),
+    (
+        "no name of a claim",
+        {"source": {"persistentVolumeClaim": {"name": "A_b", "path": "a"}}},
+        "spec.source.persistentVolumeClaim.name: Invalid value",
+    ),
+    (
+        "both flag forms",
+        config(runtimeFlags=["-v"], rawRuntimeFlags="-v"),
+        "spec.config: Invalid value: set runtimeFlags (a list) or rawRuntimeFlags (one line)",
+    ),
+    ("too many flags", config(runtimeFlags=["-v"] * 257), "must have at most 256 items"),
+    ("a long flag", config(runtimeFlags=["x" * 4097]), "Too long"),
+    ("no context", config(contextSize=0), "use a number of tokens of at least 1, or -1"),
+    ("negative context", config(contextSize=-2), "greater than or equal to -1"),
+    ("huge context", config(contextSize=2**31), "less than or equal to 2147483647"),
+    (
+        "negative budget",
+        config(llamacpp={"reasoningBudget": -2}),
+        "greater than or equal to -1",
+    ),
+    ("a mode of later", config(mode="reranking"), '"completion", "embedding"'),
+    ("keepAlive abc", {"source": HTTP, "keepAlive": "abc"}, KEEP_ALIVE),
+    ("keepAlive without unit", {"source": HTTP, "keepAlive": "5"}, KEEP_ALIVE),
+    ("empty keepAlive", {"source": HTTP, "keepAlive": ""}, KEEP_ALIVE),
+    ("keepAlive as a number", {"source": HTTP, "keepAlive": 5}, "must be of type string"),
+    ("a runner of 64 characters", {"source": HTTP, "runner": "a" * 64}, LABEL),
+    ("a runner of another namespace", {"source": HTTP, "runner": "ml/gpu"}, LABEL),
+    ("a space in an alias", {"source": HTTP, "aliases": ["a b"]}, "spec.aliases[0]"),
+    ("an alias twice", {"source": HTTP, "aliases": ["a", "a"]}, "Duplicate value"),
+    ("a long alias", {"source": HTTP, "aliases": ["a" * 256]}, "Too long"),
+    ("too many aliases", {"source": HTTP, "aliases": [f"a{i}" for i in range(33)]}, "at most 32"),
+    ("an alias like a URL", {"source": HTTP, "aliases": ["http://a"]}, "spec.aliases[0]"),
+    ("empty prompt", {"source": HTTP, "warmup": {"prompt": ""}}, "at least 1 chars long"),
+]
+
+
+@pytest.mark.control_plane
+@pytest.mark.parametrize(("spec", "words"), [c[1:] for c in MODELS], ids=[c[0] for c in MODELS])
+def test_a_model_is_refused(api: KubeApi, namespace: str, spec: Any, words: str) -> None:
+    """422 and a sentence that names the field."""
+    body = model(namespace, spec)
+    if spec is None:
+        del body["spec"]
+    with pytest.raises(Refused) as refused:
+        api.create(body, dryRun="All")
+    assert (refused.value.status, refused.value.reason) == (422, "Invalid")
+    assert words in refused.value.message
+
+
+CPU_OVER = {"requests": {"cpu": 2}, "limits": {"cpu": "1500m"}}
+GPU = {"resource": "nvidia.com/gpu"}
+POD_TEMPLATE = "a podTemplate holds metadata (labels, annotations) or spec (a PodSpec"
+RUNNERS: list[tuple[str, Any, str]] = [
+    ("an engine of later", {"engine": "vllm"}, '"auto", "llama.cpp"'),
+    ("a space in an image", {"images": {"llamaCpp": "a b"}}, "without spaces"),
+    ("podTemplate as text", {"podTemplate": "x"}, "must be of type object"),
+    ("podTemplate as a list", {"podTemplate": []}, "must be of type object"),
+    ("a pod spec as podTemplate", {"podTemplate": {"containers": [{"name": "a"}]}}, POD_TEMPLATE),
+    ("an empty podTemplate", {"podTemplate": {}}, POD_TEMPLATE),
+    (
+        "a name in podTemplate",
+        {"podTemplate": {"metadata": {"name": "x"}}},
+        "metadata holds labels and annotations: set one of them or remove metadata",
+    ),
+    (
+        "containers as text",
+        {"podTemplate": {"spec": {"containers": "x"}}},
+        "spec.podTemplate.spec.containers",
+    ),
+    (
+        "a container without a name",
+        {"podTemplate": {"spec": {"containers": [{"image": "x"}]}}},
+        "spec.podTemplate.spec.containers[0].name: Required value",
+    ),
+    (
+        "two containers of one name",
+        {"podTemplate": {"spec": {"containers": [{"name": "a"}, {"name": "a"}]}}},
+        "Duplicate value",
+    ),
+    (
+        "a label that is none",
+        {"podTemplate": {"metadata": {"labels": {"a b": "c"}}}},
+        "use label names",
+    ),
+    ("an accelerator without a name", {"accelerator": {"count": 1}}, "Required value"),
+    ("no accelerators", {"accelerator": {**GPU, "count": 0}}, "greater than or equal to 1"),
+    ("a device without a vendor", {"accelerator": {"resource": "gpu"}}, "extended resource"),
+    ("cpu as accelerator", {"accelerator": {"resource": "cpu"}}, "extended resource"),
+    (
+        "Kubernetes' own domain",
+        {"accelerator": {"resource": "example.kubernetes.io/gpu"}},
+        "extended resource",
+    ),
+    (
+        "an accelerator twice",
+        {"accelerator": GPU, "resources": {"limits": {"nvidia.com/gpu": 1}}},
+        "the accelerator's resource is also in resources",
+    ),
+    ("no quantity", {"resources": {"limits": {"memory": "much"}}}, "use quantities such as"),
+    ("negative quantity", {"resources": {"requests": {"cpu": "-1"}}}, "not negative"),
+    ("negative number", {"resources": {"requests": {"cpu": -1}}}, "not negative"),
+    ("more than the limit", {"resources": CPU_OVER}, "the cpu or memory request is larger"),
+    (
+        "a long node label",
+        {"scheduling": {"nodeSelector": {"a": "b" * 64}}},
+        "use at most 63 letters",
+    ),
+    (
+        "Exists with a value",
+        {"scheduling": {"tolerations": [{"key": "a", "operator": "Exists", "value": "b"}]}},
+        "a toleration with the operator Exists has no value",
+    ),
+    ("a toleration of nothing", {"scheduling": {"tolerations": [{}]}}, "needs the operator Exists"),
+    (
+        "seconds without NoExecute",
+        {"scheduling": {"tolerations": [{"key": "a", "tolerationSeconds": 1}]}},
+        "tolerationSeconds needs the effect NoExecute",
+    ),
+    ("affinity as text", {"scheduling": {"affinity": "near"}}, "must be of type object"),
+    (
+        "half a spread constraint",
+        {"scheduling": {"topologySpreadConstraints": [{"maxSkew": 1}]}},
+        "topologyKey: Required value",
+    ),
+    (
+        "two kinds of cache",
+        {"cache": {"existingClaim": "models", "size": "1Gi"}},
+        "existingClaim is used as it is: remove storageClassName, accessMode, size and retention",
+    ),
+    (
+        "retention of a stranger's claim",
+        {"cache": {"existingClaim": "a", "retention": "Delete"}},
+        "existingClaim is used",
+    ),
+    ("a size of nothing", {"cache": {"size": "0"}}, 'use "auto" or a size larger than 0'),
+    ("a negative size", {"cache": {"size": "-1Gi"}}, 'use "auto" or a size larger than 0'),
+    ("a size in words", {"cache": {"size": "big"}}, 'use "auto" or a size larger than 0'),
+    (
+        "an access mode that one pod holds",
+        {"cache": {"accessMode": "ReadWriteOncePod"}},
+        '"ReadWriteOnce", "ReadWriteMany"',
+    ),
+    ("a retention that is none", {"cache": {"retention": "Forget"}}, '"Retain", "Delete"'),
+    ("keepAlive abc", {"keepAlive": "abc"}, KEEP_ALIVE),
+    ("no duration", {"startupTimeout": "soon"}, DURATION),
+    ("no time to start", {"startupTimeout": "0s"}, RANGE),
+    ("a negative timeout", {"drainTimeout": "-1m"}, DURATION),
+    ("more than a day", {"drainTimeout": "24h1s"}, RANGE),
+    ("more than Go can hold", {"drainTimeout": "99999999h99999999h"}, RANGE),
+    (
+        "an interval of nothing",
+        {"monitoring": {"interval": "0s"}},
+        "longer than 0 in whole numbers",
+    ),
+    ("half a second", {"monitoring": {"interval": "0.5s"}}, "longer than 0 in whole numbers"),
+    ("a monitoring label", {"monitoring": {"labels": {"a": "b c"}}}, "use at most 63 letters"),
+    ("a variable with a digit first", {"env": [{"name": "1A"}]}, "not beginning with a digit"),
+    ("a variable without a name", {"env": [{"value": "x"}]}, "spec.env[0].name: Required value"),
+    ("a variable of the runner", {"env": [{"name": "RUNNERD_CONFIG"}]}, "belongs to the runner"),
+    ("a variable twice", {"env": [{"name": "A"}, {"name": "A"}]}, "Duplicate value"),
+    (
+        "value and valueFrom",
+        {"env": [{"name": "A", "value": "b", "valueFrom": {"fieldRef": {"fieldPath": "c"}}}]},
+        "set value or valueFrom, not both",
+    ),
+    (
+        "value from nowhere",
+        {"env": [{"name": "A", "valueFrom": {}}]},
+        "set exactly one of secretKeyRef",
+    ),
+]
+
+
+@pytest.mark.control_plane
+@pytest.mark.parametrize(("spec", "words"), [c[1:] for c in RUNNERS], ids=[c[0] for c in RUNNERS])
+def test_a_runner_is_refused(api: KubeApi, namespace: str, spec: Any, words: str) -> None:
+    """422 and a sentence that names the field."""
+    with pytest.raises(Refused) as refused:
+        api.create(runner(namespace, spec), dryRun="All")
+    assert (refused.value.status, refused.value.reason) == (422, "Invalid")
+    assert words in refused.value.message
+
+
+MODEL_NAME = "the name of a Model also names its Service: use at most 63 lower-case letters"
+RUNNER_NAME = "the name of a ModelRunner is also a label of its pods: use at most 63 lower-case"
+
+
+@pytest.mark.control_plane
+@pytest.mark.parametrize("name", ["a" * 64, "1a", "a.b"])
+def test_a_models_name_is_refused(api: KubeApi, namespace: str, name: str) -> None:
+    """A name that no Service could have is refused before anything is made of it."""
+    with pytest.raises(Refused) as refused:
+        api.create(model(namespace, {"source": HTTP}, name=name), dryRun="All")
+    assert refused.value.status == 422
+    assert f'metadata.name: Invalid value: "{name}": {MODEL_NAME}' in refused.value.message
+
+
+@pytest.mark.control_plane
+@pytest.mark.parametrize("name", ["a" * 64, "a.b"])
+def test_a_runners_name_is_refused(api: KubeApi, namespace: str, name: str) -> None:
+    """A name that no label could hold is refused."""
+    with pytest.raises(Refused) as refused:
+        api.create(runner(namespace, {}, name=name), dryRun="All")
+    assert refused.value.status == 422
+    assert f'metadata.name: Invalid value: "{name}": {RUNNER_NAME}' in refused.value.message
+
+
+@pytest.mark.control_plane
+def test_an_unknown_field_is_refused_where_strictness_is_asked(
+    api: KubeApi, namespace: str
+) -> None:
+    """`kubectl` asks for it: a typing error does not vanish."""
+    body = model(namespace, {"source": HTTP, "keepalive": "5m"})
+    with pytest.raises(Refused, match=r'unknown field "spec\.keepalive"'):
+        api.create(body, dryRun="All", fieldValidation="Strict")
+
+
+@pytest.mark.control_plane
+def test_a_refused_change_leaves_the_object_as_it_was(api: KubeApi, namespace: str) -> None:
+    """An update meets the same rules as a creation."""
+    created = api.create(model(namespace, {"source": HTTP}, name="changed"))
+    with pytest.raises(Refused, match="set exactly one source"):
+        api.merge(model(namespace, {"source": CLAIM}, name="changed"))
+    found = api.get("modelrunner.dev/v1alpha1", "Model", "changed", namespace)
+    assert found == created
