@@ -1,0 +1,100 @@
+"""The command line of llama-server.
+
+Source of the order: docker/model-runner `pkg/inference/backends/llamacpp/llamacpp_config.go`.
+"""
+
+import os
+import shlex
+import shutil
+from typing import Final
+
+from modelrunner_protocol.wire import Mode, RunConfig
+from runnerd.config import ConfigError
+
+_IN_IMAGE: Final = "/app/llama-server"
+_BASE: Final = ("-ngl", "999", "--metrics")
+# What we set ourselves: a second value in LLAMA_ARGS would lead past the supervision.
+_OURS: Final = frozenset(
+    {"-m", "--model", "--host", "--port", "-a", "--alias", "-mm", "--mmproj"}
+    | {"--embedding", "--embeddings"}
+)
+_THREADS: Final = frozenset({"-t", "--threads"})
+
+
+def find_llama_server(chosen: str) -> str:
+    """The program to start: the chosen one, the official image's, or the first on PATH.
+
+    Raises:
+        ConfigError: there is none, or the chosen one is not executable.
+    """
+    if chosen:
+        if not os.access(chosen, os.X_OK) or os.path.isdir(chosen):  # noqa: PTH112  # pathlib is slow to import
+            raise ConfigError(f"LLAMA_SERVER_PATH: {chosen} is not a program that can be run")
+        return chosen
+    if os.access(_IN_IMAGE, os.X_OK):
+        return _IN_IMAGE
+    if found := shutil.which("llama-server"):
+        return found
+    raise ConfigError(
+        f"there is no llama-server in this image ({_IN_IMAGE} or on PATH): build it from an image "
+        "that has one, or set LLAMA_SERVER_PATH"
+    )
+
+
+def llama_server_command(
+    config: RunConfig,
+    *,
+    program: str,
+    socket: str,
+    base: str | None,
+    machine: str,
+    cpus: int,
+    limited: bool,
+) -> tuple[str, ...]:
+    """The whole command.
+
+    Args:
+        config: What to serve.
+        program: The executable.
+        socket: Where it listens; a path that ends in ".sock".
+        base: LLAMA_ARGS, None for the usual first arguments.
+        machine: The processor's name as `uname -m` gives it.
+        cpus: How many processors the container may use.
+        limited: Whether that is fewer than it sees, which llama-server would not notice.
+
+    Raises:
+        ConfigError: `base` cannot be split or holds an argument that is ours.
+    """
+    command = [program, *_first(config, base, machine, cpus, limited=limited)]
+    command += ["--model", config.weights, "--host", socket, "--alias", config.model]
+    if config.mode is Mode.EMBEDDING:
+        command.append("--embeddings")
+    if config.reasoning_budget is not None:
+        command += ["--reasoning-budget", str(config.reasoning_budget)]
+    if config.context_size is not None:
+        command += ["--ctx-size", str(config.context_size)]
+    return (*command, *config.runtime_flags, "--jinja")
+
+
+def _first(
+    config: RunConfig, base: str | None, machine: str, cpus: int, *, limited: bool
+) -> tuple[str, ...]:
+    if base is not None:
+        return _split(base)
+    if any(flag.partition("=")[0] in _THREADS for flag in config.runtime_flags):
+        return _BASE
+    if machine in {"aarch64", "arm64"}:
+        return (*_BASE, "--threads", str(max(2, cpus // 2)))
+    # More threads than the quota pays for are throttled, all of them at once.
+    return (*_BASE, "--threads", str(cpus)) if limited else _BASE
+
+
+def _split(base: str) -> tuple[str, ...]:
+    try:
+        words = tuple(shlex.split(base))
+    except ValueError as error:
+        raise ConfigError(f"LLAMA_ARGS cannot be split like a shell line: {error}") from error
+    for word in words:
+        if word.partition("=")[0] in _OURS:
+            raise ConfigError(f'LLAMA_ARGS may not hold "{word}": runnerd sets it')
+    return words

@@ -1,0 +1,61 @@
+"""Starting the engine, the first time before anything slow happens. Light to import."""
+
+import os
+import signal
+
+from modelrunner_protocol.wire import RUN_CONFIG_VARIABLE, RunConfig
+from runnerd.config import Settings
+from runnerd.engines.cgroup import Cgroup, cpus
+from runnerd.engines.child import Child
+from runnerd.engines.command import find_llama_server, llama_server_command
+
+
+class Launcher:
+    """Starts the same command again and again; `first` is the first start or why it failed."""
+
+    def __init__(self, config: RunConfig, settings: Settings) -> None:
+        """Work out the command and start it.
+
+        Raises:
+            ConfigError: there is no such program, or LLAMA_ARGS cannot be used.
+        """
+        self.cgroup = Cgroup()
+        count, limited = cpus(self.cgroup)
+        self.socket = os.path.join(settings.socket_folder, f"engine-{os.getpid()}.sock")  # noqa: PTH118  # pathlib is slow to import
+        self.command = llama_server_command(
+            config,
+            program=find_llama_server(settings.llama_server),
+            socket=self.socket,
+            base=settings.llama_args,
+            machine=os.uname().machine,
+            cpus=count,
+            limited=limited,
+        )
+        self.first: Child | OSError
+        try:
+            self.first = self.start()
+        except OSError as error:
+            self.first = error
+
+    def start(self) -> Child:
+        """Start the engine; whatever listened on its socket before is gone.
+
+        Raises:
+            OSError: the program cannot be executed.
+        """
+        self.remove_socket()
+        own = {name: value for name, value in os.environ.items() if name != RUN_CONFIG_VARIABLE}
+        return Child(self.command, own)
+
+    def abandon(self) -> None:
+        """Leave nothing behind when the runner gives up before it supervises."""
+        if isinstance(self.first, Child):
+            self.first.send(signal.SIGKILL)
+        self.remove_socket()
+
+    def remove_socket(self) -> None:
+        """The file of the engine's socket; the engine does not remove it."""
+        try:
+            os.unlink(self.socket)  # noqa: PTH108  # pathlib is slow to import
+        except FileNotFoundError:
+            return

@@ -1,0 +1,108 @@
+"""HTTP over the engine's UNIX socket: the connection pool, its health and the warm-up."""
+
+import asyncio
+import json
+from typing import Any, Final
+
+from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, UnixConnector
+
+from modelrunner_protocol.wire import Mode, RunConfig
+
+BASE: Final = "http://engine"
+_FIRST_PAUSE: Final = 0.01
+_LONGEST_PAUSE: Final = 0.25
+_QUICK: Final = ClientTimeout(total=5)
+# llama-server closes an idle connection after 5 s; ours must be the one that gives up first.
+_KEEP_ALIVE: Final = 3.0
+
+
+class WarmUpRefusedError(Exception):
+    """The engine answered the warm-up with an error; the message holds its words."""
+
+
+def connect(socket: str, connections: int) -> ClientSession:
+    """A client whose every request goes to the engine behind `socket`."""
+    return ClientSession(
+        connector=UnixConnector(path=socket, limit=connections, keepalive_timeout=_KEEP_ALIVE),
+        timeout=ClientTimeout(total=None, sock_connect=5),
+        auto_decompress=False,
+        cookie_jar=DummyCookieJar(),
+        skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent"),
+        read_bufsize=1 << 16,
+    )
+
+
+async def until_healthy(session: ClientSession) -> None:
+    """Return once the engine says that its model is loaded."""
+    pause = _FIRST_PAUSE
+    while not await _healthy(session):
+        await asyncio.sleep(pause)
+        pause = min(pause * 1.2, _LONGEST_PAUSE)
+
+
+async def _healthy(session: ClientSession) -> bool:
+    try:
+        async with session.get(f"{BASE}/health", timeout=_QUICK) as answer:
+            return answer.status == 200
+    except (ClientError, OSError, TimeoutError):
+        return False
+
+
+async def slots(session: ClientSession) -> int | None:
+    """How many requests the engine works on at once; None when it does not tell."""
+    try:
+        async with session.get(f"{BASE}/props", timeout=_QUICK) as answer:
+            count = json.loads(await answer.read())["total_slots"]
+    except (ClientError, OSError, TimeoutError, ValueError, KeyError, TypeError):
+        return None
+    return count if type(count) is int and count > 0 else None
+
+
+async def warm_up(session: ClientSession, config: RunConfig) -> None:
+    """Let the engine answer once, so that no client pays for first-time work.
+
+    Raises:
+        WarmUpRefusedError: it cannot do what it was started for.
+        aiohttp.ClientError: it died.
+    """
+    if not config.warmup.enabled:
+        return
+    prompt = config.warmup.prompt
+    if config.mode is Mode.EMBEDDING:
+        status, text = await _ask(session, "/v1/embeddings", {"input": prompt})
+        hint = '; try the runtimeFlags ["--pooling", "mean"]' if "pooling" in text.lower() else ""
+    else:
+        chat = {"messages": [{"role": "user", "content": prompt}], "max_tokens": 1}
+        status, text = await _ask(session, "/v1/chat/completions", chat)
+        hint = ""
+        if 400 <= status < 500:
+            # A base model whose template cannot render a chat still completes text.
+            completion = {"prompt": prompt, "max_tokens": 1}
+            status, text = await _ask(session, "/v1/completions", completion)
+    if status != 200:
+        raise WarmUpRefusedError(f"{_message(text)} (status {status}){hint}")
+
+
+async def metrics(session: ClientSession, limit: int) -> str | None:
+    """The engine's own metrics, None when it does not give them or gives over `limit` bytes."""
+    try:
+        async with session.get(f"{BASE}/metrics", timeout=_QUICK) as answer:
+            text = await answer.content.read(limit + 1)
+            while len(text) <= limit and (more := await answer.content.read(limit)):
+                text += more
+    except (ClientError, OSError, TimeoutError):
+        return None
+    return text.decode("utf-8", "replace") if answer.status == 200 and len(text) <= limit else None
+
+
+async def _ask(session: ClientSession, path: str, body: dict[str, Any]) -> tuple[int, str]:
+    async with session.post(BASE + path, json=body) as answer:
+        return answer.status, (await answer.read()).decode("utf-8", "replace")
+
+
+def _message(text: str) -> str:
+    try:
+        found = json.loads(text)["error"]["message"]
+    except (ValueError, KeyError, TypeError):
+        found = text
+    return str(found)[:300]

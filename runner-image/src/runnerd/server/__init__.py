@@ -1,0 +1,1 @@
+"""The HTTP face of a runner. `run` is light to import; the rest needs aiohttp."""

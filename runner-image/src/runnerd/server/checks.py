@@ -1,0 +1,124 @@
+"""What is wrong with a request, found before the engine sees it. Pure.
+
+llama-server answers some of these with 500 and its parser's words (malformed JSON, `"tools":
+"x"`), some with 200 (an unknown model); clients need 400 and 404 in OpenAI's shape.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn
+
+from modelrunner_protocol.errors import openai_error
+from modelrunner_protocol.wire import RunConfig
+from runnerd.server.routes import Inference
+
+INVALID_REQUEST: Final = "invalid_request_error"
+_ENGINE_REFUSALS: Final = ("[json.exception.", "Failed to parse ")
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """An error answer: HTTP status and OpenAI's error object."""
+
+    status: int
+    body: dict[str, Any]
+
+
+def reject(
+    status: int, message: str, *, code: str | None = None, param: str | None = None
+) -> Rejection:
+    """A client's error."""
+    return Rejection(status, openai_error(message, kind=INVALID_REQUEST, code=code, param=param))
+
+
+class Checks:
+    """The rules for one model."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self._model = config.model
+        self._mode = config.mode
+        self._names = frozenset(
+            {config.model, f"{config.namespace}/{config.model}", *config.aliases}
+        )
+
+    def knows(self, name: str) -> bool:
+        """Whether this model goes by `name`."""
+        return name in self._names
+
+    def unknown_model(self, name: str) -> Rejection:
+        """OpenAI's answer for a model that does not exist."""
+        return reject(
+            404,
+            f"The model `{name[:200]}` does not exist here; this is `{self._model}`",
+            code="model_not_found",
+            param="model",
+        )
+
+    def wrong_mode(self, route: Inference) -> Rejection | None:
+        """An answer when the engine was not started for this route."""
+        if route.mode is self._mode:
+            return None
+        return reject(
+            400,
+            f"The model `{self._model}` runs in mode {self._mode.value} and does not answer "
+            f"{route.path}: use a Model with config.mode {route.mode.value}",
+            code="unsupported_mode",
+        )
+
+    def body(self, route: Inference, raw: bytes) -> Rejection | None:
+        """What is wrong with a body; None when the engine may see it."""
+        if not raw:
+            return reject(400, "The request has no body: send a JSON object")
+        try:
+            # From text, since from bytes Python would also take UTF-16.
+            data = json.loads(raw.decode(), parse_constant=_not_json)
+        except (ValueError, RecursionError) as error:
+            return reject(400, f"The body is not JSON: {_reason(error)}")
+        if not isinstance(data, dict):
+            return reject(400, "The body must be a JSON object")
+        name = data.get("model")
+        if name is not None:
+            if not isinstance(name, str):
+                return reject(400, "'model' must be a string", param="model")
+            if name not in self._names:
+                return self.unknown_model(name)
+        return _chat(data) if route.messages else None
+
+
+def engine_refusal(raw: bytes) -> Rejection | None:
+    """The 400 behind a 500 of llama-server that blames the request's form; else None."""
+    try:
+        message = json.loads(raw)["error"]["message"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    if isinstance(message, str) and message.startswith(_ENGINE_REFUSALS):
+        return reject(400, message)
+    return None
+
+
+def _chat(data: dict[str, Any]) -> Rejection | None:
+    messages = data.get("messages")
+    if not isinstance(messages, list):
+        return reject(400, "'messages' must be a list", param="messages")
+    if not all(isinstance(message, dict) for message in messages):
+        return reject(400, "each of 'messages' must be an object", param="messages")
+    tools = data.get("tools")
+    if tools is not None and not (
+        isinstance(tools, list) and all(isinstance(tool, dict) for tool in tools)
+    ):
+        return reject(400, "'tools' must be a list of objects", param="tools")
+    return None
+
+
+def _not_json(word: str) -> NoReturn:
+    raise ValueError(f"{word} is not JSON")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg} at line {error.lineno}, column {error.colno}"
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8"
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    return str(error)[:200]

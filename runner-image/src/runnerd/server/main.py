@@ -1,0 +1,56 @@
+"""The event loop of `runnerd run` and its signals."""
+
+import asyncio
+import logging
+import signal
+import time
+from collections.abc import Sequence
+
+from modelrunner_protocol.wire import RunConfig
+from runnerd.config import Settings
+from runnerd.engines.launch import Launcher
+from runnerd.logs import fields, set_up
+from runnerd.server.process import Runner
+
+log = logging.getLogger(__name__)
+
+
+def serve_until_signalled(
+    config: RunConfig,
+    settings: Settings,
+    launcher: Launcher,
+    *,
+    started_at: float,
+    early: Sequence[int],
+) -> int:
+    """Serve until SIGTERM or SIGINT; `early` holds signals that came before.
+
+    Returns:
+        0 after a drain, 1 when the runner itself failed.
+
+    Raises:
+        ConfigError: the port cannot be opened.
+    """
+    set_up(settings.log_level)
+    first = launcher.first
+    log.info(
+        "started",
+        extra=fields(
+            model=config.model,
+            namespace=config.namespace,
+            engine=config.engine,
+            command=launcher.command,
+            engine_after=None if isinstance(first, OSError) else first.started_at - started_at,
+            imported_after=time.time() - started_at,
+        ),
+    )
+
+    async def main() -> bool:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        if early:
+            stop.set()
+        return await Runner(config, settings, launcher, started_at=started_at).serve(stop)
+
+    return 0 if asyncio.run(main()) else 1

@@ -1,0 +1,187 @@
+"""One request to the engine, its answer to the client, byte for byte."""
+
+import contextlib
+import json
+import time
+from collections.abc import Mapping
+from typing import Final
+
+from aiohttp import (
+    ClientError,
+    ClientOSError,
+    ClientResponse,
+    ClientSession,
+    ServerDisconnectedError,
+    web,
+)
+from multidict import CIMultiDict
+from yarl import URL
+
+from runnerd.engines.supervisor import Supervisor
+from runnerd.engines.upstream import BASE
+from runnerd.server import answers
+from runnerd.server.checks import engine_refusal
+from runnerd.server.routes import Inference
+from runnerd.telemetry.metrics import Metrics
+
+_READ_WHOLE: Final = 1 << 20
+_FORWARDED: Final = ("Accept", "traceparent", "tracestate")
+_DROPPED: Final = frozenset(
+    {
+        # Of the connection to the engine, not of the answer (RFC 9110, 7.6.1).
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        # Ours to say.
+        "content-length",
+        "date",
+        "server",
+        "x-request-id",
+    }
+)
+_GONE: Final = (ServerDisconnectedError, ClientOSError)
+
+
+class Proxy:
+    """Sends requests to the engine; `retry_wait` seconds bound the wait for a new one."""
+
+    def __init__(
+        self, session: ClientSession, engine: Supervisor, metrics: Metrics, retry_wait: float
+    ) -> None:
+        self.session = session
+        self._engine = engine
+        self._metrics = metrics
+        self._retry_wait = retry_wait
+        self._urls: dict[str, URL] = {}
+
+    async def forward(
+        self, request: web.BaseRequest, route: Inference, body: bytes, request_id: str
+    ) -> web.StreamResponse:
+        """The engine's answer, or ours when there is none to be had."""
+        began = time.monotonic()
+        headers = {"Content-Type": "application/json", "X-Request-Id": request_id}
+        for name in _FORWARDED:
+            if value := request.headers.get(name):
+                headers[name] = value
+        found = await self._obtain(route.path, body, headers)
+        if isinstance(found, web.Response):
+            return found
+        upstream, epoch = found
+        self._metrics.first_byte(route.name, time.monotonic() - began)
+        try:
+            return await self._relay(request, upstream, epoch, _headers(upstream, request_id))
+        finally:
+            # Nothing happens when the answer was read to its end; otherwise the connection is
+            # closed, which makes the engine stop generating.
+            upstream.close()
+
+    async def _obtain(
+        self, path: str, body: bytes, headers: Mapping[str, str]
+    ) -> tuple[ClientResponse, int] | web.Response:
+        """The head of the engine's answer and the epoch that gave it; else our own answer."""
+        retried = False
+        while True:
+            epoch = self._engine.epoch
+            if self._engine.ready:
+                try:
+                    return await self._send(path, body, headers), epoch
+                except _GONE:
+                    if retried:
+                        return await self._lost(epoch)
+                    retried = True
+                except ClientError:
+                    return self._failed("the engine gave an answer that is not HTTP")
+            if not await self._engine.recovered(epoch, self._retry_wait):
+                return answers.unavailable(self._engine)
+
+    async def _send(self, path: str, body: bytes, headers: Mapping[str, str]) -> ClientResponse:
+        url = self._urls.get(path)
+        if url is None:
+            url = self._urls[path] = URL(BASE + path, encoded=True)
+        return await self.session.post(url, data=body, headers=headers, allow_redirects=False)
+
+    async def _lost(self, epoch: int) -> web.Response:
+        return self._failed(await self._engine.explained(epoch))
+
+    def _failed(self, message: str) -> web.Response:
+        return answers.json_answer(502, answers.engine_error(message))
+
+    async def _relay(
+        self,
+        request: web.BaseRequest,
+        upstream: ClientResponse,
+        epoch: int,
+        headers: CIMultiDict[str],
+    ) -> web.StreamResponse:
+        length = upstream.content_length
+        if length is None or length > _READ_WHOLE:
+            return await self._stream(request, upstream, epoch, headers)
+        try:
+            body = await upstream.read()
+        except (ClientError, OSError):
+            return await self._lost(epoch)
+        if upstream.status == 500 and (found := engine_refusal(body)):
+            return answers.rejection(found)
+        return web.Response(status=upstream.status, headers=headers, body=body)
+
+    async def _stream(
+        self,
+        request: web.BaseRequest,
+        upstream: ClientResponse,
+        epoch: int,
+        headers: CIMultiDict[str],
+    ) -> web.StreamResponse:
+        response = web.StreamResponse(status=upstream.status, headers=headers)
+        if upstream.content_length is not None:
+            response.content_length = upstream.content_length
+        await response.prepare(request)
+        write, readany, chunk = response.write, upstream.content.readany, b"\n\n"
+        while True:
+            try:
+                more = await readany()
+            except (ClientError, OSError) as error:
+                await self._break_off(request, response, upstream, chunk, epoch, error)
+                break
+            if not more:
+                break
+            chunk = more
+            # Waits while the client takes less than the engine gives: nothing piles up here.
+            await write(chunk)
+        with contextlib.suppress(ConnectionError):
+            await response.write_eof()
+        return response
+
+    async def _break_off(
+        self,
+        request: web.BaseRequest,
+        response: web.StreamResponse,
+        upstream: ClientResponse,
+        last: bytes,
+        epoch: int,
+        error: Exception,
+    ) -> None:
+        """End an answer whose engine died, so that nobody takes it for a whole one."""
+        if upstream.content_type != "text/event-stream":
+            if request.transport is not None:
+                request.transport.abort()
+            raise ConnectionResetError("the engine died within an answer") from error
+        message = "the runner is stopping" if self._engine.draining else ""
+        message = message or await self._engine.explained(epoch)
+        event = b"data: " + json.dumps(answers.engine_error(message)).encode() + b"\n\n"
+        # An event that was cut in its middle is closed first.
+        await response.write(event if last.endswith(b"\n\n") else b"\n\n" + event)
+
+
+def _headers(upstream: ClientResponse, request_id: str) -> CIMultiDict[str]:
+    """What the client gets of the engine's headers, and our own."""
+    found = CIMultiDict({"Server": answers.SERVER, "X-Request-Id": request_id})
+    for name, value in upstream.headers.items():
+        # llama-server sends an empty Access-Control-Allow-Origin; CORS is not its to decide.
+        if (lower := name.lower()) not in _DROPPED and not lower.startswith("access-control-"):
+            found.add(name, value)
+    return found

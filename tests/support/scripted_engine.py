@@ -1,0 +1,214 @@
+"""An engine that does what a test tells it: run as a program instead of llama-server.
+
+    python scripted_engine.py --host x.sock [--exit CODE] [--say LINE] [--never-healthy]
+                              [--ignore-term] [--refuse-warm-up] [--exit-from N] …
+
+A request's body may hold "script", a word of `_SCRIPTS`. Notes about what happened (a client
+that left, starts) go as files into the folder of the socket. Arguments of llama-server that it
+does not know are ignored.
+"""
+
+import argparse
+import contextlib
+import http.server
+import json
+import os
+import select
+import signal
+import socketserver
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+_EVENT = b'data: {"choices":[{"delta":{"content":"word"}}]}\n\n'
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    parser.add_argument("--host", required=True)
+    parser.add_argument("--exit", type=int, help="exit with this status instead of serving")
+    parser.add_argument("--exit-from", type=int, default=1, help="… from this start on")
+    parser.add_argument("--say", action="append", default=[], help="print this line at the start")
+    parser.add_argument("--never-healthy", action="store_true")
+    parser.add_argument("--ignore-term", action="store_true")
+    parser.add_argument("--refuse-warm-up", action="store_true")
+    parser.add_argument("--leave-child", action="store_true", help="start a process that stays")
+    parser.add_argument("--slots", type=int, default=2)
+    return parser.parse_known_args()[0]
+
+
+class _Engine(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    settings: argparse.Namespace
+    folder: Path
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base class's name
+        """Nothing: the output of this program is what a test asked for."""
+
+    def do_GET(self) -> None:
+        """Health, properties and metrics."""
+        match self.path:
+            case "/health":
+                self._json(503 if self.settings.never_healthy else 200, {"status": "ok"})
+            case "/props":
+                self._json(200, {"total_slots": self.settings.slots})
+            case "/metrics":
+                text = b"# TYPE llamacpp:n gauge\nllamacpp:n 1\n"
+                self._send(200, text, "text/plain; version=0.0.4")
+            case _:
+                self._json(404, {})
+
+    def do_POST(self) -> None:
+        """What the body's script says; without one, an echo."""
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        script = body.get("script", "echo")
+        if script == "echo" and self.settings.refuse_warm_up:
+            self._json(400, {"error": {"message": "Pooling type 'none' is not compatible"}})
+            return
+        getattr(self, f"_script_{script}")(body)
+
+    def _script_echo(self, body: dict[str, Any]) -> None:
+        self._json(200, {"path": self.path, "headers": dict(self.headers), "body": body})
+
+    def _script_stream(self, body: dict[str, Any]) -> None:
+        self._start_stream()
+        self._chunk(b": a comment\n\n")
+        for _ in range(body.get("events", 3)):
+            self._chunk(_EVENT)
+        self._chunk(b"data: [DONE]\n\n")
+        self._chunk(b"")
+
+    def _script_gated_stream(self, body: dict[str, Any]) -> None:
+        """One event, then the rest once the file "open" is there."""
+        self._start_stream()
+        self._chunk(_EVENT)
+        pause = threading.Event()
+        while not (self.folder / "open").exists():
+            pause.wait(0.01)
+        self._chunk(b"data: [DONE]\n\n")
+        self._chunk(b"")
+
+    def _script_endless(self, body: dict[str, Any]) -> None:
+        """Events until the client leaves; the file "sent" holds the number of bytes."""
+        self._start_stream()
+        event, sent = b"data: " + b"x" * body.get("size", 100) + b"\n\n", 0
+        pause = threading.Event()
+        with contextlib.suppress(OSError):
+            while True:
+                self._chunk(event)
+                sent += len(event)
+                (self.folder / "sent").write_text(str(sent))
+                pause.wait(body.get("pause", 0.0))
+        self._note("left")
+
+    def _script_silent(self, body: dict[str, Any]) -> None:
+        """No answer; the file "left" appears when the client goes."""
+        self._note("asked")
+        select.select([self.connection], [], [])
+        self._note("left")
+
+    def _script_die(self, body: dict[str, Any]) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def _script_die_once(self, body: dict[str, Any]) -> None:
+        if not (self.folder / "died").exists():
+            self._note("died")
+            os.kill(os.getpid(), signal.SIGKILL)
+        self._script_echo(body)
+
+    def _script_hang_up_once(self, body: dict[str, Any]) -> None:
+        if (self.folder / "hung-up").exists():
+            self._script_echo(body)
+            return
+        self._note("hung-up")
+        self.close_connection = True
+
+    def _script_die_in_stream(self, body: dict[str, Any]) -> None:
+        self._start_stream()
+        self._chunk(_EVENT)
+        self._chunk(body.get("last", "").encode() or _EVENT)
+        print("E fatal error: out of paper", flush=True)
+        os._exit(7)
+
+    def _script_die_in_body(self, body: dict[str, Any]) -> None:
+        length = str(body.get("length", 100))
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n")
+        self.wfile.write(f"Content-Length: {length}\r\n\r\n".encode() + b'{"half":')
+        os._exit(7)
+
+    def _script_rubbish(self, body: dict[str, Any]) -> None:
+        self.wfile.write(b"I am not HTTP\r\n\r\n")
+        self.close_connection = True
+
+    def _script_parse_error(self, body: dict[str, Any]) -> None:
+        self._json(500, {"error": {"message": "[json.exception.x] unpaired surrogate"}})
+
+    def _script_failure(self, body: dict[str, Any]) -> None:
+        self._json(500, {"error": {"message": "the computation failed"}})
+
+    def _script_hop(self, body: dict[str, Any]) -> None:
+        headers = {"Connection": "x-private", "Keep-Alive": "timeout=5", "Proxy-Authenticate": "a"}
+        headers |= {"Access-Control-Allow-Origin": "", "X-Kept": "yes", "Server": "llama.cpp"}
+        self._send(200, b"{}", "application/json", headers)
+
+    def _json(self, status: int, body: Any) -> None:
+        self._send(status, json.dumps(body).encode(), "application/json")
+
+    def _send(
+        self, status: int, body: bytes, kind: str, headers: dict[str, str] | None = None
+    ) -> None:
+        self.send_response_only(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _start_stream(self) -> None:
+        self.send_response_only(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+
+    def _chunk(self, data: bytes) -> None:
+        self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+
+    def _note(self, name: str) -> None:
+        (self.folder / name).touch()
+
+
+class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that left is no error of ours."""
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    settings = _arguments()
+    folder = Path(settings.host).parent
+    starts = folder / "starts"
+    count = len(starts.read_text().splitlines()) + 1 if starts.exists() else 1
+    with starts.open("a") as file:
+        file.write(f"{os.getpid()}\n")
+    for line in settings.say:
+        print(line, flush=True)
+    if settings.leave_child:
+        child = os.posix_spawn("/bin/sleep", ["sleep", "600"], {})
+        (folder / "grandchild").write_text(str(child))
+    if settings.exit is not None and count >= settings.exit_from:
+        sys.exit(settings.exit)
+    signal.signal(
+        signal.SIGTERM, signal.SIG_IGN if settings.ignore_term else lambda *_: os._exit(0)
+    )
+    _Engine.settings, _Engine.folder = settings, folder
+    with _Server(settings.host, _Engine) as server:
+        server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()
