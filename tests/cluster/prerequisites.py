@@ -16,18 +16,24 @@ _GB = 1_000_000_000
 FIRST_BUILD_SPACE = 15 * _GB
 LATER_BUILD_SPACE = 3 * _GB
 RUN_SPACE = 3 * _GB
+_LONGEST_RUN_FOLDER = 107 - len("/cluster/node/containerd.sock.ttrpc")
 _V1_CONTROLLERS = ("cpu", "cpuacct", "cpuset", "memory", "pids", "devices", "freezer")
 
 
-def check_machine(run_folder: Path) -> None:
-    """Raise one ClusterError that lists everything the machine lacks to run a node."""
+def check_root() -> None:
+    """Raise a ClusterError unless this is root."""
     if os.geteuid() != 0:
         raise ClusterError(
             "the embedded cluster makes network namespaces, mounts and cgroups: run this as root "
             "(or start Docker, install kind, and it will be used instead)"
         )
+
+
+def check_machine(run_folder: Path) -> None:
+    """Raise one ClusterError that lists everything the machine lacks to run a node."""
     questions: Sequence[Callable[[], str | None]] = (
         lambda: cgroup_problem(Path("/proc/self/mountinfo").read_text(encoding="utf-8")),
+        lambda: path_problem(run_folder),
         _network_problem,
         _bridge_problem,
         lambda: _overlay_problem(run_folder),
@@ -119,6 +125,16 @@ def cgroup_problem(mountinfo: str) -> str | None:
     return (
         "no cgroups are mounted: mount -t cgroup2 cgroup2 /sys/fs/cgroup (in a container: start "
         "it with --privileged)"
+    )
+
+
+def path_problem(run_folder: Path) -> str | None:
+    """Whether a socket in this folder would have a name longer than the kernel's 107 bytes."""
+    if len(os.fsencode(run_folder)) <= _LONGEST_RUN_FOLDER:
+        return None
+    return (
+        f"{run_folder} is too long a name for the sockets in it: set MODEL_RUNNER_RUN to a folder "
+        f"of at most {_LONGEST_RUN_FOLDER} letters"
     )
 
 

@@ -177,7 +177,7 @@ class Processes:
         usual = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
         return {
             "PATH": ":".join([*map(str, path), *usual]),
-            "HOME": "/root",
+            "HOME": "/",
             MARK: str(self.folder),
         }
 

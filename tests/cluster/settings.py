@@ -26,8 +26,7 @@ def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
     """Where builds are kept between runs: MODEL_RUNNER_CACHE, else the user's cache folder."""
     if chosen := environment.get("MODEL_RUNNER_CACHE"):
         return Path(chosen).absolute()
-    base = environment.get("XDG_CACHE_HOME") or Path(environment.get("HOME", "/root")) / ".cache"
-    return Path(base) / NAME
+    return Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache") / NAME
 
 
 def run_folder(environment: Mapping[str, str] = os.environ) -> Path:

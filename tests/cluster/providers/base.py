@@ -4,6 +4,7 @@ import abc
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.cluster import build as builds
 from tests.cluster.progress import Progress
 
 
@@ -29,9 +30,10 @@ class Provider(abc.ABC):
         """
 
     @property
-    @abc.abstractmethod
     def program_folders(self) -> Sequence[Path]:
-        """Folders with kubectl and helm that go before PATH; empty: the user's own are used."""
+        """Folders with kubectl and helm that go before PATH; none while nothing was built."""
+        build = builds.newest()
+        return (build.programs,) if build else ()
 
     @abc.abstractmethod
     def running(self) -> bool:

@@ -83,8 +83,12 @@ class EmbeddedCluster(Provider):
         """Build what is not built, clean up after a crash, start; on failure leave only logs."""
         if self._tell_if_up(progress):
             return
+        # In this order: nobody waits for a build to learn that it was in vain.
+        prerequisites.check_root()
         ownership.check(self._run_folder)
         packages.ensure(progress)
+        if not self.exists:  # else its own routes stand in the way, until it is cleaned up
+            prerequisites.check_machine(self._run_folder)
         build = builds.ensure(progress)
         self._run_folder.mkdir(parents=True, exist_ok=True)
         with locked(self._run_folder / "lock", what=_LOCKED, progress=progress):

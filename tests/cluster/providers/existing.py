@@ -38,11 +38,6 @@ class ExistingCluster(Provider):
             f"set {HOST_ADDRESS} to the IP address at which pods of that cluster reach this machine"
         )
 
-    @property
-    def program_folders(self) -> Sequence[Path]:
-        """None: the user's own kubectl knows the cluster."""
-        return ()
-
     def running(self) -> bool:
         """Whether its API server is ready."""
         return self.kubeconfig.is_file() and succeeds(

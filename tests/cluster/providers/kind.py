@@ -38,11 +38,6 @@ class KindCluster(Provider):
                 return gateway
         raise ClusterError("Docker's network `kind` has no IPv4 gateway")
 
-    @property
-    def program_folders(self) -> Sequence[Path]:
-        """Where kubectl was found."""
-        return () if isinstance(self._kubectl, str) else (self._kubectl.parent,)
-
     def running(self) -> bool:
         """Whether its API server is ready."""
         return self.kubeconfig.is_file() and succeeds(

@@ -77,3 +77,20 @@ def test_required_go_is_the_newest_that_any_module_asks_for() -> None:
         found = re.search(r"^go (\S+)$", (module / "go.mod").read_text(), re.MULTILINE)
         assert found
         assert go_programs.required_go() >= tuple(int(part) for part in found[1].split("."))
+
+
+def test_the_readme_tells_the_versions_that_are_built() -> None:
+    """A raised version is raised in the page that tells it, too."""
+    readme = (HERE / "README.md").read_text()
+    for module, path, name in (
+        ("kubernetes", "k8s.io/kubernetes", "Kubernetes"),
+        ("kubernetes", "go.etcd.io/etcd/server/v3", "etcd"),
+        ("kubernetes", "github.com/coredns/coredns", "CoreDNS"),
+        ("kubernetes", "helm.sh/helm/v4", "Helm"),
+        ("kubernetes", "sigs.k8s.io/kind", "kind"),
+        ("containerd", "github.com/containerd/containerd/v2", "containerd"),
+    ):
+        text = (HERE / module / "go.mod").read_text()
+        found = re.search(rf"^\t{re.escape(path)} v(\S+)", text, re.MULTILINE)
+        assert found
+        assert f"{name} {found[1]}" in readme

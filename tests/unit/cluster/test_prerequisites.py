@@ -9,6 +9,8 @@ import pytest
 
 from tests.cluster import prerequisites
 from tests.cluster.errors import ClusterError
+from tests.cluster.progress import Progress
+from tests.cluster.providers.embedded import EmbeddedCluster
 
 V2 = "30 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw\n"
 V1 = "".join(
@@ -73,10 +75,19 @@ def test_go_that_refuses_the_module(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_not_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Nothing else is tried without root."""
+    """It is told at once, not after a build of ten minutes, and nothing was made."""
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(ClusterError, match="run this as root"):
-        prerequisites.check_machine(tmp_path)
+        EmbeddedCluster(tmp_path / "run").up(Progress())
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_with_too_long_a_name() -> None:
+    """A socket's name is bounded by the kernel; the error of a program that meets that is not."""
+    assert prerequisites.path_problem(Path("/tmp/model-runner-operator")) is None
+    problem = prerequisites.path_problem(Path("/tmp") / ("x" * 90))
+    assert problem
+    assert "MODEL_RUNNER_RUN" in problem
 
 
 def test_a_full_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
