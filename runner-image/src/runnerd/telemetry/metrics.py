@@ -30,7 +30,7 @@ class Metrics:
             "engine": config.engine,
         }
         # One more series per counter that nobody reads.
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # the library leaves it untyped
         registry = self._registry = CollectorRegistry()
         self._requests = Counter(
             "runnerd_requests",

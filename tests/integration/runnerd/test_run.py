@@ -1,0 +1,301 @@
+"""`runnerd run` with the real llama-server and a real model."""
+
+import json
+import os
+import re
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from modelrunner_protocol.wire import Mode
+from tests.integration.runnerd.conftest import Process, eventually, free_port
+
+pytestmark = pytest.mark.engine
+
+Serve = Callable[..., Process]
+
+
+@pytest.fixture(scope="module")
+def runner(serve: Serve) -> Process:
+    """A runner with two aliases, ready."""
+    process = serve(
+        aliases=("gpt-4o-mini",),
+        reasoning_budget=0,
+        context_size=1024,
+        runtime_flags=("--parallel", "2", "--kv-unified"),
+    )
+    process.until("ready")
+    return process
+
+
+def test_chat(runner: Process) -> None:
+    """A chat is answered, under the model's name and not the file's."""
+    answer = runner.chat()
+    assert answer.status_code == 200
+    found = answer.json()
+    assert found["choices"][0]["message"]["content"]
+    assert found["model"] == "smol"
+    assert "gguf" not in answer.text.lower()
+
+
+@pytest.mark.parametrize("name", ["smol", "ml/smol", "gpt-4o-mini", None])
+def test_names(runner: Process, name: str | None) -> None:
+    """The name, namespace/name, an alias and no name at all are this model."""
+    assert runner.chat(model=name).status_code == 200
+
+
+def test_unknown_name(runner: Process) -> None:
+    """Another model is OpenAI's 404, though llama-server would answer."""
+    answer = runner.chat(model="gpt-9")
+    assert answer.status_code == 404
+    error = answer.json()["error"]
+    assert (error["code"], error["param"]) == ("model_not_found", "model")
+
+
+@pytest.mark.parametrize("prefix", ["", "/engines", "/engines/llama.cpp"])
+def test_completions_under_every_prefix(runner: Process, prefix: str) -> None:
+    """Docker Model Runner's paths are answered like OpenAI's."""
+    body = {"prompt": "Once upon a time", "max_tokens": 3}
+    answer = runner.http.post(f"{prefix}/v1/completions", json=body)
+    assert answer.json()["choices"][0]["text"]
+    names = runner.http.get(f"{prefix}/v1/models").json()["data"]
+    assert [model["id"] for model in names] == ["smol"]
+    for name in ("smol", "ml/smol", "ml%2Fsmol", "gpt-4o-mini"):
+        assert runner.http.get(f"{prefix}/v1/models/{name}").json()["id"] == "smol"
+    assert runner.http.get(f"{prefix}/v1/models/other").status_code == 404
+
+
+def test_stream(runner: Process) -> None:
+    """A stream is events only, with usage if asked for, and ends with [DONE]."""
+    body = {
+        "messages": [{"role": "user", "content": "Count to five"}],
+        "max_tokens": 8,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    with runner.http.stream("POST", "/v1/chat/completions", json=body) as answer:
+        assert answer.headers["content-type"] == "text/event-stream"
+        lines = [line for line in answer.iter_lines() if line]
+    assert all(line.startswith(("data: ", ":")) for line in lines)
+    assert lines[-1] == "data: [DONE]"
+    events = [json.loads(line[6:]) for line in lines[:-1]]
+    assert {event["model"] for event in events} == {"smol"}
+    assert events[-1]["usage"]["completion_tokens"] > 0
+
+
+def test_arguments(runner: Process) -> None:
+    """The context size, the flags and the reasoning budget reach the engine, in DMR's order."""
+    properties = runner.ask_engine("/props")
+    assert properties["default_generation_settings"]["n_ctx"] == 1024
+    assert properties["total_slots"] == 2
+    command = runner.log()[0]["command"]
+    assert command[1:4] == ["-ngl", "999", "--metrics"]
+    kept = [word for word in command[4:] if word.startswith("--") and word != "--threads"]
+    usual = ["--model", "--host", "--alias", "--reasoning-budget", "--ctx-size"]
+    assert kept == [*usual, "--parallel", "--kv-unified", "--jinja"]
+
+
+def test_engine_starts_before_the_imports(runner: Process) -> None:
+    """The engine's process exists before the HTTP libraries are imported."""
+    told = runner.log()[0]
+    assert told["msg"] == "started"
+    assert told["engine_after"] < told["imported_after"] / 2
+
+
+def test_metrics(runner: Process) -> None:
+    """The engine's families carry our labels; HELP and TYPE are kept, once each."""
+    runner.chat()
+    text = runner.http.get("/metrics").text
+    labels = r'namespace="ml",model="smol",runner="cpu",engine="llama\.cpp"'
+    assert re.search(rf"^llamacpp:tokens_predicted_total\{{{labels}\}} [0-9]+$", text, re.MULTILINE)
+    assert re.search(rf"^runnerd_ready\{{{labels}\}} 1\.0$", text, re.MULTILINE)
+    assert text.count("# TYPE llamacpp:tokens_predicted_total counter\n") == 1
+    assert text.count("# HELP runnerd_requests_total ") == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'"text"',
+        b"\xff\xfe{}",
+        b'{"messages": "x"}',
+        b'{"messages": [1]}',
+        b'{"messages": [], "model": 5}',
+        b'{"messages": [], "model": ["smol"]}',
+        b'{"messages": [], "tools": "x"}',
+        b'{"messages": [], "tools": [1]}',
+        b'{"messages": [{"role": "user", "content": {"a": 1}}]}',
+        b'{"messages": [{"role": "user", "content": "x"}], "temperature": "hot"}',
+        b'{"messages": [{"role": "user", "content": "x"}], "temperature": NaN}',
+        b'{"messages": [{"role": "user", "content": "\\ud83d"}]}',
+        b"[" * 100_000,
+        b"{}",
+    ],
+    ids=lambda body: body[:80].decode("latin-1") or "empty",
+)
+def test_bad_bodies(runner: Process, body: bytes) -> None:
+    """Every malformed body is a 400 in OpenAI's shape, never a 500."""
+    answer = runner.http.post("/v1/chat/completions", content=body)
+    assert answer.status_code == 400, answer.text
+    error = answer.json()["error"]
+    assert error["message"]
+    assert error["type"] == "invalid_request_error"
+    assert "Traceback" not in answer.text
+
+
+def test_embeddings_of_a_chat_model(runner: Process) -> None:
+    """The wrong mode is a 400 that says which Model to use."""
+    answer = runner.http.post("/v1/embeddings", json={"input": "x"})
+    assert answer.status_code == 400
+    assert "config.mode embedding" in answer.json()["error"]["message"]
+
+
+def test_client_leaves(runner: Process) -> None:
+    """The engine stops generating as soon as the client has gone."""
+    body = {
+        "messages": [{"role": "user", "content": "Tell a very long story"}],
+        "max_tokens": 900,
+        "ignore_eos": True,
+        "stream": True,
+    }
+    with runner.http.stream("POST", "/v1/chat/completions", json=body) as answer:
+        next(answer.iter_lines())
+        assert "requests_processing 1" in runner.ask_engine("/metrics")
+    eventually(lambda: "requests_processing 0" in runner.ask_engine("/metrics"), seconds=2)
+
+
+def test_embedding_mode(serve: Serve) -> None:
+    """An embedding model embeds, and says so when asked to chat."""
+    runner = serve(mode=Mode.EMBEDDING, runtime_flags=("--pooling", "mean"))
+    runner.until("ready")
+    answer = runner.http.post("/v1/embeddings", json={"input": ["a", "b"], "model": "smol"})
+    assert [len(row["embedding"]) for row in answer.json()["data"]] == [576, 576]
+    assert answer.json()["model"] == "smol"
+    refused = runner.chat()
+    assert refused.status_code == 400
+    assert "config.mode completion" in refused.json()["error"]["message"]
+    assert runner.stop() == 0
+
+
+def test_engine_killed(serve: Serve) -> None:
+    """After kill -9 of the engine the reason is told, it is started again, its stream ends in words."""
+    runner = serve(runtime_flags=("--parallel", "1"))
+    runner.until("ready")
+    body: dict[str, Any] = {"prompt": "Once", "max_tokens": 900, "ignore_eos": True, "stream": True}
+    with runner.http.stream("POST", "/v1/completions", json=body) as answer:
+        lines = answer.iter_lines()
+        next(lines)
+        os.kill(runner.engine_pid, signal.SIGKILL)
+        last = [line for line in lines if line][-1]
+    assert "SIGKILL" in json.loads(last.removeprefix("data: "))["error"]["message"]
+    assert runner.until("restarting")["reason"] == "EngineFailed"
+    refused = runner.chat()
+    assert refused.status_code == 503
+    assert refused.headers["Retry-After"]
+    found = runner.until("ready")
+    assert found["restarts"] == 1
+    assert "reason" not in found
+    assert runner.chat().status_code == 200
+    assert runner.stop() == 0
+
+
+def test_sigterm_with_an_open_stream(serve: Serve) -> None:
+    """The stream ends whole, new requests go elsewhere, the process exits with 0."""
+    runner = serve(runtime_flags=("--parallel", "1"))
+    runner.until("ready")
+    body: dict[str, Any] = {"prompt": "Once", "max_tokens": 300, "ignore_eos": True, "stream": True}
+    lines: list[str] = []
+    began = threading.Event()
+
+    def read() -> None:
+        url = runner.http.base_url.join("/v1/completions")
+        with httpx.stream("POST", url, json=body, timeout=60) as answer:
+            for line in answer.iter_lines():
+                lines.append(line)
+                began.set()
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    assert began.wait(30)
+    runner.process.send_signal(signal.SIGTERM)
+    runner.until("draining")
+    assert runner.http.get("/readyz").status_code == 503
+    refused = runner.chat()
+    assert (refused.status_code, refused.headers["X-Runner-Draining"]) == (503, "true")
+    reader.join(60)
+    assert [line for line in lines if line][-1] == "data: [DONE]"
+    assert runner.process.wait(10) == 0
+    assert not runner.socket.exists()
+
+
+def test_corrupt_weights(serve: Serve, tmp_path: Path) -> None:
+    """A file that is not GGUF: five starts, then failed for good, with the engine's words."""
+    weights = tmp_path / "broken.gguf"
+    weights.write_bytes(b"GGUF" + b"\xff" * 1000)
+    runner = serve(weights=str(weights))
+    found = runner.until("failed")
+    assert found["reason"] == "EngineFailed"
+    assert "failed to load model" in found["message"]
+    assert found["restarts"] == 4
+    assert runner.http.get("/healthz").status_code == 200
+    assert runner.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("environment", "fields", "message"),
+    [
+        ({"RUNNERD_CONFIG": "{"}, {}, "RUNNERD_CONFIG cannot be read: not JSON"),
+        ({"RUNNERD_CONFIG": ""}, {}, "RUNNERD_CONFIG is not set"),
+        ({"LLAMA_ARGS": "--model /etc/passwd"}, {}, 'LLAMA_ARGS may not hold "--model"'),
+        ({"LLAMA_SERVER_PATH": "/nothing"}, {}, "/nothing is not a program"),
+        ({}, {"runtime_flags": ("--log-file", "x")}, '"--log-file" is not allowed'),
+        ({}, {"engine": "vllm"}, 'no engine "vllm"'),
+        ({"RUNNERD_MAX_BODY": "many"}, {}, "RUNNERD_MAX_BODY: 'many' is not a number"),
+    ],
+)
+def test_bad_configuration(
+    serve: Serve, environment: dict[str, str], fields: dict[str, Any], message: str
+) -> None:
+    """One log line and a termination message say what to change; exit status 2."""
+    runner = serve(environment, **fields)
+    assert runner.process.wait(20) == 2
+    (line,) = runner.log()
+    assert message in line["cause"]
+    told = json.loads(runner.termination.read_text(encoding="utf-8"))
+    assert told["reason"] == "InvalidConfiguration"
+    assert message in told["message"]
+
+
+def test_port_in_use(serve: Serve) -> None:
+    """A port that somebody has: a message, exit status 1, no engine left behind."""
+    import socket  # noqa: PLC0415  # this test alone
+
+    port = free_port()
+    with socket.create_server(("", port)):
+        runner = serve(port=port)
+        assert runner.process.wait(20) == 1
+    told = json.loads(runner.termination.read_text(encoding="utf-8"))
+    assert f"port {port} cannot be opened" in told["message"]
+
+
+def test_log_tells_no_prompts(serve: Serve) -> None:
+    """Even at debug no word of a prompt, an answer or a header is in the log."""
+    runner = serve({"LOG_LEVEL": "debug"})
+    runner.until("ready")
+    runner.http.headers["Authorization"] = "Bearer verysecret"
+    assert runner.chat("the password is swordfish").status_code == 200
+    assert runner.chat("swordfish", tools="swordfish").status_code == 400
+    assert runner.chat([{"swordfish": 1}], temperature="swordfish").status_code == 400
+    assert runner.stop() == 0
+    text = json.dumps(runner.log())
+    assert "swordfish" not in text
+    assert "verysecret" not in text
+    assert '"route": "chat_completions"' in text
