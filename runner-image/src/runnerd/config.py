@@ -1,6 +1,7 @@
 """Settings of `runnerd run`, all from the environment. Light to import.
 
 What to serve stands in RUNNERD_CONFIG (a `RunConfig`); these are the limits of the process.
+TERMINATION_LOG names the file for the reason of a failed start (`runnerd.server.run`).
 """
 
 import os
@@ -10,7 +11,7 @@ from typing import Any, Final
 
 from modelrunner_protocol.codec import WireError, decode
 from modelrunner_protocol.flags import FlagError, check_flags
-from modelrunner_protocol.wire import RUN_CONFIG_VARIABLE, TERMINATION_LOG, RunConfig
+from modelrunner_protocol.wire import RUN_CONFIG_VARIABLE, RunConfig
 
 _MEBIBYTE: Final = 1 << 20
 
@@ -31,9 +32,6 @@ class Settings:
 
     log_level: str = "info"
     """LOG_LEVEL: debug, info, warning or error. Requests are logged at debug only."""
-
-    termination_log: str = TERMINATION_LOG
-    """TERMINATION_LOG: where the reason of a failed start is written."""
 
     socket_folder: str = "/tmp"  # noqa: S108  # the pod's own writable volume
     """RUNNERD_SOCKET_FOLDER: a writable folder for the engine's UNIX socket."""
@@ -70,7 +68,6 @@ _VARIABLES: Final = {
     "llama_server": "LLAMA_SERVER_PATH",
     "llama_args": "LLAMA_ARGS",
     "log_level": "LOG_LEVEL",
-    "termination_log": "TERMINATION_LOG",
 }
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import ClientPayloadError, ServerDisconnectedError
@@ -78,7 +79,7 @@ async def test_headers(tmp_path: Path) -> None:
     """Hop-by-hop headers stay on their hop; the request's id passes both ways."""
     async with running(tmp_path) as runner:
         headers = {"X-Request-Id": "abc-1", "Authorization": "Bearer secret", "traceparent": "t"}
-        body = {"messages": []}
+        body: dict[str, Any] = {"messages": []}
         async with runner.client.post("/v1/chat/completions", json=body, headers=headers) as answer:
             assert answer.headers["X-Request-Id"] == "abc-1"
             seen = (await answer.json())["headers"]
