@@ -100,6 +100,7 @@ MODEL: Final = Kind(
             description="Runners that answer.",
         ),
         _AGE,
+        _REASON,
         Column(
             name="Progress",
             path=".status.download.progress",
@@ -124,7 +125,6 @@ MODEL: Final = Kind(
             description="Digest of the weights.",
             wide=True,
         ),
-        _REASON,
         _MESSAGE,
     ),
     name_rule=Rule(

@@ -63,13 +63,6 @@ class StructuralSchema(GenerateJsonSchema):
             found["enum"] = [found.pop("const")]
         return found
 
-    def enum_schema(self, schema: core_schema.EnumSchema) -> JsonSchemaValue:
-        """A constant is an enumeration of one."""
-        found = super().enum_schema(schema)
-        if "const" in found:
-            found["enum"] = [found.pop("const")]
-        return found
-
     def int_schema(self, schema: core_schema.IntSchema) -> JsonSchemaValue:
         """Integers say their width."""
         found = _bounds(super().int_schema(schema))
@@ -128,8 +121,8 @@ def structural_schema(model: type[BaseModel]) -> Schema:
         NotStructuralError: the model holds something that no structural schema can say.
     """
     raw = model.model_json_schema(by_alias=True, schema_generator=StructuralSchema)
-    schema = _inline(raw, raw.get("$defs", {}), ())
-    if not isinstance(schema, dict):
+    schema: Schema = _inline(raw, raw.get("$defs", {}), ())
+    if schema.get("type") != "object":
         raise NotStructuralError(f"{model.__name__} is not an object")
     return schema
 
@@ -170,11 +163,17 @@ def _follow(node: Schema, definitions: Schema, path: tuple[str, ...]) -> Any:
 
 
 def _close(schema: Schema) -> None:
-    """`additionalProperties` beside `properties` is not structural; true means: keep them."""
-    if "properties" in schema and schema.pop("additionalProperties", False) is True:
-        schema[PRESERVE] = True
-    elif schema.get("additionalProperties") is False:
+    """What a model says of unknown fields: true keeps them, false is how a schema is anyway.
+
+    A schema for them is for maps, and structural only without `properties`.
+    """
+    more = schema.get("additionalProperties")
+    if isinstance(more, bool):
         del schema["additionalProperties"]
+        if more:
+            schema[PRESERVE] = True
+    elif more is not None and "properties" in schema:
+        raise NotStructuralError("an object has fields or is a map, not both: use a map in a field")
 
 
 def _bounds(schema: JsonSchemaValue) -> JsonSchemaValue:

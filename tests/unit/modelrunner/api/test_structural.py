@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, RootModel, create_model
 
 from modelrunner.api.annotations import Extend, Rule, Rules, list_type, matches
 from modelrunner.api.structural import NotStructuralError, structural_schema
@@ -132,12 +132,25 @@ def test_a_type_becomes_its_structural_form(kind: Any, expected: dict[str, Any])
     assert structural_schema(model)["properties"]["field"] == expected
 
 
+class Words(RootModel[list[str]]):
+    """A list."""
+
+
+class Both(BaseModel):
+    """Fields, and a map of the others."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, int] = Field(init=False)
+    known: str = ""
+
+
 REFUSALS: list[tuple[Any, str]] = [
     (str | list[str], "use optional fields and a CEL rule"),
     (Inner | Open, "use optional fields and a CEL rule"),
     (tuple[str, int], "use a list"),
     (dict[Annotated[str, Field(max_length=3)], str], "check them in a CEL rule"),
     (Node, "Node holds itself"),
+    (Both, "an object has fields or is a map, not both"),
     (Annotated[str, Field(examples=["x"])], "examples is not structural"),
 ]
 
@@ -164,6 +177,12 @@ def test_a_discriminated_union_is_refused() -> None:
 
     with pytest.raises(NotStructuralError, match="tagged union"):
         structural_schema(Holder)
+
+
+def test_a_whole_object_is_an_object() -> None:
+    """A custom resource is an object and not a list or a word."""
+    with pytest.raises(NotStructuralError, match="Words is not an object"):
+        structural_schema(Words)
 
 
 def test_defaults_stay_in_code() -> None:

@@ -301,7 +301,7 @@ _NAMED_ITEMS: Final = {
                 "type": "string",
                 "maxLength": 253,
                 "minLength": 1,
-                "description": "Items of the same name are merged, others are added.",
+                "description": "Which one is meant: an unknown name adds one.",
             }
         },
         "x-kubernetes-preserve-unknown-fields": True,
@@ -320,7 +320,10 @@ _POD_SPEC: Final = Extend(
                 "description": "Containers that run before the runner, or beside it with "
                 "`restartPolicy: Always`.",
             },
-            "volumes": {**_NAMED_ITEMS, "description": "Volumes, by name."},
+            "volumes": {
+                **_NAMED_ITEMS,
+                "description": "Volumes. One of the same name is replaced, others are added.",
+            },
         }
     }
 )
@@ -366,8 +369,10 @@ class PodTemplate(ApiModel):
     """Labels and annotations of runner pods."""
 
     spec: Annotated[dict[str, Any], _POD_SPEC] | None = None
-    """Any part of a PodSpec. Objects are merged field by field, lists of named things item by
-    item, other lists are replaced; strings may name `{{ model.name }}`, `{{ model.namespace }}`,
+    """Any part of a PodSpec. Objects are merged field by field, and null removes a field; containers
+    are merged by name; volumes, ports, variables and the like replace the one of the same name or
+    are added; tolerations, topologySpreadConstraints and envFrom are added; other lists are
+    replaced. Strings may name `{{ model.name }}`, `{{ model.namespace }}`,
     `{{ model.format }}` and `{{ runner.name }}`. A result that is not a pod is told as
     InvalidConfiguration.
     """
