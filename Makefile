@@ -80,7 +80,7 @@ layers: venv ## Check who may import whom
 
 .PHONY: drift
 drift: venv ## Fail if a generated file differs from its source
-	@$(RUN) modelrunner crds --check crds
+	@$(RUN) modelrunner crds --check --reference docs/reference crds
 	@$(RUN) release.copies --check
 
 .PHONY: unit
@@ -105,8 +105,8 @@ bench: tools ## Measure; both sides in one run, ratios printed
 ##@ Make
 
 .PHONY: crds
-crds: venv ## Write crds/ from the models, and the chart's copies
-	@$(RUN) modelrunner crds crds
+crds: venv ## Write crds/ and the reference pages from the models, and the chart's copies
+	@$(RUN) modelrunner crds --reference docs/reference crds
 	@$(RUN) release.copies
 
 .PHONY: manifests
