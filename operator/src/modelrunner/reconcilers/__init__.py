@@ -1,0 +1,1 @@
+"""One reconciler per kind: observe → plan (pure) → apply → status."""

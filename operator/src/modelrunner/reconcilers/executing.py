@@ -1,0 +1,120 @@
+"""Writing what a plan says: steps in order, then the status, then the event."""
+
+import logging
+from dataclasses import dataclass
+from typing import Any, Final
+
+from modelrunner.domain.naming import FIELD_MANAGER
+from modelrunner.domain.objects import Object, dig, name_of, text
+from modelrunner.domain.problem import Problem
+from modelrunner.kube.apply import ApplyMemo, needs_apply
+from modelrunner.kube.client import KubeClient
+from modelrunner.kube.errors import Forbidden, Invalid, KubeError, NotFound
+from modelrunner.kube.events import EventRecorder
+from modelrunner.kube.resources import CLAIMS, Resource
+from modelrunner.kube.store import Store
+from modelrunner.reconcilers.plan import Apply, Create, Delete, Plan, Step
+from modelrunner_protocol.reasons import Reason
+
+_ACTION: Final = "Reconcile"
+_log = logging.getLogger(__name__)
+
+
+class StepRefused(Exception):  # noqa: N818 - reads as what happened
+    """The API server does not accept an object of the plan; asking again would not help."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
+
+
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """The hands of a reconciler. Answers of the server go into the cache at once."""
+
+    client: KubeClient
+    store: Store
+    recorder: EventRecorder
+    memo: ApplyMemo
+
+    async def carry_out(self, namespace: str, plan: Plan) -> None:
+        """All steps, in order: what is stored comes before what it replaces is deleted.
+
+        Raises:
+            StepRefused: the server does not accept an object; later steps were not done.
+            KubeError: try again later.
+        """
+        for step in plan.steps:
+            try:
+                await self._step(namespace, step)
+            except (Invalid, Forbidden) as error:
+                raise StepRefused(_refusal(step, error)) from error
+
+    async def tell(self, resource: Resource, obj: Object, plan: Plan) -> None:
+        """The status when it differs, and the event of a transition."""
+        old: dict[str, Any] = dict(dig(obj, "status") or {})
+        namespace, name = text(obj, "metadata", "namespace"), name_of(obj)
+        if plan.status != old:
+            try:
+                live = await self.client.patch_status(
+                    resource, namespace, name, plan.status, previous=old
+                )
+            except NotFound:
+                return
+            self.store.put(resource, live)
+        if plan.event is not None:
+            await self.recorder.record(
+                obj,
+                type=plan.event.type,
+                reason=plan.event.reason,
+                note=plan.event.note,
+                action=_ACTION,
+            )
+
+    async def _step(self, namespace: str, step: Step) -> None:
+        match step:
+            case Delete(resource, name, uid):
+                await self.client.delete(
+                    resource, namespace, name, propagation="Background", uid=uid
+                )
+                self.memo.forget(uid)
+            case Create(resource, body):
+                live = await self.client.create(
+                    resource, namespace, body, field_manager=FIELD_MANAGER
+                )
+                self.store.put(resource, live)
+            case Apply(resource, body):
+                await self._apply(namespace, resource, body)
+        _log.info("%s", _words(step), extra={"namespace": namespace})
+
+    async def _apply(self, namespace: str, resource: Resource, body: dict[str, Any]) -> None:
+        name = name_of(body)
+        if not needs_apply(body, self.store.get(resource, namespace, name), self.memo):
+            return
+        live = await self.client.apply(resource, namespace, name, body, field_manager=FIELD_MANAGER)
+        self.memo.applied(body, live)
+        self.store.put(resource, live)
+
+
+def _refusal(step: Step, error: KubeError) -> Problem:
+    what = _words(step)
+    if isinstance(step, Apply) and step.resource == CLAIMS and step.body.get("spec"):
+        mend = "change spec.cache of the ModelRunner, or delete the claim to have a new one made"
+    else:
+        mend = (
+            "change the ModelRunner (spec.podTemplate, spec.env, spec.scheduling, spec.resources)"
+        )
+    return Problem(
+        Reason.INVALID_CONFIGURATION,
+        f"the API server refuses to {what}: {error.message.rstrip('.')}. Mend: {mend}",
+    )
+
+
+def _words(step: Step) -> str:
+    match step:
+        case Delete(resource, name, _):
+            return f"delete {resource.kind} {name}"
+        case Create(resource, body):
+            return f"create {resource.kind} {name_of(body)}"
+        case Apply(resource, body):
+            return f"apply {resource.kind} {name_of(body)}"

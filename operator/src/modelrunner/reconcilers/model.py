@@ -1,0 +1,71 @@
+"""The reconciler of Models."""
+
+from collections.abc import Callable
+
+from modelrunner.controller.result import Result
+from modelrunner.domain.effective import OperatorDefaults
+from modelrunner.domain.expressions import ExpressionError
+from modelrunner.domain.objects import uid_of
+from modelrunner.domain.problem import Problem
+from modelrunner.kube.apply import ApplyMemo
+from modelrunner.kube.client import KubeClient
+from modelrunner.kube.events import EventRecorder
+from modelrunner.kube.resources import MODELS
+from modelrunner.kube.store import Store
+from modelrunner.reconcilers.executing import Hands, StepRefused
+from modelrunner.reconcilers.index import ModelIndex
+from modelrunner.reconcilers.observation import Observation
+from modelrunner.reconcilers.observing import Sight
+from modelrunner.reconcilers.plan import Plan
+from modelrunner.reconcilers.planning import plan_model, refused
+from modelrunner.reconcilers.probe import RunnerProbe
+from modelrunner.render.documents import RenderError
+from modelrunner_protocol.reasons import Reason
+
+
+class ModelReconciler:
+    """Brings a Model from its source to a ready pod, and tells how far it is.
+
+    `clock` gives seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        client: KubeClient,
+        store: Store,
+        recorder: EventRecorder,
+        probe: RunnerProbe,
+        *,
+        defaults: OperatorDefaults,
+        clock: Callable[[], float],
+    ) -> None:
+        self._sight = Sight(client, store, probe, ModelIndex())
+        self._hands = Hands(client, store, recorder, ApplyMemo())
+        self._defaults = defaults
+        self._clock = clock
+
+    async def reconcile(self, key: tuple[str, str]) -> Result:
+        """One pass for the Model `(namespace, name)`.
+
+        Raises:
+            KubeError: the API server did not take a write now; again later, with back-off.
+        """
+        namespace, name = key
+        model = await self._sight.find(MODELS, namespace, name)
+        if model is None or not uid_of(model):
+            return Result()
+        seen = await self._sight.observe(model, self._clock())
+        plan = self._plan(seen)
+        try:
+            await self._hands.carry_out(namespace, plan)
+        except StepRefused as error:
+            plan = refused(seen, self._defaults, error.problem)
+        await self._hands.tell(MODELS, model, plan)
+        return Result(plan.requeue_after)
+
+    def _plan(self, seen: Observation) -> Plan:
+        try:
+            return plan_model(seen, self._defaults)
+        except (RenderError, ExpressionError) as error:
+            problem = Problem(Reason.INVALID_CONFIGURATION, str(error))
+            return refused(seen, self._defaults, problem)

@@ -1,0 +1,234 @@
+"""Looking: at the cache of watched objects first, at the server where it has nothing, at pods."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from modelrunner.api.v1alpha1 import Model, ModelRunner, Retention
+from modelrunner.domain import naming
+from modelrunner.domain.cache import cache_claim, owns_claim
+from modelrunner.domain.conflicts import name_conflict
+from modelrunner.domain.effective import Effective, runner_name, settle
+from modelrunner.domain.objects import (
+    Object,
+    annotation,
+    being_deleted,
+    label,
+    name_of,
+    owner_uids,
+    uid_of,
+)
+from modelrunner.domain.pods import address, look
+from modelrunner.domain.problem import Problem
+from modelrunner.domain.status import was_settled
+from modelrunner.domain.validation import ConfigurationError, check, read
+from modelrunner.kube.client import KubeClient
+from modelrunner.kube.resources import (
+    CLAIMS,
+    DEPLOYMENTS,
+    JOBS,
+    MODEL_RUNNERS,
+    MODELS,
+    PODS,
+    SERVICES,
+    Resource,
+)
+from modelrunner.kube.store import Store
+from modelrunner.reconcilers.index import Entry, ModelIndex
+from modelrunner.reconcilers.observation import JobAndPods, Observation
+from modelrunner.reconcilers.probe import RunnerProbe
+from modelrunner.render.objects import Owner
+from modelrunner_protocol.reasons import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """The eyes of a reconciler."""
+
+    client: KubeClient
+    store: Store
+    probe: RunnerProbe
+    index: ModelIndex
+
+    async def find(self, resource: Resource, namespace: str, name: str) -> Object | None:
+        """The object as cached, else as the server has it: the cache alone proves no absence."""
+        found = self.store.get(resource, namespace, name)
+        if found is not None:
+            return found
+        asked = await self.client.get(resource, namespace, name)
+        if asked is not None and (resource in _WHOLE or _is_ours(asked)):
+            self.store.put(resource, asked)
+        return asked
+
+    async def observe(self, model: Object, now: float) -> Observation:
+        """Everything that the plan for a Model is made from."""
+        namespace, name = str(model["metadata"]["namespace"]), name_of(model)
+        seen = Observation(now=now, model=model)
+        if being_deleted(model):
+            return seen
+        deployment, service = await asyncio.gather(
+            self.find(DEPLOYMENTS, namespace, name), self.find(SERVICES, namespace, name)
+        )
+        pods = [
+            pod
+            for pod in self.store.by_label(PODS, namespace, naming.MODEL_LABEL, name)
+            if label(pod, naming.COMPONENT_LABEL) == naming.COMPONENT_RUNNER
+        ]
+        seen = replace(seen, deployment=deployment, service=service, pods=pods)
+        settings, problem = await self._settings(model)
+        entries = self.index.entries(namespace, self.store.list(MODELS, namespace))
+        if settings is not None:
+            problem = problem or _conflict(entries, uid_of(model))
+            seen = await self._cache(replace(seen, settings=settings), entries)
+        return await self._ask_pods(replace(seen, problem=problem))
+
+    async def _settings(self, model: Object) -> tuple[Effective | None, Problem | None]:
+        namespace = str(model["metadata"]["namespace"])
+        try:
+            parsed = read(Model, _without_status(model))
+            wanted = runner_name(parsed)
+            runner = await self.find(MODEL_RUNNERS, namespace, wanted)
+            if runner is None:
+                return None, _no_runner(wanted, namespace)
+            settings = settle(parsed, read(ModelRunner, _without_status(runner)))
+            check(settings)
+        except ConfigurationError as error:
+            return None, error.problem
+        except ValueError as error:
+            return None, Problem(Reason.INVALID_CONFIGURATION, f"spec: {error}")
+        return settings, None
+
+    async def _cache(self, seen: Observation, entries: Sequence[Entry]) -> Observation:
+        settings = seen.settings
+        if settings is None:
+            return seen
+        namespace = settings.namespace
+        sharers = sorted(
+            (
+                entry.claimant
+                for entry in entries
+                if entry.key == settings.key and not entry.deleting
+            ),
+            key=lambda claimant: claimant.age_order,
+        )
+        owners = [Owner("Model", sharer.name, sharer.uid) for sharer in sharers]
+        theirs = [self.store.get(DEPLOYMENTS, namespace, owner.name) for owner in owners]
+        seen = replace(
+            seen,
+            sharers=owners,
+            claim_owners=self._claim_owners(settings, owners),
+            recorded_by=[one for one in (seen.deployment, *theirs) if one is not None],
+            stale_jobs=self._stale_jobs(settings, uid_of(seen.model)),
+        )
+        if owns_claim(settings):
+            claim = await self.find(CLAIMS, namespace, naming.claim_name(settings.key))
+            seen = replace(seen, claim=claim)
+        return replace(
+            seen,
+            resolve=await self._job(seen, naming.resolve_job_name(settings.key)),
+            pull=await self._job(
+                seen, naming.pull_job_name(settings.key, settings.cache.existing_claim)
+            ),
+        )
+
+    async def _job(self, seen: Observation, name: str) -> JobAndPods | None:
+        settings = seen.settings
+        if settings is None:
+            return None
+        job = self.store.get(JOBS, settings.namespace, name)
+        if job is None and not _recorded(seen, settings):
+            job = await self.find(JOBS, settings.namespace, name)
+        if job is None:
+            return None
+        pods = self.store.by_label(PODS, settings.namespace, naming.ARTIFACT_LABEL, settings.key)
+        # Pods of an earlier Job of that name may still be on their way out.
+        mine = [pod for pod in pods if uid_of(job) in owner_uids(pod)]
+        return JobAndPods(job=job, pods=mine)
+
+    def _stale_jobs(self, settings: Effective, uid: str) -> list[Object]:
+        wanted = settings.key
+        return [
+            job
+            for job in self.store.list(JOBS, settings.namespace)
+            if owner_uids(job) == {uid}
+            and label(job, naming.ARTIFACT_LABEL) != wanted
+            and not being_deleted(job)
+        ]
+
+    def _claim_owners(self, settings: Effective, sharers: Sequence[Owner]) -> list[Owner]:
+        """Every Model that shares the claim, unless one of them wants it retained."""
+        if settings.cache.retention is Retention.RETAIN:
+            return []
+        owners = []
+        for sharer in sharers:
+            retention = self._retention(settings, sharer)
+            if retention is Retention.RETAIN:
+                return []
+            if retention is not None:
+                owners.append(sharer)
+        return owners
+
+    def _retention(self, settings: Effective, sharer: Owner) -> Retention | None:
+        model = self.store.get(MODELS, settings.namespace, sharer.name)
+        if model is None or sharer.name == settings.name:
+            return settings.cache.retention
+        try:
+            parsed = read(Model, _without_status(model))
+            runner = self.store.get(MODEL_RUNNERS, settings.namespace, runner_name(parsed))
+            if runner is None:
+                return Retention.RETAIN
+            other = settle(parsed, read(ModelRunner, _without_status(runner)))
+        except ValueError:
+            return Retention.RETAIN
+        same = cache_claim(other) == cache_claim(settings)
+        return other.cache.retention if same else None
+
+    async def _ask_pods(self, seen: Observation) -> Observation:
+        view = look(seen.pods)
+        status = seen.model.get("status") or {}
+        if view.newest is not None and not (view.newest_ready and was_settled(status)):
+            ip = address(view.newest)
+            if ip:
+                found = await self.probe.runner_status(ip)
+                seen = replace(seen, runner_status=found)
+        if seen.pull is not None:
+            for pod in seen.pull.pods:
+                ip = address(pod)
+                if ip:
+                    return replace(seen, progress=await self.probe.progress(ip))
+        return seen
+
+
+_WHOLE = frozenset({MODELS, MODEL_RUNNERS})
+
+
+def _is_ours(obj: Object) -> bool:
+    # A stranger's object never changes through a watch of ours: it must not grow old in the cache.
+    return label(obj, naming.MANAGED_BY_LABEL) == naming.MANAGED_BY
+
+
+def _recorded(seen: Observation, settings: Effective) -> bool:
+    if owns_claim(settings):
+        claim = seen.claim or {}
+        return annotation(claim, naming.COMPLETE_ANNOTATION) == "true"
+    return annotation(seen.deployment or {}, naming.ARTIFACT_KEY_ANNOTATION) == settings.key
+
+
+def _conflict(entries: Sequence[Entry], uid: str) -> Problem | None:
+    own = next((entry.claimant for entry in entries if entry.claimant.uid == uid), None)
+    if own is None:
+        return None
+    others = (entry.claimant for entry in entries if not entry.deleting)
+    return name_conflict(own, others)
+
+
+def _no_runner(name: str, namespace: str) -> Problem:
+    return Problem(
+        Reason.RUNNER_NOT_FOUND,
+        f"there is no ModelRunner {name} in the namespace {namespace}: create it or set spec.runner",
+    )
+
+
+def _without_status(obj: Object) -> Mapping[str, Any]:
+    return {key: value for key, value in obj.items() if key != "status"}

@@ -1,0 +1,264 @@
+"""From what was observed of a Model to what is to be done. Pure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from modelrunner.api.v1alpha1.values import ConditionType
+from modelrunner.domain import naming
+from modelrunner.domain.cache import (
+    CacheDecision,
+    CacheFacts,
+    JobWish,
+    decide_cache,
+    owns_claim,
+)
+from modelrunner.domain.conditions import find
+from modelrunner.domain.conflicts import foreign, left_over
+from modelrunner.domain.decision import Decision, World, decide
+from modelrunner.domain.effective import Effective, OperatorDefaults
+from modelrunner.domain.jobs import JobView, look_at_job
+from modelrunner.domain.objects import (
+    Object,
+    annotation,
+    being_deleted,
+    label,
+    name_of,
+    owner_uids,
+    text,
+    uid_of,
+)
+from modelrunner.domain.pods import look
+from modelrunner.domain.problem import Problem
+from modelrunner.domain.status import model_status
+from modelrunner.domain.validation import ENGINE
+from modelrunner.kube.comparison import covers
+from modelrunner.kube.resources import CLAIMS, DEPLOYMENTS, JOBS, SERVICES
+from modelrunner.reconcilers.observation import JobAndPods, Observation
+from modelrunner.reconcilers.plan import Apply, Create, Delete, Event, Plan, Step
+from modelrunner.reconcilers.timing import look_again
+from modelrunner.render import objects as desired
+from modelrunner.render.objects import Owner
+from modelrunner_protocol.reasons import PROGRESSING, Reason
+from modelrunner_protocol.wire import Artifact
+
+_GOOD: Final = PROGRESSING | {Reason.READY, Reason.SCALED_TO_ZERO}
+
+
+def plan_model(seen: Observation, defaults: OperatorDefaults) -> Plan:
+    """What to do for a Model. Planned again over its own result, nothing is left to do."""
+    settings, problem = seen.settings, seen.problem or _name_taken(seen)
+    terminating = being_deleted(seen.model)
+    if terminating or settings is None:
+        return _conclude(seen, [], None, problem, changing=False)
+    pull, resolve = _view(seen.pull, seen.now), _view(seen.resolve, seen.now)
+    cache = decide_cache(settings, _facts(seen, settings, resolve, pull), now=seen.now)
+    if problem is not None:
+        return _conclude(seen, [], cache, problem, changing=False)
+    steps = [*_cache_steps(seen, settings, defaults, cache)]
+    deploying = [*_serving_steps(seen, settings, defaults, cache)]
+    changing = _changes(seen, deploying)
+    steps += [*deploying, *_cleanup(seen, cache)]
+    return _conclude(seen, steps, cache, None, changing=changing)
+
+
+def refused(seen: Observation, defaults: OperatorDefaults, problem: Problem) -> Plan:
+    """The plan after the API server has refused a step: tell it, and write nothing else."""
+    return plan_model(replace(seen, problem=problem), defaults)
+
+
+def endpoint(model: Object) -> str:
+    """Where the Service of a Model answers inside the cluster."""
+    return f"http://{name_of(model)}.{text(model, 'metadata', 'namespace')}.svc:80"
+
+
+def _conclude(
+    seen: Observation,
+    steps: list[Step],
+    cache: CacheDecision | None,
+    problem: Problem | None,
+    *,
+    changing: bool,
+) -> Plan:
+    stranger = _not_ours(seen, seen.deployment, "Deployment") is not None
+    former = left_over(seen.deployment, uid=uid_of(seen.model))
+    ours = None if stranger or former else seen.deployment
+    world = World(
+        now=seen.now,
+        endpoint=endpoint(seen.model),
+        problem=problem,
+        cache=cache,
+        deployment=ours,
+        pods=look(seen.pods if ours is not None else ()),
+        runner_status=seen.runner_status,
+        changing=changing,
+        terminating=being_deleted(seen.model),
+    )
+    decision = decide(world)
+    engine = ENGINE if cache is not None and cache.complete else None
+    return Plan(
+        steps=steps,
+        status=model_status(world, decision, seen.model, engine=engine, progress=seen.progress),
+        event=_event(seen.model, decision),
+        requeue_after=look_again(seen, world, decision),
+    )
+
+
+def _name_taken(seen: Observation) -> Problem | None:
+    return _not_ours(seen, seen.deployment, "Deployment") or _not_ours(
+        seen, seen.service, "Service"
+    )
+
+
+def _not_ours(seen: Observation, obj: Object | None, kind: str) -> Problem | None:
+    return foreign(obj, kind, model=name_of(seen.model), uid=uid_of(seen.model))
+
+
+def _view(found: JobAndPods | None, now: float) -> JobView | None:
+    return look_at_job(found.job, found.pods, now=now) if found is not None else None
+
+
+def _facts(
+    seen: Observation, settings: Effective, resolve: JobView | None, pull: JobView | None
+) -> CacheFacts:
+    return CacheFacts(
+        claim=seen.claim,
+        recorded_by=seen.recorded_by,
+        resolve=resolve,
+        pull=pull,
+        stale_resolve=_stale(seen, settings, seen.resolve),
+        stale_pull=_stale(seen, settings, seen.pull),
+        progress=seen.progress,
+    )
+
+
+def _stale(seen: Observation, settings: Effective, found: JobAndPods | None) -> bool:
+    """Whether a Job does what nobody wants any more.
+
+    Models on different ModelRunners may share a Job: only the one that made it judges it, else
+    each would replace the other's.
+    """
+    if found is None:
+        return False
+    maker = label(found.job, naming.MODEL_LABEL)
+    others = {sharer.name for sharer in seen.sharers if sharer.uid != uid_of(seen.model)}
+    if maker in others:
+        return False
+    return annotation(found.job, naming.INPUTS_ANNOTATION) != desired.job_inputs(settings)
+
+
+def _cache_steps(
+    seen: Observation, settings: Effective, defaults: OperatorDefaults, cache: CacheDecision
+) -> Iterator[Step]:
+    yield from (_delete_job(job) for job in seen.stale_jobs)
+    artifact = cache.artifact
+    if artifact is not None and owns_claim(settings) and _claim_wanted(seen, cache):
+        yield from _claim_steps(seen, settings, artifact, complete=cache.complete)
+    if cache.resolve in {JobWish.CREATE, JobWish.AGAIN}:
+        yield from _again(seen.resolve, cache.resolve)
+        yield Create(JOBS, desired.resolve_job(settings, defaults, seen.sharers, cache.attempt))
+    elif cache.pull in {JobWish.CREATE, JobWish.AGAIN} and artifact is not None:
+        yield from _again(seen.pull, cache.pull)
+        job = desired.pull_job(settings, defaults, seen.sharers, cache.attempt, artifact)
+        yield Create(JOBS, job)
+    yield from _adoptions(seen, cache)
+
+
+def _claim_wanted(seen: Observation, cache: CacheDecision) -> bool:
+    if cache.wants_claim or seen.pull is not None:
+        return True
+    return seen.claim is not None and cache.problem is None
+
+
+def _claim_steps(
+    seen: Observation, settings: Effective, artifact: Artifact, *, complete: bool
+) -> Iterator[Step]:
+    body = desired.claim(settings, artifact, seen.claim_owners, seen.claim, complete=complete)
+    if seen.claim is None or not settled(seen.claim, body):
+        yield Apply(CLAIMS, body)
+
+
+def _adoptions(seen: Observation, cache: CacheDecision) -> Iterator[Step]:
+    for found, wish in ((seen.resolve, cache.resolve), (seen.pull, cache.pull)):
+        if found is None or wish is not JobWish.KEEP or being_deleted(found.job):
+            continue
+        if not {sharer.uid for sharer in seen.sharers} <= owner_uids(found.job):
+            yield Apply(JOBS, desired.owners_of_job(found.job, seen.sharers))
+
+
+def _again(found: JobAndPods | None, wish: JobWish) -> Iterator[Step]:
+    if found is not None and wish is JobWish.AGAIN:
+        yield _delete_job(found.job)
+
+
+def _serving_steps(
+    seen: Observation, settings: Effective, defaults: OperatorDefaults, cache: CacheDecision
+) -> Iterator[Step]:
+    artifact, uid = cache.artifact, uid_of(seen.model)
+    if not cache.complete or artifact is None:
+        return
+    if left_over(seen.deployment, uid=uid) or left_over(seen.service, uid=uid):
+        return
+    owner = Owner("Model", name_of(seen.model), uid)
+    if seen.deployment is None or not being_deleted(seen.deployment):
+        wanted = desired.deployment(settings, artifact, defaults, owner)
+        if not _leave(seen.deployment, wanted):
+            yield Apply(DEPLOYMENTS, wanted)
+    if seen.service is None or not being_deleted(seen.service):
+        service = desired.service(settings, owner)
+        if seen.service is None or not settled(seen.service, service):
+            yield Apply(SERVICES, service)
+
+
+def _leave(observed: Object | None, wanted: Mapping[str, Any]) -> bool:
+    """Whether a Deployment stays as it is: nothing differs, or only the operator's own version."""
+    if observed is None:
+        return False
+    same_wish = _same(observed, wanted, naming.INPUTS_ANNOTATION)
+    if same_wish and not _same(observed, wanted, naming.RENDERED_ANNOTATION):
+        return True
+    return settled(observed, wanted)
+
+
+def settled(observed: Object, wanted: Mapping[str, Any]) -> bool:
+    """Whether an object is as it is wanted, by its hash and field by field."""
+    return _same(observed, wanted, naming.RENDERED_ANNOTATION) and covers(observed, wanted)
+
+
+def _same(observed: Object, wanted: Mapping[str, Any], name: str) -> bool:
+    return annotation(observed, name) == annotation(wanted, name)
+
+
+def _changes(seen: Observation, steps: list[Step]) -> bool:
+    """Whether the steps make other pods than those that were observed."""
+    for step in steps:
+        if isinstance(step, Apply) and step.resource == DEPLOYMENTS:
+            found = seen.deployment
+            return found is None or not _same(found, step.body, naming.INPUTS_ANNOTATION)
+    return False
+
+
+def _cleanup(seen: Observation, cache: CacheDecision) -> Iterator[Step]:
+    """Jobs whose result is stored: in this very plan or before, by the time this step runs."""
+    owner = uid_of(seen.model)
+    waits = left_over(seen.deployment, uid=owner) or left_over(seen.service, uid=owner)
+    if not cache.complete or waits:
+        return
+    for found in (seen.resolve, seen.pull):
+        if found is not None and not being_deleted(found.job):
+            yield _delete_job(found.job)
+
+
+def _delete_job(job: Object) -> Delete:
+    return Delete(JOBS, name_of(job), uid_of(job))
+
+
+def _event(model: Object, decision: Decision) -> Event | None:
+    status = model.get("status")
+    kinds = (ConditionType.STALLED, ConditionType.RECONCILING, ConditionType.READY)
+    found = next((one for kind in kinds if (one := find(status, kind)) is not None), None)
+    head = decision.headline
+    if found is not None and found.get("reason") == head.reason:
+        return None
+    good = head.reason in _GOOD
+    return Event("Normal" if good else "Warning", str(head.reason), head.message)
