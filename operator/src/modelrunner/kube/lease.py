@@ -15,7 +15,7 @@ from typing import Any
 
 from modelrunner.domain.naming import FIELD_MANAGER
 from modelrunner.kube.client import KubeClient
-from modelrunner.kube.errors import Conflict, KubeError
+from modelrunner.kube.errors import Conflict, KubeError, NotFound
 from modelrunner.kube.resources import LEASES
 
 _log = logging.getLogger(__name__)
@@ -138,8 +138,8 @@ class LeaderElector:
         try:
             async with asyncio.timeout(self._patience(started)):
                 won = await self._try()
-        except Conflict:
-            # Somebody wrote since we read: read again next time.
+        except (Conflict, NotFound):
+            # Somebody wrote or deleted it since we read: read again next time.
             self._lease = None
             return False
         except (KubeError, TimeoutError) as error:

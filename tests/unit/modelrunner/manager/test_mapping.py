@@ -1,0 +1,67 @@
+"""Who has to look again when an object changed."""
+
+from typing import Any
+
+from modelrunner.kube.objects import KubeObject
+from modelrunner.kube.resources import CLAIMS, JOBS, MODEL_RUNNERS, MODELS, PODS, SERVICES, Resource
+from modelrunner.kube.store import Store
+from modelrunner.manager.keys import Key
+from modelrunner.manager.mapping import OwnerKeys
+
+
+def thing(name: str, *, spec: dict[str, Any] | None = None, **labels: str) -> KubeObject:
+    """An object of the namespace ns."""
+    ours = {f"modelrunner.dev/{label}": value for label, value in labels.items()}
+    return {"metadata": {"name": name, "namespace": "ns", "labels": ours}, "spec": spec or {}}
+
+
+def keys(resource: Resource, item: KubeObject, *models: KubeObject) -> set[str]:
+    """The keys of a change while the cache holds `models`."""
+    store = Store()
+    for model in models:
+        store.put(MODELS, model)
+    mapper = OwnerKeys(store, lambda model: model["spec"].get("key"))
+    return {str(key) for key in mapper.keys(resource, item)}
+
+
+def test_a_model_concerns_itself_and_its_runner() -> None:
+    """The runner counts its Models; the default one when none is named."""
+    assert keys(MODELS, thing("m", spec={"runner": "gpu"})) == {"Model ns/m", "ModelRunner ns/gpu"}
+    assert keys(MODELS, thing("m")) == {"Model ns/m", "ModelRunner ns/default"}
+
+
+def test_a_runner_concerns_all_its_models() -> None:
+    """A changed image rolls every Model of the runner, and no other."""
+    models = thing("a"), thing("b", spec={"runner": "default"}), thing("c", spec={"runner": "gpu"})
+    assert keys(MODEL_RUNNERS, thing("default"), *models) == {
+        "ModelRunner ns/default",
+        "Model ns/a",
+        "Model ns/b",
+    }
+
+
+def test_a_child_concerns_the_model_of_its_label() -> None:
+    """Pods change often: the runner is not bothered."""
+    assert keys(PODS, thing("p", model="m", runner="gpu")) == {"Model ns/m"}
+
+
+def test_a_child_without_a_model_concerns_its_runner() -> None:
+    """What serves a whole ModelRunner."""
+    assert keys(SERVICES, thing("s", runner="gpu")) == {"ModelRunner ns/gpu"}
+
+
+def test_an_artifact_concerns_every_model_that_shares_it() -> None:
+    """Two Models wait for one pull Job and use one claim."""
+    models = [thing(name, spec={"key": key}) for name, key in (("a", "k"), ("b", "k"), ("c", "x"))]
+    assert keys(CLAIMS, thing("c", artifact="k"), *models) == {"Model ns/a", "Model ns/b"}
+    assert keys(JOBS, thing("j", artifact="k", model="a"), *models) == {"Model ns/a", "Model ns/b"}
+
+
+def test_a_stranger_concerns_nobody() -> None:
+    """An object without our labels."""
+    assert keys(PODS, thing("p")) == set()
+
+
+def test_keys_read_well() -> None:
+    """They are what logs show."""
+    assert str(Key("Model", "ns", "m")) == "Model ns/m"
