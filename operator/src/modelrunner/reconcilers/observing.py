@@ -136,7 +136,7 @@ class Sight:
         settings = seen.settings
         if settings is None:
             return None
-        job = self.store.get(JOBS, settings.namespace, name)
+        job: Object | None = self.store.get(JOBS, settings.namespace, name)
         if job is None and not _recorded(seen, settings):
             job = await self.find(JOBS, settings.namespace, name)
         if job is None:

@@ -1,0 +1,237 @@
+"""A workbench: reconcilers, a cache that is listed instead of watched, and hands on pods."""
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter
+
+from modelrunner.domain.effective import OperatorDefaults
+from modelrunner.domain.naming import MANAGED_BY, MANAGED_BY_LABEL
+from modelrunner.kube.client import KubeClient
+from modelrunner.kube.collection import Collection, CollectionSource
+from modelrunner.kube.events import EventRecorder
+from modelrunner.kube.resources import (
+    CLAIMS,
+    DEPLOYMENTS,
+    JOBS,
+    MODEL_RUNNERS,
+    MODELS,
+    PODS,
+    SERVICES,
+)
+from modelrunner.kube.store import Store
+from modelrunner.reconcilers.model import ModelReconciler
+from modelrunner.reconcilers.model_runner import ModelRunnerReconciler
+from modelrunner.reconcilers.probe import RunnerProbe
+from modelrunner_protocol.codec import encode
+from modelrunner_protocol.wire import Artifact, Outcome, Progress, RunnerStatus, WeightsFile
+from tests.cluster.waiting import wait_until
+from tests.support.kubeapi import KubeApi, Object
+
+WRITES = Counter("writes", "API writes.", ["verb", "resource"], registry=CollectorRegistry())
+API = "modelrunner.dev/v1alpha1"
+SHA = "a" * 64
+ARTIFACT = Artifact(
+    format="gguf",
+    size_bytes=98_400_000,
+    files=(WeightsFile(path="m.gguf", size_bytes=98_400_000, sha256=SHA),),
+    digest=f"sha256:{SHA}",
+    architecture="llama",
+    parameters="135M",
+    quantization="Q4_1",
+    context_size=8192,
+)
+DEFAULTS = OperatorDefaults(runner_image="localhost/model-runner:test", image_pull_policy="Never")
+
+
+class ScriptedProbe(RunnerProbe):
+    """Answers what a test has put into it."""
+
+    def __init__(self) -> None:
+        self.status: RunnerStatus | None = None
+        self.pull: Progress | None = None
+
+    async def runner_status(self, ip: str) -> RunnerStatus | None:
+        return self.status
+
+    async def progress(self, ip: str) -> Progress | None:
+        return self.pull
+
+    async def close(self) -> None:
+        pass
+
+
+@dataclass
+class Bench:
+    """One namespace and the reconcilers over it. `offset` moves their clock."""
+
+    api: KubeApi
+    client: KubeClient
+    namespace: str
+    probe: ScriptedProbe = field(default_factory=ScriptedProbe)
+    store: Store = field(default_factory=Store)
+    defaults: OperatorDefaults = DEFAULTS
+    offset: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.restart()
+
+    def restart(self, defaults: OperatorDefaults | None = None) -> None:
+        """A new operator process: nothing is remembered."""
+        self.defaults = defaults or self.defaults
+        self.store = Store()
+        recorder = EventRecorder(self.client, "modelrunner.dev/operator", "test")
+        clock = self.clock
+        self.models = ModelReconciler(
+            self.client, self.store, recorder, self.probe, defaults=self.defaults, clock=clock
+        )
+        self.runners = ModelRunnerReconciler(self.client, self.store, recorder, clock=clock)
+
+    async def look(self) -> None:
+        """What watches would have told."""
+        for resource in (MODELS, MODEL_RUNNERS):
+            await CollectionSource(
+                self.client, self.store, Collection(resource, (self.namespace,))
+            ).refresh()
+        for resource in (DEPLOYMENTS, PODS, JOBS, CLAIMS, SERVICES):
+            ours = Collection(resource, (self.namespace,), f"{MANAGED_BY_LABEL}={MANAGED_BY}")
+            await CollectionSource(self.client, self.store, ours).refresh()
+
+    async def once(self, name: str) -> float | None:
+        """One reconcile of a Model; the requeue it asks for."""
+        await self.look()
+        return (await self.models.reconcile((self.namespace, name))).requeue_after
+
+    async def until_still(self, name: str) -> Object:
+        """Reconcile until nothing is written any more; the Model then."""
+        for _ in range(12):
+            before = written()
+            await self.once(name)
+            if written() == before:
+                return self.model(name)
+        raise AssertionError(f"still writing: {self.model(name)['status']}")
+
+    def put(self, kind: str, name: str, spec: Object) -> Object:
+        """Apply a Model or ModelRunner as a user would."""
+        return self.api.apply(
+            {
+                "apiVersion": API,
+                "kind": kind,
+                "metadata": {"name": name, "namespace": self.namespace},
+                "spec": spec,
+            }
+        )
+
+    def model(self, name: str) -> Object:
+        """The Model as stored."""
+        return self.must(API, "Model", name)
+
+    def must(self, api_version: str, kind: str, name: str) -> Object:
+        """The object, which has to be there."""
+        found = self.api.get(api_version, kind, name, self.namespace)
+        assert found is not None, f"no {kind} {name}"
+        return found
+
+    def pod_of(self, component: str, *, other_than: str = "") -> Object:
+        """The pod that a controller has made for a Job or Deployment, once it has."""
+        found: list[Object] = []
+
+        def there() -> bool:
+            found[:] = [
+                pod
+                for pod in self.api.list(
+                    "v1",
+                    "Pod",
+                    self.namespace,
+                    label_selector=f"app.kubernetes.io/component={component}",
+                )
+                if pod["metadata"]["name"] != other_than
+                and "deletionTimestamp" not in pod["metadata"]
+            ]
+            return bool(found)
+
+        wait_until(f"a {component} pod", there, seconds=30)
+        return found[0]
+
+    def set_status(self, pod: Object, status: Object) -> Object:
+        """Write a pod's status as the kubelet would."""
+        meta = {"name": pod["metadata"]["name"], "namespace": self.namespace}
+        return self.api.merge(
+            {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "status": status},
+            subresource="status",
+        )
+
+    def end_pod(self, component: str, outcome: Outcome | str, *, exit_code: int) -> Object:
+        """The container of a Job's pod ends with that termination message."""
+        pod = self.pod_of(component)
+        message = outcome if isinstance(outcome, str) else encode(outcome)
+        terminated = {
+            "exitCode": exit_code,
+            "reason": "Completed" if exit_code == 0 else "Error",
+            "message": message,
+            "startedAt": now(),
+            "finishedAt": now(),
+        }
+        return self.set_status(
+            pod,
+            {
+                "phase": "Succeeded" if exit_code == 0 else "Failed",
+                "containerStatuses": [container(component, state={"terminated": terminated})],
+            },
+        )
+
+    def rolled_out(self, name: str) -> None:
+        """Wait until the Deployment's controller counts its pod as ready."""
+
+        def done() -> bool:
+            status = self.must("apps/v1", "Deployment", name).get("status") or {}
+            return status.get("readyReplicas") == 1 and status.get("updatedReplicas") == 1
+
+        wait_until(f"Deployment {name} rolled out", done, seconds=30)
+
+    def clock(self) -> float:
+        """The reconcilers' time."""
+        return time.time() + self.offset
+
+    async def cached(self, name: str) -> None:
+        """Take a Model through resolve and pull."""
+        await self.until_still(name)
+        self.end_pod("resolve", Outcome(artifact=ARTIFACT), exit_code=0)
+        await self.until_still(name)
+        self.end_pod("pull", Outcome(artifact=ARTIFACT), exit_code=0)
+        await self.until_still(name)
+
+
+def container(name: str, *, state: Object, ready: bool = False, **more: Any) -> Object:
+    """A container status."""
+    return {
+        "name": name,
+        "image": "localhost/model-runner:test",
+        "imageID": "",
+        "ready": ready,
+        "restartCount": 0,
+        "state": state,
+        **more,
+    }
+
+
+def condition(model: Object, kind: str) -> Object | None:
+    """A condition of a Model."""
+    found = [one for one in model["status"]["conditions"] if one["type"] == kind]
+    return found[0] if found else None
+
+
+def written() -> float:
+    """Writes sent so far, all together."""
+    return sum(
+        sample.value
+        for metric in WRITES.collect()
+        for sample in metric.samples
+        if sample.name.endswith("_total")
+    )
+
+
+def now() -> str:
+    """This second, as the API server writes it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
