@@ -87,8 +87,9 @@ def ensure_images(progress: Progress | None = None) -> Images:
 
 
 def image_key(target: _Target, *bases: str, root: Path = ROOT) -> str:
-    """Twelve hexadecimal digits that change with anything the image is made of."""
-    return digest_of_texts(digest_of_files(root, target.inputs), *bases)[:12]
+    """Twelve characters that change with anything the image is made of."""
+    # Digits alone would be a number to YAML and to `helm --set`; the letter makes it a word.
+    return "k" + digest_of_texts(digest_of_files(root, target.inputs), *bases)[:11]
 
 
 class _Session:

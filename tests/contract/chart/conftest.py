@@ -1,0 +1,69 @@
+"""The chart as Helm renders it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from release.copies import CHART
+from release.helm import helm
+from tests.cluster.control_plane import ControlPlane
+from tests.support.kubeapi import KubeApi, Object
+
+NAMESPACE = "model-runner-system"
+RELEASE = "model-runner-operator"
+
+
+def render(*settings: str, namespace: str = NAMESPACE, release: str = RELEASE) -> list[Object]:
+    """The chart's objects; `settings` are words of `--set`."""
+    words = [word for setting in settings for word in ("--set", setting)]
+    text = helm("template", release, CHART, "--namespace", namespace, *words)
+    return [one for one in yaml.safe_load_all(text) if one]
+
+
+def of_kind(objects: list[Object], kind: str) -> list[Object]:
+    """Those of one kind."""
+    return [one for one in objects if one["kind"] == kind]
+
+
+def the(objects: list[Object], kind: str) -> Object:
+    """The only one of its kind."""
+    (found,) = of_kind(objects, kind)
+    return found
+
+
+def pod_template(objects: list[Object]) -> Object:
+    """The operator's pod template."""
+    found: Object = the(objects, "Deployment")["spec"]["template"]
+    return found
+
+
+def container(objects: list[Object]) -> Object:
+    """The operator's container."""
+    (found,) = pod_template(objects)["spec"]["containers"]
+    result: Object = found
+    return result
+
+
+def environment(objects: list[Object]) -> dict[str, Any]:
+    """Its variables that have a plain value."""
+    return {one["name"]: one["value"] for one in container(objects)["env"] if "value" in one}
+
+
+@pytest.fixture(scope="session")
+def api(control_plane: ControlPlane) -> Iterator[KubeApi]:
+    """A client of a real API server, as an administrator."""
+    with KubeApi.connect(control_plane.kubeconfig) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def namespace(api: KubeApi) -> Iterator[str]:
+    """A namespace that takes only pods of the restricted Pod Security Standard."""
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    metadata = {"generateName": "chart-", "labels": labels}
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+    name: str = api.create(body)["metadata"]["name"]
+    yield name
+    api.delete("v1", "Namespace", name)

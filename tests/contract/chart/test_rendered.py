@@ -1,0 +1,167 @@
+"""What is rendered: safe pods, least rights, one set of labels, definitions that stay."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from release.copies import CHART, differences
+from release.manifests import manifests
+from tests.contract.chart.conftest import container, of_kind, pod_template, render, the
+from tests.support.kubeapi import Object
+
+_VARIANTS = [
+    (),
+    ("watchNamespaces={one,two}",),
+    ("metrics.serviceMonitor.enabled=true", "replicas=1", "crds.keep=false"),
+]
+
+
+def rules(objects: list[Object]) -> list[dict[str, Any]]:
+    """All rules of all roles."""
+    roles = [*of_kind(objects, "ClusterRole"), *of_kind(objects, "Role")]
+    return [rule for role in roles for rule in role["rules"]]
+
+
+@pytest.mark.parametrize("settings", _VARIANTS)
+def test_no_role_has_wildcards_or_secrets(settings: tuple[str, ...]) -> None:
+    """Nobody gets everything, Secrets, shells in pods, tokens or the rights of others."""
+    never = {"*", "secrets", "pods/exec", "pods/attach", "pods/portforward", "pods/log"}
+    never |= {"serviceaccounts/token", "roles", "rolebindings", "clusterroles", "nodes"}
+    for rule in rules(render(*settings)):
+        assert not never & set(rule["resources"]), rule
+        assert "*" not in rule["verbs"] + rule["apiGroups"], rule
+        assert not {"impersonate", "escalate", "bind"} & set(rule["verbs"]), rule
+        assert "nonResourceURLs" not in rule
+
+
+def test_the_operator_writes_neither_specs_nor_weights_away() -> None:
+    """Users' objects are theirs: only their status is written, and claims are never deleted."""
+    role = next(
+        one
+        for one in of_kind(render(), "ClusterRole")
+        if one["metadata"]["name"] == "model-runner-system-model-runner-operator"
+    )
+    by_resource = {name: set(rule["verbs"]) for rule in role["rules"] for name in rule["resources"]}
+    assert by_resource["models"] == by_resource["modelrunners"] == {"get", "list", "watch"}
+    assert "delete" not in by_resource["persistentvolumeclaims"]
+    assert by_resource["pods"] == {"get", "list", "watch"}
+
+
+def test_watched_namespaces_bound_the_rights() -> None:
+    """With watchNamespaces there is no cluster-wide binding, and one in each namespace."""
+    objects = render("watchNamespaces={one,two}")
+    assert not of_kind(objects, "ClusterRoleBinding")
+    bound = {
+        one["metadata"]["namespace"]
+        for one in of_kind(objects, "RoleBinding")
+        if one["roleRef"]["kind"] == "ClusterRole"
+    }
+    assert bound == {"one", "two"}
+
+
+def test_the_lease_is_the_only_one() -> None:
+    """The operator may read and change the Lease that it is told of, and no other."""
+    objects = render(release="two")
+    named = [rule for rule in the(objects, "Role")["rules"] if "create" not in rule["verbs"]]
+    assert [rule["resourceNames"] for rule in named] == [["two-model-runner-operator"]]
+
+
+def test_pods_meet_the_restricted_standard() -> None:
+    """The fields of the restricted Pod Security Standard, and a root that cannot be written."""
+    objects = render()
+    spec, security = pod_template(objects)["spec"], container(objects)["securityContext"]
+    assert spec["securityContext"] == {
+        "runAsNonRoot": True,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    assert security == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert not {"hostNetwork", "hostPID", "hostIPC"} & spec.keys()
+    assert [list(volume) for volume in spec["volumes"]] == [["name", "emptyDir"]]
+
+
+def test_probes_and_limits() -> None:
+    """Every probe asks the operator's own routes; memory is bounded, CPU is not throttled."""
+    found = container(render())
+    for probe, path in (
+        ("startup", "/healthz"),
+        ("liveness", "/healthz"),
+        ("readiness", "/readyz"),
+    ):
+        assert found[f"{probe}Probe"]["httpGet"] == {"path": path, "port": "http"}
+    assert found["resources"]["limits"].keys() == {"memory"}
+
+
+@pytest.mark.parametrize("settings", _VARIANTS)
+def test_every_object_has_the_labels_and_its_namespace(settings: tuple[str, ...]) -> None:
+    """Everything can be found by one selector, and static YAML needs no --namespace."""
+    cluster_wide = {"ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"}
+    for one in render(*settings):
+        labels = one["metadata"]["labels"]
+        assert labels["app.kubernetes.io/managed-by"] == "Helm"
+        if one["kind"] != "CustomResourceDefinition":
+            assert labels["app.kubernetes.io/instance"] == "model-runner-operator"
+        assert ("namespace" in one["metadata"]) == (one["kind"] not in cluster_wide), one["kind"]
+
+
+def test_the_deployment_selects_its_pods_and_nothing_that_changes() -> None:
+    """A selector cannot be changed later, so it holds no version."""
+    objects = render()
+    selector = the(objects, "Deployment")["spec"]["selector"]["matchLabels"]
+    assert selector.items() <= pod_template(objects)["metadata"]["labels"].items()
+    assert selector == the(objects, "PodDisruptionBudget")["spec"]["selector"]["matchLabels"]
+    assert not {"app.kubernetes.io/version", "helm.sh/chart"} & selector.keys()
+
+
+def test_two_releases_have_names_of_their_own() -> None:
+    """Releases of one name in two namespaces share no cluster-wide object but the definitions."""
+    first, second = render(namespace="one"), render(namespace="two")
+    cluster_wide = ("ClusterRole", "ClusterRoleBinding")
+    names = [
+        {one["metadata"]["name"] for kind in cluster_wide for one in of_kind(objects, kind)}
+        for objects in (first, second)
+    ]
+    assert not names[0] & names[1]
+
+
+def test_definitions_stay_when_a_release_goes() -> None:
+    """Uninstalling would otherwise delete every Model of the cluster."""
+    for kept, settings in ((True, ()), (False, ("crds.keep=false",))):
+        for definition in of_kind(render(*settings), "CustomResourceDefinition"):
+            annotations = definition["metadata"].get("annotations", {})
+            assert ("helm.sh/resource-policy" in annotations) is kept
+
+
+def test_definitions_are_those_of_the_repository() -> None:
+    """The chart's copies are copies, and Helm's rendering changes nothing but metadata."""
+    assert differences() == []
+    rendered = {
+        one["metadata"]["name"]: one["spec"]
+        for one in of_kind(render(), "CustomResourceDefinition")
+    }
+    sources = [
+        yaml.safe_load(file.read_text("utf-8"))
+        for file in sorted((CHART.parents[1] / "crds").glob("*.yaml"))
+    ]
+    assert rendered == {one["metadata"]["name"]: one["spec"] for one in sources}
+
+
+def test_static_manifests_are_the_chart_without_helm() -> None:
+    """dist/ holds the chart's defaults and the namespace, says nothing of Helm, never varies."""
+    first, second = manifests(), manifests()
+    assert first == second
+    static = [one for text in first.values() for one in yaml.safe_load_all(text) if one]
+    assert "managed-by: Helm" not in "".join(first.values())
+
+    def names(objects: list[Object]) -> set[tuple[str, str]]:
+        return {(one["kind"], one["metadata"]["name"]) for one in objects}
+
+    assert names(static) == names(render()) | {("Namespace", "model-runner-system")}
+    deployment, chart_deployment = the(static, "Deployment"), the(render(), "Deployment")
+    assert deployment["spec"]["selector"] == chart_deployment["spec"]["selector"]
+    pod, chart_pod = (one["spec"]["template"]["spec"] for one in (deployment, chart_deployment))
+    assert pod == chart_pod
