@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -44,7 +45,7 @@ class Round:
     age: float | None = 1.0
 
 
-def health(role: str = "leader", **parts: object) -> Health:
+def health(role: str = "leader", **parts: Any) -> Health:
     """A process in that role."""
     found = Health(LoopLag(), 300, role=role)
     for name, part in parts.items():
@@ -67,7 +68,7 @@ def test_a_standby_is_alive_and_ready() -> None:
         {"intake": Watches(["pods"])},
     ],
 )
-def test_a_standstill_is_unhealthy(parts: dict[str, object]) -> None:
+def test_a_standstill_is_unhealthy(parts: dict[str, Any]) -> None:
     """A hung reconcile, a stuck queue, a dead watch."""
     assert health(**parts).live().ok is False
 

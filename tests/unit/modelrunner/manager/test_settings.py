@@ -11,7 +11,7 @@ from modelrunner.manager.watched import watched
 
 
 def test_the_back_off_is_capped_endless_and_begins_anew_each_time() -> None:
-    """kopf gives a watch up where the delays end, and iterates for each request."""
+    """Kopf gives a watch up where the delays end, and iterates for each request."""
     backoff = CappedBackoff()
     assert list(islice(backoff, 10)) == [0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 30.0, 30.0]
     assert next(iter(backoff)) == 0.2
