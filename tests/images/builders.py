@@ -4,6 +4,7 @@ import abc
 import dataclasses
 import json
 import os
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from tests.cluster.errors import ClusterError
 from tests.images.archives import write_archive
 from tests.images.logs import run_logged
 from tests.images.pip_settings import PipSettings
+from tests.images.restricted import RESTRICTED
 
 _BUILD_SECONDS: Final = 1800
 _MOST_STORED: Final = 4 * 10**9
@@ -64,6 +66,18 @@ class Builder(abc.ABC):
         """Take images out of the store; those that it does not hold do not matter."""
 
     @abc.abstractmethod
+    def load(self, archive: Path, image: str) -> None:
+        """Bring an image back from its archive."""
+
+    @abc.abstractmethod
+    def run(self, image: str, *words: str, entry: Sequence[str] | None = None) -> str:
+        """What the entry point (or `entry` in its place) prints, run as a restricted pod runs it.
+
+        That is: the image's own user, a read-only root with a writable /tmp, no new privileges,
+        and no network.
+        """
+
+    @abc.abstractmethod
     def unpacked_size(self, image: str) -> int:
         """Bytes of the image's unpacked layers."""
 
@@ -103,6 +117,19 @@ class Docker(Builder):
         """See `Builder`."""
         for image in images:
             succeeds("docker", "image", "rm", image, timeout=60)
+
+    def load(self, archive: Path, image: str) -> None:
+        """See `Builder`."""
+        run("docker", "image", "load", "--input", archive, timeout=_BUILD_SECONDS)
+
+    def run(self, image: str, *words: str, entry: Sequence[str] | None = None) -> str:
+        """See `Builder`."""
+        limits = ["--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--network", "none"]
+        limits += ["--security-opt", "no-new-privileges"]
+        if entry is not None:
+            limits += ["--entrypoint", entry[0]]
+            words = (*entry[1:], *words)
+        return run("docker", "run", "--rm", *limits, image, *words)
 
     def unpacked_size(self, image: str) -> int:
         """See `Builder`."""
@@ -164,18 +191,22 @@ class Buildah(Builder):
         number, unit = self._run("images", "--format", "{{.Size}}", image).splitlines()[0].split()
         return round(float(number) * _UNITS[unit])
 
-    @contextmanager
-    def root(self, image: str) -> Iterator[Path]:
-        """The root file system of an image, mounted for as long as the block lasts."""
-        container = self._run("from", "--pull-never", image).strip()
-        try:
-            yield Path(self._run("mount", container, own_mounts=False).strip())
-        finally:
-            self._run("umount", container, own_mounts=False)
-            self._run("rm", container)
+    def load(self, archive: Path, image: str) -> None:
+        """See `Builder`."""
+        self._run("pull", "--quiet", f"oci-archive:{archive}:{image}")
 
-    def _run(self, *words: str | Path, own_mounts: bool = True) -> str:
-        command = self._words(*words, own_mounts=own_mounts)
+    def run(self, image: str, *words: str, entry: Sequence[str] | None = None) -> str:
+        """See `Builder`. No container runtime is needed: namespaces and chroot do the same."""
+        inspected = json.loads(self._run("inspect", "--type", "image", image))
+        config = inspected["OCIv1"]["config"]
+        command = ["env", "-i", *config["Env"], *(entry or config["Entrypoint"]), *words]
+        buildah = " ".join(shlex.quote(str(word)) for word in self._words(own_mounts=False))
+        script = RESTRICTED.format(buildah=buildah, image=image, user=config["User"])
+        isolated = ("unshare", "--mount", "--pid", "--fork", "--net", "--kill-child")
+        return run(*isolated, "sh", "-c", script, "sh", *command, environment=self._environment())
+
+    def _run(self, *words: str | Path) -> str:
+        command = self._words(*words)
         return run(*command, environment=self._environment(), timeout=_BUILD_SECONDS)
 
     def _words(self, *words: str | Path, own_mounts: bool = True) -> list[str | Path]:
