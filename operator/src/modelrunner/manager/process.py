@@ -10,14 +10,18 @@ Rights the process needs (RBAC), besides discovery, which every account may read
     in the watched ones (a ClusterRole without MODELRUNNER_WATCH_NAMESPACES, else a Role in each):
         modelrunner.dev models modelrunners                  get list watch
         modelrunner.dev models/status modelrunners/status    patch
+        modelrunner.dev models/finalizers, the same of
+            modelrunners                                     update   (see below)
         apps deployments, batch jobs, core services          get list watch create patch delete
         core persistentvolumeclaims                          get list watch create patch
         core pods                                            get list watch
         monitoring.coreos.com servicemonitors                get create patch delete
         events.k8s.io events                                 create patch
 
-Server-side apply of an object that may not exist needs `create` beside `patch`. Nothing is read
-of namespaces, CustomResourceDefinitions or Secrets.
+Server-side apply of an object that may not exist needs `create` beside `patch`. `…/finalizers` is
+asked for by clusters with the admission plugin OwnerReferencesPermissionEnforcement when an owner
+reference blocks its owner's deletion; no finalizer is ever written. Nothing is read of namespaces,
+CustomResourceDefinitions or Secrets.
 """
 
 import asyncio
