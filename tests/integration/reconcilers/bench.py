@@ -53,13 +53,15 @@ class ScriptedProbe(RunnerProbe):
         self.pull: Progress | None = None
 
     async def runner_status(self, ip: str) -> RunnerStatus | None:
+        """See RunnerProbe."""
         return self.status
 
     async def progress(self, ip: str) -> Progress | None:
+        """See RunnerProbe."""
         return self.pull
 
     async def close(self) -> None:
-        pass
+        """See RunnerProbe."""
 
 
 @dataclass
@@ -181,6 +183,12 @@ class Bench:
             },
         )
 
+    def scale(self, name: str, replicas: int) -> None:
+        """What `kubectl scale` does."""
+        path = self.api.path("apps/v1", "Deployment", self.namespace, name)
+        body: Object = {"spec": {"replicas": replicas}}
+        self.api.request("PATCH", f"{path}/scale", body, kind="application/merge-patch+json")
+
     def rolled_out(self, name: str) -> None:
         """Wait until the Deployment's controller counts its pod as ready."""
 
@@ -193,6 +201,55 @@ class Bench:
     def clock(self) -> float:
         """The reconcilers' time."""
         return time.time() + self.offset
+
+    def make_ready(self, name: str = "m", *, address: str = "127.0.0.9") -> Object:
+        """The newest runner pod of a Model becomes ready, and its Deployment sees it."""
+        pod = self.runner_pod(name)
+        self.set_status(
+            pod,
+            {
+                "phase": "Running",
+                "podIP": address,
+                "podIPs": [{"ip": address}],
+                "conditions": [
+                    {"type": "PodScheduled", "status": "True", "lastTransitionTime": now()},
+                    {"type": "Ready", "status": "True", "lastTransitionTime": now()},
+                ],
+                "containerStatuses": [
+                    container("runner", ready=True, state={"running": {"startedAt": now()}})
+                ],
+            },
+        )
+        self.rolled_out(name)
+        return pod
+
+    def runner_pod(self, name: str = "m") -> Object:
+        """The pod of the Deployment's current template, once it is there and alone pending."""
+        found: list[Object] = []
+
+        def there() -> bool:
+            found[:] = [
+                pod
+                for pod in self.api.list(
+                    "v1",
+                    "Pod",
+                    self.namespace,
+                    label_selector=f"modelrunner.dev/model={name},"
+                    "app.kubernetes.io/component=runner",
+                )
+                if pod["status"]["phase"] == "Pending"
+                and "deletionTimestamp" not in pod["metadata"]
+            ]
+            return len(found) == 1
+
+        wait_until(f"the pending runner pod of {name}", there, seconds=30)
+        return found[0]
+
+    async def serving(self, name: str = "m") -> Object:
+        """Take a Model all the way to Ready."""
+        await self.cached(name)
+        self.make_ready(name)
+        return await self.until_still(name)
 
     async def cached(self, name: str) -> None:
         """Take a Model through resolve and pull."""

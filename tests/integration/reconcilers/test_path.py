@@ -1,5 +1,7 @@
 """From a Model to a ready pod, stage by stage, on a real API server."""
 
+from typing import Any
+
 import pytest
 
 from modelrunner_protocol.sources import artifact_key
@@ -8,8 +10,6 @@ from tests.integration.reconcilers.bench import (
     ARTIFACT,
     Bench,
     condition,
-    container,
-    now,
     written,
 )
 
@@ -18,27 +18,6 @@ pytestmark = pytest.mark.control_plane
 URL = "http://files.example/m.gguf"
 KEY = artifact_key(Source(http=HttpSource(url=URL)))
 MODEL = {"source": {"http": {"url": URL}}}
-
-
-def make_ready(bench: Bench) -> None:
-    """The runner pod becomes ready, and the Deployment sees it."""
-    pod = bench.pod_of("runner")
-    bench.set_status(
-        pod,
-        {
-            "phase": "Running",
-            "podIP": "127.0.0.9",
-            "podIPs": [{"ip": "127.0.0.9"}],
-            "conditions": [
-                {"type": "PodScheduled", "status": "True", "lastTransitionTime": now()},
-                {"type": "Ready", "status": "True", "lastTransitionTime": now()},
-            ],
-            "containerStatuses": [
-                container("runner", ready=True, state={"running": {"startedAt": now()}})
-            ],
-        },
-    )
-    bench.rolled_out("m")
 
 
 async def test_from_source_to_ready(bench: Bench) -> None:
@@ -76,7 +55,7 @@ async def test_from_source_to_ready(bench: Bench) -> None:
         engine_ready_at=started + 0.3,
         warmed_at=started + 0.4,
     )
-    make_ready(bench)
+    bench.make_ready()
     model = await bench.until_still("m")
     assert model["status"]["phase"] == "Ready"
     assert [one["type"] for one in model["status"]["conditions"]] == ["Ready", "Cached"]
@@ -88,3 +67,50 @@ async def test_from_source_to_ready(bench: Bench) -> None:
     bench.restart()
     assert await bench.once("m") is None
     assert written() == before
+
+
+async def test_weights_in_place(bench: Bench) -> None:
+    """A file on the user's volume is resolved and served where it lies; nothing is pulled."""
+    source = {"persistentVolumeClaim": {"name": "mine", "path": "dir/m.gguf"}}
+    bench.put("ModelRunner", "default", {})
+    bench.put("Model", "m", {"source": source})
+    await bench.until_still("m")
+    job = bench.api.list("batch/v1", "Job", bench.namespace)[0]
+    assert _claims(job["spec"]["template"]["spec"]) == [{"claimName": "mine", "readOnly": True}]
+    bench.end_pod("resolve", Outcome(artifact=ARTIFACT), exit_code=0)
+    model = await bench.until_still("m")
+    assert model["status"]["phase"] == "Starting"
+    deployment = bench.must("apps/v1", "Deployment", "m")
+    assert _claims(deployment["spec"]["template"]["spec"]) == [
+        {"claimName": "mine", "readOnly": True}
+    ]
+    assert "/models/dir/m.gguf" in str(deployment["spec"]["template"])
+    assert bench.api.list("v1", "PersistentVolumeClaim", bench.namespace) == []
+    assert bench.api.list("batch/v1", "Job", bench.namespace) == []
+    bench.restart()
+    before = written()
+    await bench.once("m")
+    assert written() == before
+
+
+async def test_a_shared_claim(bench: Bench) -> None:
+    """With existingClaim the pull fills the user's volume, and the Deployment keeps the result."""
+    bench.put("ModelRunner", "default", {"cache": {"existingClaim": "shared"}})
+    bench.put("Model", "m", MODEL)
+    await bench.serving()
+    assert bench.api.list("v1", "PersistentVolumeClaim", bench.namespace) == []
+    assert bench.api.list("batch/v1", "Job", bench.namespace) == []
+    bench.put("Model", "n", MODEL)
+    model = await bench.until_still("n")
+    assert model["status"]["phase"] == "Starting"
+    assert bench.api.list("batch/v1", "Job", bench.namespace) == []
+    bench.restart()
+    before = written()
+    await bench.once("m")
+    assert written() == before
+
+
+def _claims(pod: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        one["persistentVolumeClaim"] for one in pod["volumes"] if "persistentVolumeClaim" in one
+    ]

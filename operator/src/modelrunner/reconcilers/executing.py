@@ -1,13 +1,14 @@
 """Writing what a plan says: steps in order, then the status, then the event."""
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from modelrunner.domain.naming import FIELD_MANAGER
 from modelrunner.domain.objects import Object, dig, name_of, text
 from modelrunner.domain.problem import Problem
-from modelrunner.kube.apply import ApplyMemo, needs_apply
+from modelrunner.kube.apply import ApplyMemo, digest, needs_apply
 from modelrunner.kube.client import KubeClient
 from modelrunner.kube.errors import Forbidden, Invalid, KubeError, NotFound
 from modelrunner.kube.events import EventRecorder
@@ -17,6 +18,10 @@ from modelrunner.reconcilers.plan import Apply, Create, Delete, Plan, Step
 from modelrunner_protocol.reasons import Reason
 
 _ACTION: Final = "Reconcile"
+OFFER_AGAIN: Final = 270.0
+"""Seconds until a refused object is offered again: a quota may have been raised since."""
+
+_REMEMBERED: Final = 10_000
 _log = logging.getLogger(__name__)
 
 
@@ -29,13 +34,26 @@ class StepRefused(Exception):  # noqa: N818 - reads as what happened
 
 
 @dataclass(frozen=True, slots=True)
+class _Refusal:
+    offered: str
+    problem: Problem
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Hands:
-    """The hands of a reconciler. Answers of the server go into the cache at once."""
+    """The hands of a reconciler. Answers of the server go into the cache at once.
+
+    `clock` gives seconds since the epoch. `refusals` remembers what the server said to an object,
+    so that the same object is not offered again with every reconcile.
+    """
 
     client: KubeClient
     store: Store
     recorder: EventRecorder
-    memo: ApplyMemo
+    clock: Callable[[], float]
+    memo: ApplyMemo = field(default_factory=ApplyMemo)
+    refusals: dict[tuple[Resource, str, str], _Refusal] = field(default_factory=dict)
 
     async def carry_out(self, namespace: str, plan: Plan) -> None:
         """All steps, in order: what is stored comes before what it replaces is deleted.
@@ -45,10 +63,31 @@ class Hands:
             KubeError: try again later.
         """
         for step in plan.steps:
+            self._recall(namespace, step)
             try:
                 await self._step(namespace, step)
             except (Invalid, Forbidden) as error:
-                raise StepRefused(_refusal(step, error)) from error
+                problem = _refusal(step, error)
+                self._remember(namespace, step, problem)
+                raise StepRefused(problem) from error
+
+    def _recall(self, namespace: str, step: Step) -> None:
+        if isinstance(step, Delete):
+            return
+        known = self.refusals.pop(_place(namespace, step), None)
+        if known is None or known.offered != digest(step.body):
+            return
+        if self.clock() - known.at < OFFER_AGAIN:
+            self.refusals[_place(namespace, step)] = known
+            raise StepRefused(known.problem)
+
+    def _remember(self, namespace: str, step: Step, problem: Problem) -> None:
+        if isinstance(step, Delete):
+            return
+        if len(self.refusals) >= _REMEMBERED:
+            self.refusals.clear()
+        refusal = _Refusal(digest(step.body), problem, self.clock())
+        self.refusals[_place(namespace, step)] = refusal
 
     async def tell(self, resource: Resource, obj: Object, plan: Plan) -> None:
         """The status when it differs, and the event of a transition."""
@@ -94,6 +133,10 @@ class Hands:
         live = await self.client.apply(resource, namespace, name, body, field_manager=FIELD_MANAGER)
         self.memo.applied(body, live)
         self.store.put(resource, live)
+
+
+def _place(namespace: str, step: Create | Apply) -> tuple[Resource, str, str]:
+    return step.resource, namespace, name_of(step.body)
 
 
 def _refusal(step: Step, error: KubeError) -> Problem:

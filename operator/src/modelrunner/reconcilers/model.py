@@ -7,7 +7,6 @@ from modelrunner.domain.effective import OperatorDefaults
 from modelrunner.domain.expressions import ExpressionError
 from modelrunner.domain.objects import uid_of
 from modelrunner.domain.problem import Problem
-from modelrunner.kube.apply import ApplyMemo
 from modelrunner.kube.client import KubeClient
 from modelrunner.kube.events import EventRecorder
 from modelrunner.kube.resources import MODELS
@@ -40,7 +39,7 @@ class ModelReconciler:
         clock: Callable[[], float],
     ) -> None:
         self._sight = Sight(client, store, probe, ModelIndex())
-        self._hands = Hands(client, store, recorder, ApplyMemo())
+        self._hands = Hands(client, store, recorder, clock)
         self._defaults = defaults
         self._clock = clock
 

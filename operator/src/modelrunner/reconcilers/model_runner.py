@@ -23,7 +23,6 @@ from modelrunner.domain.objects import (
 from modelrunner.domain.problem import Problem
 from modelrunner.domain.status import runner_status
 from modelrunner.domain.validation import ConfigurationError, check_runner, read
-from modelrunner.kube.apply import ApplyMemo
 from modelrunner.kube.client import KubeClient
 from modelrunner.kube.events import EventRecorder
 from modelrunner.kube.resources import MODEL_RUNNERS, MODELS, SERVICE_MONITORS
@@ -53,7 +52,7 @@ class ModelRunnerReconciler:
     ) -> None:
         self._client = client
         self._store = store
-        self._hands = Hands(client, store, recorder, ApplyMemo())
+        self._hands = Hands(client, store, recorder, clock)
         self._clock = clock
         self._looked: dict[tuple[str, str], tuple[tuple[str, int], float]] = {}
 

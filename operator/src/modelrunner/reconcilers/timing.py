@@ -16,6 +16,9 @@ GONE_SOON: Final = 2.0
 NEIGHBOURS: Final = 60.0
 """Seconds after which a conflict is looked at again: nobody watches strangers' objects."""
 
+REFUSED: Final = 300.0
+"""Seconds after which the API server is offered again what it has refused."""
+
 _HINTS: Final = 20.0
 _FAST_PULL: Final = 2.0
 _SLOW_PULL: Final = 5.0
@@ -42,8 +45,10 @@ def look_again(seen: Observation, world: World, decision: Decision) -> float | N
 
 def _neighbours(seen: Observation, decision: Decision) -> float | None:
     reason = decision.headline.reason
+    if reason is Reason.NAME_CONFLICT:
+        return NEIGHBOURS
     refused = seen.settings is not None and reason is Reason.INVALID_CONFIGURATION
-    return NEIGHBOURS if reason is Reason.NAME_CONFLICT or refused else None
+    return REFUSED if refused else None
 
 
 def _retry(seen: Observation, decision: Decision) -> float | None:
