@@ -198,9 +198,11 @@ class FileServer:
         for limit in (fault.cut_after, fault.hang_after):
             end = end if limit is None else min(end, start + limit)
         position = start
+        most = max(1, min(_BLOCK, int(fault.pace / 20))) if fault.pace else _BLOCK
         while position < end:
             source.seek(position)
-            block = source.read(min(_BLOCK, end - position)) or bytes(min(_BLOCK, end - position))
+            size = min(most, end - position)
+            block = source.read(size) or bytes(size)
             writer.write(block)
             await writer.drain()
             request.sent += len(block)

@@ -156,6 +156,11 @@ async def test_terminated_pull_can_be_resumed(server: FileServer, commands: Comm
     assert (await commands.pull(expected=SIZE)).outcome.downloaded_bytes == SIZE - 2 * MIB
 
 
+def _peak_memory(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text("ascii")
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+
 def _value(metrics: str, name: str) -> float:
     return float(metrics.partition(f"\n{name} ")[2].split()[0])
 
@@ -211,9 +216,8 @@ async def test_memory_stays_small(server: FileServer, commands: Commands) -> Non
     server.faults.append(Fault(hang_after=size - 1))
     running = await commands.start("pull", expected=size)
     await commands.held(size - 1)
-    status = Path(f"/proc/{running.process.pid}/status").read_text("ascii")
-    peak = int(status.partition("VmHWM:")[2].split()[0])
-    print(f"peak memory {peak / 1024:.1f} MiB")
-    assert peak < 100 * 1024
+    peak = _peak_memory(running.process.pid)
+    print(f"peak memory {peak / MIB:.1f} MiB")
+    assert peak < 100 * MIB
     server.release.set()
     assert (await running.ended()).code == 0

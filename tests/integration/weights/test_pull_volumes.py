@@ -1,0 +1,119 @@
+"""`runnerd pull` onto volumes that are full, read-only or not ours.
+
+The volumes are small memory file systems in a mount namespace of their own.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from modelrunner_protocol.reasons import Reason
+from tests.integration.weights.commands import Commands, Ended, until
+from tests.integration.weights.conftest import MIB, SIZE
+from tests.support.file_server import Fault, FileServer
+
+# Whoever is not root becomes root of a user namespace first.
+_UNSHARE = ("unshare", "-m") if os.geteuid() == 0 else ("unshare", "-Urm")
+_ENTER = ("-m",) if os.geteuid() == 0 else ("-m", "-U", "--preserve-credentials")
+
+
+@asynccontextmanager
+async def _mounted(commands: Commands, options: str) -> AsyncIterator[Path]:
+    """Mount a volume where the commands' cache is; the path under which the test sees it."""
+    script = 'mount -t tmpfs -o "$1" cache "$0" && echo mounted && exec cat'
+    holder = await asyncio.create_subprocess_exec(
+        *_UNSHARE,
+        "sh",
+        "-c",
+        script,
+        str(commands.root),
+        options,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert holder.stdout is not None
+    try:
+        assert await holder.stdout.readline() == b"mounted\n"
+        commands.prefix = ("nsenter", "-t", str(holder.pid), *_ENTER, "--")
+        yield Path(f"/proc/{holder.pid}/root{commands.root}")
+    finally:
+        # An input, be it empty, is what closes the pipe and so ends the holder.
+        await holder.communicate(b"")
+
+
+def _failed(ended: Ended, says: str) -> None:
+    assert ended.code == 1
+    assert ended.outcome.reason is Reason.PULL_FAILED
+    assert not ended.outcome.retryable
+    assert says in ended.outcome.message
+    assert "Traceback" not in ended.log
+
+
+async def test_volume_that_is_too_small(server: FileServer, commands: Commands) -> None:
+    """Weights that can never fit are refused with both sizes, before a byte is fetched."""
+    async with _mounted(commands, "size=3m") as volume:
+        ended = await commands.pull(expected=SIZE)
+        _failed(ended, "need 4.01 MiB, 3.00 MiB of 3.00 MiB are free")
+        assert server.sent == 0
+        assert [p.name for p in volume.iterdir()] == ["0123456789abcdef.lock"]
+
+
+async def test_volume_that_others_filled(server: FileServer, commands: Commands) -> None:
+    """A partial file that may fit one day stays, and is completed when there is space again."""
+    async with _mounted(commands, "size=8m") as volume:
+        server.faults.append(Fault(hang_after=2 * MIB))
+        running = await commands.start("pull", expected=SIZE)
+        partial = volume / "0123456789abcdef.partial" / "model.gguf"
+        await until(lambda: partial.exists() and partial.stat().st_size == 2 * MIB)
+        running.process.kill()
+        await running.process.wait()
+        (volume / "other").write_bytes(bytes(5 * MIB))
+        _failed(await commands.pull(expected=SIZE), "is too full")
+        assert partial.stat().st_size == 2 * MIB
+        (volume / "other").unlink()
+        ended = await commands.pull(expected=SIZE)
+        assert (ended.code, ended.outcome.downloaded_bytes) == (0, SIZE - 2 * MIB)
+
+
+async def test_volume_that_fills_up_meanwhile(server: FileServer, commands: Commands) -> None:
+    """No space left in the middle: told with numbers, and our bytes are not what keeps it full."""
+    async with _mounted(commands, "size=8m") as volume:
+        server.faults.append(Fault(hang_after=2 * MIB))
+        running = await commands.start("pull", expected=SIZE)
+        partial = volume / "0123456789abcdef.partial" / "model.gguf"
+        await until(lambda: partial.exists() and partial.stat().st_size == 2 * MIB)
+        (volume / "other").write_bytes(bytes(5 * MIB))
+        server.release.set()
+        ended = await running.ended()
+        _failed(ended, "the weights need 4.01 MiB")
+        assert sorted(p.name for p in volume.iterdir()) == ["0123456789abcdef.lock", "other"]
+
+
+async def test_read_only_volume(server: FileServer, commands: Commands) -> None:
+    """A volume that is mounted read-only is told as such."""
+    async with _mounted(commands, "ro,size=8m"):
+        _failed(await commands.pull(expected=SIZE), "mounted read-only, and 4.01 MiB")
+        assert server.sent == 0
+
+
+async def test_volume_without_inodes(server: FileServer, commands: Commands) -> None:
+    """A volume that takes no more files is full as well."""
+    async with _mounted(commands, "size=8m,nr_inodes=2"):
+        _failed(await commands.pull(expected=SIZE), "is too full")
+
+
+async def test_missing_volume(commands: Commands) -> None:
+    """A root that is not there is a failure in words."""
+    commands.root.rmdir()
+    _failed(await commands.pull(expected=SIZE), "No such file or directory")
+
+
+async def test_forbidden_volume(server: FileServer, commands: Commands) -> None:
+    """A volume that we may not write is told with the user that we are and what to set."""
+    # Without the capability, even root has to keep to the mode of a folder.
+    commands.prefix = ("setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override", "--")
+    commands.root.chmod(0o555)
+    _failed(await commands.pull(expected=SIZE), f"user {os.geteuid()} may not write")
+    assert server.sent == 0
