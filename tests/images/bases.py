@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.cluster.commands import run
-from tests.cluster.errors import ClusterError
+from tests.cluster.packages import found
 from tests.cluster.progress import Progress
 from tests.images.apt import AptSource, host_source
 from tests.images.inputs import digest_of_texts
@@ -55,8 +55,8 @@ class Bases:
 
 
 def can_make_bases() -> bool:
-    """Whether this is a Debian or Ubuntu machine with debootstrap."""
-    return all(shutil.which(program, path=_search_path()) for program in ("debootstrap", "apt-get"))
+    """Whether this is a Debian or Ubuntu machine with debootstrap, and we are root."""
+    return os.geteuid() == 0 and found("debootstrap") and found("apt-get")
 
 
 def bases_key() -> str:
@@ -70,15 +70,13 @@ def ensure_bases(folder: Path, progress: Progress) -> Bases:
     The caller holds the lock of `folder`.
 
     Raises:
-        ClusterError: not root, no debootstrap, or the packages cannot be fetched.
+        ClusterError: debootstrap is missing, or the packages cannot be fetched.
     """
     source = host_source()
     key = _key(source)
     bases = Bases(folder / f"base-{key}.tar", folder / f"base-build-{key}.tar", key)
     if bases.run.is_file() and bases.build.is_file():
         return bases
-    if os.geteuid() != 0:
-        raise ClusterError("root is needed to make base images with debootstrap: use sudo")
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix="rootfs-") as space:
         root = Path(space) / "root"

@@ -22,11 +22,12 @@ from tests.images.engine import add_engine
 from tests.images.inputs import copy_files, digest_of_files, digest_of_texts
 from tests.images.logs import last_line
 from tests.images.pip_settings import host_settings
+from tests.images.tools import ensure_tools
 from tests.support.engine import Engine, ensure_engine
 
 _KEPT: Final = 3
 _SHARED: Final = (".dockerignore", "protocol/pyproject.toml", "protocol/src")
-# The base images that the Dockerfiles name, where none can be made from packages.
+# Where no base images can be made from packages: those that the Dockerfiles name.
 _PUBLISHED: Final = "published"
 
 
@@ -71,6 +72,7 @@ def ensure_images(progress: Progress | None = None) -> Images:
         FetchError: the engine could not be fetched or built.
     """
     progress = progress or Progress()
+    ensure_tools(progress)
     folder = cache_folder() / "images"
     base = bases_key() if can_make_bases() else _PUBLISHED
     engine = None if base == _PUBLISHED else ensure_engine(progress)

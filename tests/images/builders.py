@@ -18,6 +18,7 @@ from tests.images.archives import write_archive
 from tests.images.logs import run_logged
 from tests.images.pip_settings import PipSettings
 from tests.images.restricted import RESTRICTED
+from tests.images.tools import docker_answers
 
 _BUILD_SECONDS: Final = 1800
 _MOST_STORED: Final = 4 * 10**9
@@ -229,7 +230,7 @@ def choose_builder(folder: Path) -> Builder:
     Raises:
         ClusterError: neither is there, or buildah cannot be used by this user.
     """
-    if shutil.which("docker") and succeeds("docker", "version", "--format", "{{.Server.Version}}"):
+    if docker_answers():
         return Docker()
     if not shutil.which("buildah"):
         raise ClusterError(
