@@ -23,14 +23,15 @@ def encode(message: Any) -> str:
 
 
 def to_dict(message: Any) -> dict[str, Any]:
-    """The JSON object of a dataclass: camelCase keys, without optional fields that are empty.
+    """The JSON object of a dataclass: camelCase keys, without empty fields.
 
-    A field without a default is always there, so that `from_dict` reads back what was written.
+    A field whose absence would mean something else is written even if it is empty, so that
+    `from_dict` reads back what was written.
     """
     found: dict[str, Any] = {}
     for field in dataclasses.fields(message):
         value = _plain(getattr(message, field.name))
-        if not _required(field) and (value is None or value in ("", [], {})):
+        if value is None or (value in ("", [], {}) and field.default in ("", (), None)):
             continue
         found[camel(field.name)] = value
     return found

@@ -55,7 +55,7 @@ class Running:
         _, log = await asyncio.wait_for(self.process.communicate(), PATIENCE)
         text = self.termination_log.read_text() if self.termination_log.exists() else "{}"
         assert self.process.returncode is not None
-        return Ended(self.process.returncode, decode(Outcome, text), log.decode())
+        return Ended(self.process.returncode, decode(Outcome, text), (log or b"").decode())
 
     async def get(self, path: str) -> httpx.Response:
         """Ask its HTTP server, once it listens."""
@@ -70,6 +70,12 @@ class Running:
     async def progress(self) -> Progress:
         """What it tells the operator."""
         return decode(Progress, (await self.get("/progress")).text)
+
+    async def measured(self) -> None:
+        """Wait until it knows how fast the download is."""
+        async with asyncio.timeout(PATIENCE):
+            while (await self.progress()).bytes_per_second is None:  # noqa: ASYNC110 - it is asked
+                await asyncio.sleep(0.05)
 
 
 @dataclass
@@ -114,9 +120,14 @@ class Commands:
         )
 
     async def start(
-        self, command: str, *, expected: int | None = None, config: PullConfig | None = None
+        self,
+        command: str,
+        *,
+        expected: int | None = None,
+        config: PullConfig | None = None,
+        terminal: int = asyncio.subprocess.PIPE,
     ) -> Running:
-        """Start a command; `config` instead of the usual one."""
+        """Start a command; `config` instead of the usual one, its log on a `terminal`."""
         config = config or self.config(expected)
         log = self.root.parent / f"termination-{len(self._started)}"
         inherited = {
@@ -135,7 +146,7 @@ class Commands:
                 **self.environment,
             },
             stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
+            stderr=terminal,
         )
         self._started.append(process)
         return Running(process, config.port, log)

@@ -1,0 +1,171 @@
+"""Which engine flags a user may set."""
+
+import pytest
+
+from modelrunner_protocol.flags import (
+    MAX_FLAGS,
+    FlagError,
+    allowed_flags,
+    check_flags,
+    split_flags,
+)
+
+LLAMA = "llama.cpp"
+
+_DANGEROUS = [
+    "--log-file",
+    "--output-file",
+    "--model-path",
+    "--config-file",
+    "--lora-path",
+    "--grammar-file",
+    "--prompt-file",
+    "--slot-save-path",
+    "-mm",
+    "--mmproj",
+    "-mmu",
+    "--mmproj-url",
+    "-jf",
+    "--json-schema-file",
+    "--chat-template-file",
+    "--path",
+    "--webui-config-file",
+    "--api-key-file",
+    "--ssl-key-file",
+    "--ssl-cert-file",
+    "--models-dir",
+    "--models-preset",
+    "-md",
+    "--model-draft",
+    "--lora",
+    "--lora-scaled",
+    "--control-vector",
+    "--control-vector-scaled",
+]
+"""docker/model-runner `TestDangerousFlagsNotAllowed`, the whole list."""
+
+_OURS = [
+    "-m",
+    "--model",
+    "-hf",
+    "--hf-repo",
+    "-mu",
+    "--model-url",
+    "--host",
+    "--port",
+    "--api-key",
+    "--api-prefix",
+    "--no-metrics",
+    "--no-slots",
+    "--log-disable",
+    "--rpc",
+]
+"""What would take the engine from under runnerd, break the way to it, or reach the network."""
+
+
+@pytest.mark.parametrize("flag", _DANGEROUS + _OURS)
+def test_dangerous_flags_are_refused(flag: str) -> None:
+    """Neither form of a flag that reads, writes or listens elsewhere gets through."""
+    for tokens in ([flag, "x"], [f"{flag}=x"], ["--temp", "0.2", flag]):
+        with pytest.raises(FlagError, match=f'runtime flag "{flag}" is not allowed for backend'):
+            check_flags(LLAMA, tokens)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "--temp 0.2",
+        "--temp=0.2 --top-k 40 -fa on",
+        "-ngl 99 --ctx-size=8192",
+        "--seed=-1",
+        "--presence-penalty=-0.5 --frequency-penalty=-.5",
+        "--chat-template chatml --jinja",
+        "--reasoning on",
+        "-v",
+        """--chat-template-kwargs '{"enable_thinking": false}'""",
+        "--grammar 'root ::= [a-z]+'",
+    ],
+)
+def test_allowed_lines(line: str) -> None:
+    """What people tune passes."""
+    check_flags(LLAMA, split_flags(line))
+
+
+@pytest.mark.parametrize(
+    ("tokens", "says"),
+    [
+        (["--temp", "/etc/passwd"], "path separator"),
+        (["--temp=a/b"], "path separator"),
+        (["/bin/sh"], "path separator"),
+        (["C:\\x"], "path separator"),
+        (["--temp", "a\0b"], "NUL"),
+        (["--temp=--log-file"], "looks like another flag"),
+        (["--temp=-foo"], "looks like another flag"),
+        (["--seed", "-1"], r"write a negative value as --flag=-1"),
+        (["--presence-penalty", "-.5"], r"write a negative value as --flag=-.5"),
+        (["-"], 'runtime flag "-" is not allowed'),
+        (["--"], 'runtime flag "--" is not allowed'),
+        (["--TEMP", "1"], 'runtime flag "--TEMP" is not allowed'),
+        (["--tem", "1"], 'runtime flag "--tem" is not allowed'),
+        (["--temp "], 'runtime flag "--temp " is not allowed'),
+        (["–-temp"] * 300, "300 runtime flags; at most 256"),  # noqa: RUF001 - any token counts
+    ],
+)
+def test_tricks_are_refused(tokens: list[str], says: str) -> None:
+    """Paths, hidden flags, abbreviations and too many tokens are refused in words."""
+    with pytest.raises(FlagError, match=says):
+        check_flags(LLAMA, tokens)
+
+
+def test_most_flags() -> None:
+    """The bound itself is allowed."""
+    check_flags(LLAMA, ["-v"] * MAX_FLAGS)
+
+
+def test_error_of_the_original() -> None:
+    """The beginning of the text is that of docker/model-runner, which clients show."""
+    with pytest.raises(FlagError) as failure:
+        check_flags(LLAMA, ["--log-file", "x"])
+    text = str(failure.value)
+    assert text.startswith('runtime flag "--log-file" is not allowed for backend "llama.cpp"')
+    assert "docs/reference/runtime-flags.md" in text
+
+
+def test_unknown_engine_allows_nothing() -> None:
+    """An engine without an allowlist takes no flags, as in docker/model-runner."""
+    assert allowed_flags("sglang") == frozenset()
+    with pytest.raises(FlagError, match="sglang"):
+        check_flags("sglang", ["--temp"])
+
+
+def test_allowlist_is_the_published_one() -> None:
+    """The list is read whole: both forms of a flag, and nothing that is no flag."""
+    flags = allowed_flags(LLAMA)
+    assert len(flags) > 200
+    assert {"-c", "--ctx-size", "--spec-draft-n-max", "--verbose"} <= flags
+    assert all(flag.startswith("-") and " " not in flag for flag in flags)
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("", ()),
+        ("  --temp   0.2\n--top-k\t40 ", ("--temp", "0.2", "--top-k", "40")),
+        ("--a 'x y' \"z w\" q\\ r", ("--a", "x y", "z w", "q r")),
+        ("$HOME `id` * ~", ("$HOME", "`id`", "*", "~")),
+        ("a;b && c | d > e", ("a;b", "&&", "c", "|", "d", ">", "e")),
+        ("--x ''", ("--x", "")),
+        ("# no comment", ("#", "no", "comment")),
+    ],
+)
+def test_split_like_a_shell_that_expands_nothing(text: str, tokens: tuple[str, ...]) -> None:
+    """Quotes work; variables, commands and globs stay as they are."""
+    assert split_flags(text) == tokens
+
+
+@pytest.mark.parametrize("text", ["'open", '"open', "end\\"])
+def test_what_cannot_be_split(text: str) -> None:
+    """Unclosed quotes are an error that shows the text."""
+    with pytest.raises(FlagError, match="cannot be split like a shell line"):
+        split_flags(text)

@@ -1,0 +1,31 @@
+"""Settings from the environment."""
+
+import pytest
+
+from runnerd.weights.settings import Settings
+
+
+def test_defaults() -> None:
+    """Without variables, resolving takes two minutes at most and a stall a minute."""
+    assert Settings.from_environment({}) == Settings(
+        resolve_timeout=120, stall_timeout=60, give_up_after=600
+    )
+
+
+def test_values() -> None:
+    """Each variable is a Go duration."""
+    environment = {
+        "RUNNERD_RESOLVE_TIMEOUT": "1m30s",
+        "RUNNERD_PULL_STALL_TIMEOUT": "250ms",
+        "RUNNERD_PULL_GIVE_UP_AFTER": "1h",
+    }
+    assert Settings.from_environment(environment) == Settings(
+        resolve_timeout=90, stall_timeout=0.25, give_up_after=3600
+    )
+
+
+@pytest.mark.parametrize("text", ["soon", "0", "-1m", "60"])
+def test_nonsense_names_the_variable(text: str) -> None:
+    """A value that is no positive duration is an error that names its variable."""
+    with pytest.raises(ValueError, match="RUNNERD_PULL_STALL_TIMEOUT"):
+        Settings.from_environment({"RUNNERD_PULL_STALL_TIMEOUT": text})
