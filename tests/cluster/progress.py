@@ -5,7 +5,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import TextIO
+from typing import Final, TextIO
+
+_SAME_WORDS_EVERY: Final = 5
 
 
 class Progress:
@@ -23,13 +25,21 @@ class Progress:
 
     @contextlib.contextmanager
     def during(self, what: str, detail: Callable[[], str] = lambda: "") -> Iterator[None]:
-        """Say `what`, and say it again with `detail()` every interval until the block ends."""
+        """Say `what`; until the block ends say what changed in `detail()`, and that it goes on.
+
+        A change is told every interval, the same words again only every fifth time.
+        """
         self.say(what)
         done = threading.Event()
 
         def repeat() -> None:
+            said, silent = "", 0
             while not done.wait(self._interval):
-                self.say(f"{what}: {detail() or 'still at it'}")
+                text = detail() or "still at it"
+                silent += 1
+                if text != said or silent >= _SAME_WORDS_EVERY:
+                    self.say(f"{what}: {text}")
+                    said, silent = text, 0
 
         thread = threading.Thread(target=repeat, daemon=True)
         thread.start()

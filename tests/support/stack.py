@@ -216,17 +216,24 @@ class Stack:
         )
         words = [word for value in values for word in ("--set", value)]
         target = ("-n", namespace, "--create-namespace")
-        with self.progress.during("installing the chart"):
-            self.helm(
-                "upgrade",
-                "--install",
-                RELEASE,
-                str(CHART),
-                *target,
-                *words,
-                "--wait",
-                "--timeout=180s",
-            )
+        command = ("upgrade", "--install", RELEASE, str(CHART), *target, *words)
+        with self.progress.during("installing the chart", lambda: self._pods_in_words(namespace)):
+            try:
+                self.helm(*command, "--wait", "--timeout=120s")
+            except RuntimeError as error:
+                error.add_note(self._pods_in_words(namespace))
+                raise
+
+    def _pods_in_words(self, namespace: str) -> str:
+        """Each pod's name and what its containers wait for or died of."""
+        lines = []
+        for pod in self.objects("pods", namespace):
+            states = [one["state"] for one in pod["status"].get("containerStatuses", [])]
+            words = [
+                next(iter(state.values())).get("reason") or next(iter(state)) for state in states
+            ]
+            lines.append(f"{pod['metadata']['name']} {', '.join(words) or pod['status']['phase']}")
+        return "; ".join(lines)
 
 
 def condition(body: Object, kind: str) -> Object:

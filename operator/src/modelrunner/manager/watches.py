@@ -8,7 +8,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol, cast
 
 import kopf
 
@@ -16,6 +16,9 @@ from modelrunner.kube.collection import Collection
 from modelrunner.kube.objects import KubeObject
 from modelrunner.kube.resources import Resource
 from modelrunner.manager.settings import configure, login
+
+# kopf would make one up from the user's name, and the user of a pod has a number only.
+_IDENTITY: Final = cast("Any", "modelrunner")
 
 
 class WatchesEnded(Exception):  # noqa: N818 - named by what happened
@@ -89,6 +92,7 @@ class Watches:
             registry=self._registry(),
             settings=settings,
             standalone=True,
+            identity=_IDENTITY,
             clusterwide=not self._namespaces,
             namespaces=self._namespaces,
             stop_flag=stop,
