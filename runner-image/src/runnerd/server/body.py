@@ -33,6 +33,9 @@ class Body:
             await request.writer.write(_CONTINUE)
             # The head of the answer proper is still to come.
             request.writer.output_size = 0
+        if request.content.is_eof():
+            # The usual case: it came with the head, and waiting needs no clock.
+            return await self._collect(limit)
         try:
             async with asyncio.timeout(timeout):
                 return await self._collect(limit)

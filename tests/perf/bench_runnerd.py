@@ -1,0 +1,286 @@
+"""What runnerd costs over its engine: added latency and CPU per request and per SSE chunk.
+
+    python -m tests.perf.bench_runnerd [--requests 2000] [--streams 60] [--no-real]
+
+Both sides are asked in turn, request by request, in one run, so that the machine's mood hits
+both alike. The engine is once a tiny program that answers at once (what is left is runnerd),
+once the real llama-server. Nothing is asserted; the table is the result.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from modelrunner_protocol.codec import encode
+from modelrunner_protocol.wire import RUN_CONFIG_VARIABLE, RunConfig
+from tests.support.engine import ensure_engine
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+CHUNKS: Final = 50
+_CHUNK_SECONDS: Final = 0.002
+_TICK: Final = os.sysconf("SC_CLK_TCK")
+
+
+class FastEngine(asyncio.Protocol):
+    """Answers everything at once; a stream is one event per 2 ms that holds its own time."""
+
+    def __init__(self) -> None:
+        self._seen = b""
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client came."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Answer once the whole body is there."""
+        self._seen += data
+        head, found, body = self._seen.partition(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0] or 0)
+        if not found or len(body) < length or self._transport is None:
+            return
+        self._seen = b""
+        if b'"stream": true' in body:
+            kind = b"Content-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+            self._transport.write(b"HTTP/1.1 200 OK\r\n" + kind)
+            self._event(CHUNKS)
+            return
+        answer = json.dumps({"total_slots": 4, "text": "x" * 500}).encode()
+        text = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(answer)}"
+        self._transport.write(text.encode() + b"\r\n\r\n" + answer)
+
+    def _event(self, left: int) -> None:
+        assert self._transport is not None
+        if not left:
+            self._transport.write(b"0\r\n\r\n")
+            return
+        event = f"data: {time.monotonic():.9f} {'x' * 200}\n\n".encode()
+        self._transport.write(f"{len(event):x}\r\n".encode() + event + b"\r\n")
+        asyncio.get_running_loop().call_later(_CHUNK_SECONDS, self._event, left - 1)
+
+
+async def serve_fast_engine(path: str) -> None:
+    """Listen on a UNIX socket, like llama-server."""
+    server = await asyncio.get_running_loop().create_unix_server(FastEngine, path)
+    await server.serve_forever()
+
+
+@dataclass
+class Side:
+    """One way to the engine, and what was measured on it (seconds)."""
+
+    connect: Callable[[], socket.socket]
+    unary: list[float]
+    first: list[float]
+    chunks: list[float]
+    link: socket.socket | None = None
+
+    @classmethod
+    def of(cls, connect: Callable[[], socket.socket]) -> "Side":
+        """Nothing measured yet."""
+        return cls(connect, [], [], [])
+
+    def send(self, path: str, body: dict[str, object]) -> socket.socket:
+        """Send one request over the kept connection."""
+        data = json.dumps(body).encode()
+        head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        self.link = self.link or self.connect()
+        self.link.sendall(f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + data)
+        return self.link
+
+    def ask(self, body: dict[str, object]) -> None:
+        """One request and its whole answer."""
+        begin = time.monotonic()
+        link, seen = self.send("/v1/chat/completions", body), b""
+        while not _whole(seen):
+            seen += _receive(link)
+        self.unary.append(time.monotonic() - begin)
+        self._close_if_asked(seen)
+
+    def stream(self, body: dict[str, object], *, stamped: bool) -> int:
+        """One stream; returns its events. `stamped` events tell when they were sent."""
+        begin = time.monotonic()
+        link, seen = self.send("/v1/chat/completions", {**body, "stream": True}), b""
+        while not seen.endswith(b"0\r\n\r\n"):
+            data = _receive(link)
+            if b"data: " in data:
+                if b"data: " not in seen:
+                    self.first.append(time.monotonic() - begin)
+                if stamped:
+                    sent = float(data.rpartition(b"data: ")[2].split(b" ")[0])
+                    self.chunks.append(time.monotonic() - sent)
+            seen += data
+        self._close_if_asked(seen)
+        return seen.count(b"data: ")
+
+    def _close_if_asked(self, seen: bytes) -> None:
+        """llama-server ends a connection after its hundredth answer."""
+        if self.link and b"\r\nconnection: close" in seen.partition(b"\r\n\r\n")[0].lower():
+            self.link.close()
+            self.link = None
+
+
+def _receive(link: socket.socket) -> bytes:
+    data = link.recv(1 << 16)
+    if not data:
+        raise ConnectionError("the server closed the connection")
+    return data
+
+
+def _whole(seen: bytes) -> bool:
+    head, found, body = seen.partition(b"\r\n\r\n")
+    length = head.lower().partition(b"content-length:")[2].split(b"\r\n")[0]
+    return bool(found) and len(body) >= int(length)
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICK
+
+
+@contextlib.contextmanager
+def runnerd(program: Path, model: Path, folder: Path) -> Iterator[tuple[int, int, Path]]:
+    """A ready runner: its process, its port and its engine's socket."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    config = RunConfig(
+        model="smol",
+        namespace="ml",
+        runner="cpu",
+        engine="llama.cpp",
+        weights=str(model),
+        context_size=2048,
+        port=port,
+    )
+    environment = {
+        "PATH": os.environ["PATH"],
+        "LLAMA_SERVER_PATH": str(program),
+        "RUNNERD_SOCKET_FOLDER": str(folder),
+        RUN_CONFIG_VARIABLE: encode(config),
+    }
+    command = [sys.executable, "-m", "runnerd", "run"]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    try:
+        pause = threading.Event()
+        while b'"msg":"ready"' not in (folder / "log").read_bytes():
+            if process.poll() is not None:
+                raise SystemExit((folder / "log").read_text(encoding="utf-8"))
+            pause.wait(0.02)
+        yield process.pid, port, folder / f"engine-{process.pid}.sock"
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _unix(path: Path) -> socket.socket:
+    link = socket.socket(socket.AF_UNIX)
+    link.connect(str(path))
+    return link
+
+
+def _tcp(port: int) -> socket.socket:
+    link = socket.create_connection(("127.0.0.1", port))
+    link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return link
+
+
+def measure(program: Path, model: Path, *, requests: int, streams: int, stamped: bool) -> None:
+    """Ask both sides in turn and print the table."""
+    body: dict[str, object] = {
+        "model": "smol",
+        "messages": [{"role": "user", "content": "Tell me a story. " * 20}],
+        "max_tokens": 1,
+        "temperature": 0,
+    }
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        runnerd(program, model, Path(folder)) as (pid, port, path),
+    ):
+        direct, through = Side.of(lambda: _unix(path)), Side.of(lambda: _tcp(port))
+        for _ in range(20):
+            direct.ask(body)
+            through.ask(body)
+        direct.unary.clear()
+        through.unary.clear()
+        begin = cpu_seconds(pid)
+        for _ in range(requests):
+            direct.ask(body)
+            through.ask(body)
+        unary_cpu = (cpu_seconds(pid) - begin) / requests
+        begin, events = cpu_seconds(pid), 0
+        for _ in range(streams):
+            direct.stream({**body, "max_tokens": CHUNKS}, stamped=stamped)
+            events += through.stream({**body, "max_tokens": CHUNKS}, stamped=stamped)
+        stream_cpu = cpu_seconds(pid) - begin - streams * unary_cpu
+        _print_row("request", direct.unary, through.unary)
+        _print_row("first event of a stream", direct.first, through.first)
+        if stamped:
+            _print_row("one event, sent to received", direct.chunks, through.chunks)
+        print(f"  CPU of runnerd: {unary_cpu * 1e6:.0f} µs per request, ", end="")
+        print(f"{stream_cpu / events * 1e6:.0f} µs per event ({events} events)")
+
+
+def _print_row(what: str, direct: list[float], through: list[float]) -> None:
+    for name, point in (("p50", 0.5), ("p99", 0.99)):
+        left, right = _quantile(direct, point) * 1e3, _quantile(through, point) * 1e3
+        row = f"  {what:28} {name}  {left:8.3f} ms {right:8.3f} ms  {right - left:+8.3f} ms"
+        print(f"{row}  x{right / left:.2f}", flush=True)
+
+
+def _quantile(values: list[float], point: float) -> float:
+    return sorted(values)[min(int(point * len(values)), len(values) - 1)]
+
+
+def main() -> None:
+    """Parse the command line and print both tables."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument("--requests", type=int, default=2000)
+    parser.add_argument("--streams", type=int, default=60)
+    parser.add_argument("--no-real", action="store_true", help="only the fast engine")
+    settings, rest = parser.parse_known_args()
+    if "--host" in rest:
+        asyncio.run(serve_fast_engine(rest[rest.index("--host") + 1]))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        program = Path(folder) / "fast-engine"
+        script = f'#!/bin/sh\ncd {ROOT}\nexec {sys.executable} -m {__spec__.name} "$@"\n'
+        program.write_text(script, encoding="utf-8")
+        program.chmod(0o755)
+        print(f"{'':33}  {'directly':>11} {'runnerd':>11}")
+        print("an engine that answers at once:")
+        measure(
+            program,
+            Path("/dev/null"),
+            requests=settings.requests,
+            streams=settings.streams,
+            stamped=True,
+        )
+    if not settings.no_real:
+        engine = ensure_engine()
+        print("llama-server, SmolLM2-135M, 1 token per request:")
+        measure(
+            engine.llama_server,
+            engine.model,
+            requests=max(2, settings.requests // 10),
+            streams=max(2, settings.streams // 3),
+            stamped=False,
+        )
+
+
+if __name__ == "__main__":
+    main()

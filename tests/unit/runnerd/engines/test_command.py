@@ -1,0 +1,93 @@
+"""The command line of llama-server."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelrunner_protocol.wire import Mode, RunConfig
+from runnerd.config import ConfigError
+from runnerd.engines.command import find_llama_server, llama_server_command
+
+CONFIG = RunConfig(model="m", namespace="n", runner="r", engine="llama.cpp", weights="/w.gguf")
+
+
+def _command(config: RunConfig = CONFIG, **more: Any) -> tuple[str, ...]:
+    usual: dict[str, Any] = {"program": "/l", "socket": "/tmp/e.sock", "base": None}
+    usual |= {"machine": "x86_64", "cpus": 4, "limited": False}
+    return llama_server_command(config, **{**usual, **more})
+
+
+def test_least() -> None:
+    """Base, model, socket and name; templates by Jinja."""
+    named = ("--model", "/w.gguf", "--host", "/tmp/e.sock", "--alias", "m")
+    assert _command() == ("/l", "-ngl", "999", "--metrics", *named, "--jinja")
+
+
+def test_order() -> None:
+    """Mode, budget, context, the user's flags, in Docker Model Runner's order."""
+    config = replace(
+        CONFIG,
+        mode=Mode.EMBEDDING,
+        reasoning_budget=0,
+        context_size=4096,
+        runtime_flags=("--temp", "0.2"),
+    )
+    budget = ("--embeddings", "--reasoning-budget", "0", "--ctx-size", "4096")
+    assert _command(config)[10:] == (*budget, "--temp", "0.2", "--jinja")
+
+
+@pytest.mark.parametrize(
+    ("machine", "cpus", "limited", "threads"),
+    [
+        ("aarch64", 8, False, "4"),
+        ("arm64", 2, False, "2"),
+        ("aarch64", 1, True, "2"),
+        ("x86_64", 3, True, "3"),
+        ("x86_64", 3, False, None),
+    ],
+)
+def test_threads(machine: str, cpus: int, limited: bool, threads: str | None) -> None:
+    """Half the processors on arm64; the CPU limit elsewhere; else llama-server's own choice."""
+    command = _command(machine=machine, cpus=cpus, limited=limited)
+    found = command[command.index("--threads") + 1] if "--threads" in command else None
+    assert found == threads
+
+
+@pytest.mark.parametrize("flags", [("-t", "1"), ("--threads=1",), ("--threads", "1")])
+def test_chosen_threads(flags: tuple[str, ...]) -> None:
+    """A user's number of threads is not doubled by ours."""
+    command = _command(replace(CONFIG, runtime_flags=flags), machine="arm64")
+    assert command[4] == "--model"
+
+
+def test_base() -> None:
+    """LLAMA_ARGS replaces the first arguments, also with nothing."""
+    assert _command(base="-ngl '0' --slots")[1:5] == ("-ngl", "0", "--slots", "--model")
+    assert _command(base="")[1] == "--model"
+
+
+@pytest.mark.parametrize(
+    "base", ["--model x", "--host=1.2.3.4", "-m x", "--embeddings", "--alias z", "'open"]
+)
+def test_bad_base(base: str) -> None:
+    """LLAMA_ARGS may not hold what runnerd sets."""
+    with pytest.raises(ConfigError, match="LLAMA_ARGS"):
+        _command(base=base)
+
+
+def test_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The chosen program, else the one on PATH, else a message that says what to do."""
+    program = tmp_path / "llama-server"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ConfigError, match="set LLAMA_SERVER_PATH"):
+        find_llama_server("")
+    program.touch()
+    with pytest.raises(ConfigError, match="not a program"):
+        find_llama_server(str(program))
+    with pytest.raises(ConfigError, match="not a program"):
+        find_llama_server(str(tmp_path))
+    program.chmod(0o755)
+    assert find_llama_server(str(program)) == str(program)
+    assert find_llama_server("") == str(program)

@@ -1,0 +1,25 @@
+"""The command line."""
+
+import subprocess
+import sys
+
+import pytest
+
+from runnerd.__main__ import main
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"), [(["--help"], 0), (["--version"], 0), ([], 2), (["serve"], 2)]
+)
+def test_words(arguments: list[str], status: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """Help and version succeed; a wrong word shows the usage on stderr and fails."""
+    assert main(arguments) == status
+    out, err = capsys.readouterr()
+    assert (out if status == 0 else err).strip()
+
+
+def test_light_imports() -> None:
+    """Until the engine is started, nothing slow is imported."""
+    code = "import runnerd.server.run, sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"aiohttp", "asyncio", "prometheus_client", "logging"} & set(done.stdout.split())
