@@ -12,7 +12,6 @@ from modelrunner.domain.objects import (
     created_at,
     dig,
     is_true,
-    label,
     name_of,
     text,
 )
@@ -21,7 +20,6 @@ from modelrunner.domain.scheduling import is_scheduled, unschedulable
 from modelrunner_protocol.reasons import Reason
 from modelrunner_protocol.wire import RunnerState, RunnerStatus
 
-HASH_LABEL: Final = "pod-template-hash"
 SLOW_SANDBOX: Final = 60.0
 """Seconds after which a pod without volumes and network is worth a hint."""
 
@@ -61,12 +59,6 @@ def look(pods: Iterable[Object]) -> PodsView:
         newest_ready=newest is not None and is_true(newest, "Ready"),
         stopping=len(everything) - len(living),
     )
-
-
-def outdated(pods: Sequence[Object], newest: Object) -> bool:
-    """Whether pods of an older template are still there."""
-    current = label(newest, HASH_LABEL)
-    return any(label(pod, HASH_LABEL) != current for pod in pods if not being_deleted(pod))
 
 
 def pod_problem(

@@ -1,0 +1,78 @@
+"""One settings value out of three places."""
+
+import pytest
+
+from modelrunner.api.v1alpha1 import ModelRunner
+from modelrunner.domain.effective import monitoring
+from modelrunner_protocol.flags import FlagError
+from modelrunner_protocol.sources import artifact_key
+from modelrunner_protocol.wire import HttpSource, Source
+from tests.unit.modelrunner.domain.settings_of import CLAIM, HTTP, URL, settings_of
+
+
+def test_defaults() -> None:
+    """What nobody wrote has the documented value."""
+    found = settings_of()
+    assert found.engine == "auto"
+    assert found.image == ""
+    assert found.key == artifact_key(Source(http=HttpSource(url=URL)))
+    assert found.keep_alive == 300
+    assert (found.startup_timeout, found.drain_timeout) == (1800, 120)
+    assert found.warmup.enabled
+    assert found.warmup.prompt == "Hello"
+    assert found.cache.size is None
+    assert found.cache.retention == "Retain"
+    assert found.accelerator is None
+    assert not found.in_place
+
+
+def test_the_model_before_the_runner() -> None:
+    """KeepAlive of the Model wins; of the rest each side says its own."""
+    spec = HTTP | {
+        "keepAlive": "-1",
+        "aliases": ["b", "a"],
+        "config": {"mode": "embedding", "contextSize": 512, "rawRuntimeFlags": "--temp '0.2'"},
+        "warmup": {"enabled": False},
+    }
+    found = settings_of(
+        spec, {"keepAlive": "1m", "accelerator": {"resource": "a.b/c"}, "cache": {"size": "auto"}}
+    )
+    assert found.keep_alive == -1
+    assert found.aliases == ("a", "b")
+    assert found.mode == "embedding"
+    assert found.runtime_flags == ("--temp", "0.2")
+    assert not found.warmup.enabled
+    assert found.accelerator == ("a.b/c", 1)
+    assert found.cache.size is None
+
+
+def test_a_claim_is_used_in_place() -> None:
+    """A file on a volume is not pulled."""
+    assert settings_of(CLAIM).in_place
+
+
+def test_flags_that_cannot_be_split() -> None:
+    """An open quote is the user's to close."""
+    with pytest.raises(FlagError, match="split"):
+        settings_of(HTTP | {"config": {"rawRuntimeFlags": "--temp '0.2"}})
+
+
+def test_what_was_written_leaves_out_what_no_pod_sees() -> None:
+    """keepAlive, monitoring and the size of the cache change no pod."""
+    plain = settings_of().written
+    same = settings_of(
+        HTTP | {"keepAlive": "1h"},
+        {"keepAlive": "2h", "monitoring": {"interval": "5s"}, "cache": {"size": "9Gi"}},
+    )
+    assert same.written == plain
+    assert settings_of(HTTP | {"aliases": ["x"]}).written != plain
+    assert settings_of(runner={"cache": {"existingClaim": "x"}}).written != plain
+
+
+def test_monitoring() -> None:
+    """On unless it is switched off."""
+    found = monitoring(ModelRunner.model_validate({"spec": {}}))
+    assert (found.service_monitor, found.interval, found.labels) == (True, "30s", {})
+    off = {"spec": {"monitoring": {"serviceMonitor": False, "interval": "1m"}}}
+    found = monitoring(ModelRunner.model_validate(off))
+    assert (found.service_monitor, found.interval) == (False, "1m")
