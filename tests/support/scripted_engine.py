@@ -33,6 +33,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--never-healthy", action="store_true")
     parser.add_argument("--ignore-term", action="store_true")
     parser.add_argument("--refuse-warm-up", action="store_true")
+    parser.add_argument("--drop-warm-up", action="store_true", help="close instead of answering")
     parser.add_argument("--leave-child", action="store_true", help="start a process that stays")
     parser.add_argument("--slots", type=int, default=2)
     return parser.parse_known_args()[0]
@@ -63,6 +64,9 @@ class _Engine(http.server.BaseHTTPRequestHandler):
         """What the body's script says; without one, an echo."""
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         script = body.get("script", "echo")
+        if script == "echo" and self.settings.drop_warm_up:
+            self.close_connection = True
+            return
         if script == "echo" and self.settings.refuse_warm_up:
             self._json(400, {"error": {"message": "Pooling type 'none' is not compatible"}})
             return

@@ -37,7 +37,13 @@ QUICK = Delays(first=0.05, longest=0.1)
 class ScriptedLaunch:
     """Starts the scripted engine with `arguments`; its notes are files in `folder`."""
 
-    def __init__(self, folder: Path, *arguments: str, cgroup: Cgroup | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: str,
+        cgroup: Cgroup | None = None,
+        failure: OSError | None = None,
+    ) -> None:
         self.folder = folder
         self.socket = str(folder / "e.sock")
         # -I -S: no site, no user's environment; it starts twice as fast.
@@ -45,7 +51,7 @@ class ScriptedLaunch:
         self.command += arguments
         self.cgroup = cgroup or Cgroup(str(folder / "no-cgroup"), "/dev/null")
         self.children: list[Child] = []
-        self.first: Child | OSError = self.start()
+        self.first: Child | OSError = failure or self.start()
 
     def start(self) -> Child:
         """Start one more."""
@@ -114,10 +120,11 @@ async def running(
     settings: Settings = SETTINGS,
     delays: Delays = QUICK,
     cgroup: Cgroup | None = None,
+    failure: OSError | None = None,
     until: str = "ready",
 ) -> AsyncIterator[Served]:
     """A runner in front of the scripted engine with `arguments`, in the state `until`."""
-    launch = ScriptedLaunch(folder, *arguments, cgroup=cgroup)
+    launch = ScriptedLaunch(folder, *arguments, cgroup=cgroup, failure=failure)
     port = asyncio.get_running_loop().create_future()
     runner = Runner(
         config,

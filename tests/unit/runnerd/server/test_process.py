@@ -1,6 +1,7 @@
 """A whole runner in front of an engine that misbehaves on purpose."""
 
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -14,7 +15,8 @@ from aiohttp import ClientPayloadError, ServerDisconnectedError
 from modelrunner_protocol.wire import Mode, Warmup
 from runnerd.engines.cgroup import Cgroup
 from runnerd.engines.restarts import Delays
-from tests.support.scripted_runner import CONFIG, SETTINGS, eventually, running
+from runnerd.server.process import Runner
+from tests.support.scripted_runner import CONFIG, SETTINGS, ScriptedLaunch, eventually, running
 
 
 async def test_ready_then_serving(tmp_path: Path) -> None:
@@ -321,6 +323,44 @@ async def test_warm_up_refused(tmp_path: Path) -> None:
     config = replace(CONFIG, warmup=Warmup(enabled=False))
     async with running(tmp_path, "--refuse-warm-up", config=config) as runner:
         assert (await runner.status())["state"] == "ready"
+
+
+async def test_warm_up_broken_off(tmp_path: Path) -> None:
+    """An engine that closes the connection instead of answering is started again."""
+    delays = Delays(first=0.01, attempts=2)
+    async with running(tmp_path, "--drop-warm-up", delays=delays, until="failed") as runner:
+        assert "broke off the warm-up" in (await runner.status())["message"]
+
+
+@pytest.mark.parametrize(
+    ("failure", "state"),
+    [
+        (FileNotFoundError(errno.ENOENT, "No such file or directory"), "failed"),
+        (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), "ready"),
+    ],
+)
+async def test_first_start_fails(tmp_path: Path, failure: OSError, state: str) -> None:
+    """A program that cannot be run is given up at once; a passing want is tried again."""
+    async with running(tmp_path, failure=failure, until=state) as runner:
+        found = await runner.status()
+        assert found["restarts"] == (state == "ready")
+        assert ("cannot be started: No such file" in found.get("message", "")) is (
+            state == "failed"
+        )
+
+
+async def test_error_of_ours_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A runner whose supervisor fails does not stay: it says so and ends as failed."""
+
+    async def fail(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("runnerd.engines.upstream.until_healthy", fail)
+    launch = ScriptedLaunch(tmp_path)
+    runner = Runner(CONFIG, SETTINGS, launch, started_at=0.0)
+    async with asyncio.timeout(10):
+        assert not await runner.serve(asyncio.Event())
+    assert launch.children[-1].poll() is not None
 
 
 async def test_out_of_memory(tmp_path: Path) -> None:
