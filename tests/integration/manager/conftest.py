@@ -8,7 +8,9 @@ import pytest
 import yaml
 
 from tests.cluster.control_plane import ControlPlane
+from tests.cluster.waiting import wait_until
 from tests.integration.manager.operators import Operator
+from tests.integration.manager.worlds import served
 from tests.support.kubeapi import KubeApi
 
 CRDS = Path(__file__).parents[3] / "crds"
@@ -20,6 +22,7 @@ def api(control_plane: ControlPlane) -> Iterator[KubeApi]:
     with KubeApi.connect(control_plane.kubeconfig) as found:
         for file in sorted(CRDS.glob("*.yaml")):
             found.apply(yaml.safe_load(file.read_text("utf-8")))
+        wait_until("our kinds", lambda: served(found))
         yield found
 
 

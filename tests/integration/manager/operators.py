@@ -102,14 +102,16 @@ class Operator:
             return 0, ""
         return answer.status_code, answer.json() if path != "/metrics" else answer.text
 
-    def wait(self, what: str, condition: Callable[[], bool], seconds: float = 30) -> None:
+    def wait(self, what: str, condition: Callable[[], object], seconds: float = 30) -> None:
         """Wait until `condition` holds.
 
         Raises:
             AssertionError: it did not, or the process ended; with its log.
         """
         try:
-            wait_until(what, lambda: condition() or self._ended(), seconds=seconds, interval=0.1)
+            wait_until(
+                what, lambda: bool(condition()) or self._ended(), seconds=seconds, interval=0.1
+            )
         except ClusterError as error:
             raise AssertionError(f"{error}\n{self.log}") from error
         assert not self._ended(), f"it ended while waiting for {what}\n{self.log}"

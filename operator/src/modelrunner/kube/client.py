@@ -44,6 +44,7 @@ class KubeClient:
         self, api: ApiClient, *, writes: Counter | None = None, timeout: float = 30.0
     ) -> None:
         self._api = api
+        self._closed = False
         self._writes = writes
         self._timeout = aiohttp.ClientTimeout(total=timeout, connect=min(timeout, 10.0))
 
@@ -73,7 +74,8 @@ class KubeClient:
         await self.close()
 
     async def close(self) -> None:
-        """Close all connections; later calls fail."""
+        """Close all connections; calls in flight and later ones raise Unavailable."""
+        self._closed = True
         await self._api.close()  # type: ignore[no-untyped-call]  # the library has no types
 
     async def get(self, resource: Resource, namespace: str | None, name: str) -> KubeObject | None:
@@ -327,6 +329,9 @@ class KubeClient:
         body: Mapping[str, Any] | Sequence[Any] | None = None,
         content_type: str = _JSON,
     ) -> KubeObject:
+        if self._closed:
+            # The library would quietly open new connections.
+            raise Unavailable(0, "Closed", f"{method} {path}: the client is closed")
         if self._writes is not None and verb not in _READS:
             self._writes.labels(verb=verb, resource=resource.label).inc()
         headers = {
@@ -334,21 +339,17 @@ class KubeClient:
             "Content-Type": content_type,
             "User-Agent": str(self._api.user_agent),
         }
-        url = f"{self._api.configuration.host}{path}"
-        if query:
-            url = f"{url}?{urlencode(query)}"
+        url = f"{path}?{urlencode(query)}" if query else path
         try:
-            # Refreshes a token that is about to expire.
-            await self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
-            answer = await self._api.call_api(
-                method, url, header_params=headers, body=body, _request_timeout=self._timeout
-            )
-            response: aiohttp.ClientResponse = answer.response
-            async with response:
-                raw = await _bounded(response)
+            response, raw = await self._send(method, url, headers, body)
         except (aiohttp.ClientError, TimeoutError, OSError, ConfigException) as error:
             what = f"{method} {path}: {type(error).__name__}: {error}"
             raise Unavailable(0, "Unreachable", what) from error
+        except (AssertionError, RuntimeError) as error:
+            # How aiohttp says that its session was closed under a request.
+            if not self._closed:
+                raise
+            raise Unavailable(0, "Closed", f"{method} {path}: the client is closed") from error
         if 200 <= response.status < 300:
             return _decoded(raw)
         try:
@@ -356,6 +357,19 @@ class KubeClient:
         except KubeError:
             told = {"message": raw[:500].decode(errors="replace")}
         raise error_of(response.status, told, response.headers.get("Retry-After"))
+
+    async def _send(
+        self, method: str, path: str, headers: dict[str, str], body: Any
+    ) -> tuple[aiohttp.ClientResponse, bytes]:
+        # Refreshes a token that is about to expire.
+        await self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+        url = f"{self._api.configuration.host}{path}"
+        answer = await self._api.call_api(
+            method, url, header_params=headers, body=body, _request_timeout=self._timeout
+        )
+        response: aiohttp.ClientResponse = answer.response
+        async with response:
+            return response, await _bounded(response)
 
 
 async def _bounded(response: aiohttp.ClientResponse) -> bytes:

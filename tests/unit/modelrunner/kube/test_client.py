@@ -267,3 +267,34 @@ async def test_in_a_pod_the_service_account_is_used(monkeypatch: pytest.MonkeyPa
     assert not os.environ.get("KUBECONFIG")
     with pytest.raises(ConnectionSettingsError, match="token file"):
         await connect(user_agent="x")
+
+
+async def test_a_closed_client_sends_nothing_more(tmp_path: Path) -> None:
+    """A process that lost its lease is sure that it writes no more: waiting calls end, too."""
+    arrived, released = asyncio.Event(), asyncio.Event()
+    paths: list[str] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        paths.append(request.path)
+        arrived.set()
+        await released.wait()
+        return web.json_response({})
+
+    async with talking(tmp_path, handler) as client:
+        waiting = asyncio.create_task(client.get(PODS, "ns", "waiting"))
+        await arrived.wait()
+        await client.close()
+        with pytest.raises(Unavailable):
+            await asyncio.wait_for(waiting, 5)
+        with pytest.raises(Unavailable, match="closed"):
+            await client.create(PODS, "ns", {}, field_manager="m")
+        released.set()
+    assert paths == ["/api/v1/namespaces/ns/pods/waiting"]
+
+
+async def test_a_client_that_was_never_used_is_closed_too(tmp_path: Path) -> None:
+    """The library would open its first connection even then."""
+    client = await KubeClient.connected(kubeconfig=str(kubeconfig(tmp_path, "http://127.0.0.1:1")))
+    await client.close()
+    with pytest.raises(Unavailable, match="closed"):
+        await client.get(PODS, "ns", "p")

@@ -1,0 +1,119 @@
+"""Objects, rights and questions that the tests of the operator process share."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.cluster.control_plane import ControlPlane
+from tests.integration.manager.operators import Operator
+from tests.support.kubeapi import KubeApi, Refused
+
+API = "modelrunner.dev/v1alpha1"
+LEASE = ("coordination.k8s.io/v1", "Lease", "model-runner-operator")
+
+
+def model(namespace: str, name: str, file: str = "a.gguf") -> dict[str, Any]:
+    """A Model of the default runner; the fake reconcilers' artifact key is the file's name."""
+    return {
+        "apiVersion": API,
+        "kind": "Model",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"source": {"http": {"url": f"http://files.test/{file}"}}},
+    }
+
+
+def runner(namespace: str, name: str = "default") -> dict[str, Any]:
+    """A ModelRunner."""
+    meta = {"name": name, "namespace": namespace}
+    return {"apiVersion": API, "kind": "ModelRunner", "metadata": meta, "spec": {}}
+
+
+def claim(namespace: str, **labels: str) -> dict[str, Any]:
+    """A managed claim with our labels."""
+    ours = {f"modelrunner.dev/{label}": value for label, value in labels.items()}
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {
+            "name": "c",
+            "namespace": namespace,
+            "labels": {"app.kubernetes.io/managed-by": "model-runner-operator", **ours},
+        },
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "1Gi"}},
+        },
+    }
+
+
+def rule(group: str, resources: str, verbs: str) -> dict[str, Any]:
+    """A rule of a Role."""
+    return {"apiGroups": [group], "resources": resources.split(), "verbs": verbs.split()}
+
+
+# As the docstring of manager/process.py says.
+RIGHTS = [
+    rule("coordination.k8s.io", "leases", "get create update"),
+    rule("modelrunner.dev", "models modelrunners", "get list watch"),
+    rule("apps", "deployments", "get list watch create patch delete"),
+    rule("batch", "jobs", "get list watch create patch delete"),
+    rule("", "services", "get list watch create patch delete"),
+    rule("", "persistentvolumeclaims", "get list watch create patch"),
+    rule("", "pods", "get list watch"),
+]
+
+
+def account(
+    api: KubeApi,
+    control_plane: ControlPlane,
+    namespace: str,
+    rules: list[dict[str, Any]],
+    folder: Path,
+) -> Path:
+    """A kubeconfig of a service account that has just these rights in its namespace."""
+    rbac = "rbac.authorization.k8s.io"
+    meta = {"name": "op", "namespace": namespace}
+    api.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta})
+    api.create({"apiVersion": f"{rbac}/v1", "kind": "Role", "metadata": meta, "rules": rules})
+    api.create(
+        {
+            "apiVersion": f"{rbac}/v1",
+            "kind": "RoleBinding",
+            "metadata": meta,
+            "roleRef": {"apiGroup": rbac, "kind": "Role", "name": "op"},
+            "subjects": [{"kind": "ServiceAccount", "name": "op", "namespace": namespace}],
+        }
+    )
+    path = f"/api/v1/namespaces/{namespace}/serviceaccounts/op/token"
+    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+    config = yaml.safe_load(control_plane.kubeconfig.read_text("utf-8"))
+    config["users"][0]["user"] = {"token": api.request("POST", path, request)["status"]["token"]}
+    file = folder / "kubeconfig"
+    file.write_text(yaml.safe_dump(config), "utf-8")
+    return file
+
+
+def served(api: KubeApi) -> bool:
+    """Whether the server answers for both our kinds."""
+    try:
+        return all(api.list(API, kind) is not None for kind in ("Model", "ModelRunner"))
+    except (Refused, KeyError):
+        return False
+
+
+def reconciled(operator: Operator, kind: str, namespace: str, name: str) -> int:
+    """How often it has looked at an object."""
+    return operator.lines("reconcile ").count(f"{kind} {namespace}/{name}")
+
+
+def quiet(operator: Operator) -> int:
+    """Wait until nothing is left to do; the number of reconciles so far."""
+    counts: list[int] = []
+
+    def settled() -> bool:
+        counts.append(len(operator.lines("reconcile ")))
+        return len(counts) > 15 and len(set(counts[-15:])) == 1
+
+    operator.wait("silence", settled)
+    return counts[-1]
