@@ -53,7 +53,8 @@ def classify(
 
 def with_lines(message: str, lines: Sequence[str]) -> str:
     """A message and the engine's most telling lines, at most `LONGEST_MESSAGE` characters."""
-    words = [plain(line) for line in lines]
+    # llama-server tells every request in several lines that begin so.
+    words = [word for line in lines if not (word := plain(line)).startswith("slot ")]
     telling = [line for line in words if _TELLING.search(line)][-_LAST_LINES:]
     # A line said twice is one piece of news.
     chosen = list(dict.fromkeys(telling or words[-_LAST_LINES:]))

@@ -50,6 +50,9 @@ def test_telling_lines() -> None:
     assert with_lines("it ended", lines) == "it ended: x error: bad file | error: bad file"
     assert with_lines("it ended", ["a", "b"]) == "it ended: a | b"
     assert with_lines("it ended", []) == "it ended"
+    assert with_lines("it ended", ["a", "0.1.2 x", "0.00.000.001 I slot release"]) == (
+        "it ended: a | 0.1.2 x"
+    )
 
 
 def test_length() -> None:
