@@ -15,7 +15,7 @@ from jinja2 import PackageLoader, StrictUndefined, Template
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 # JSON allows these raw in a string; YAML takes them for line breaks or refuses them.
-_NOT_YAML: Final = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+_NOT_YAML: Final = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _LONGEST_KEY: Final = 1000
 # The parser in C gives the same result ten times sooner; it is not part of every installation.
 _Loader: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -64,8 +64,17 @@ def _check(value: Any) -> None:
     elif isinstance(value, list | tuple):
         for inner in value:
             _check(inner)
-    elif not isinstance(value, str | int | None):
+    elif isinstance(value, str):
+        _check_text(value)
+    elif not isinstance(value, int | None):
         raise RenderError(f"{value!r} cannot be written: use a string or a whole number")
+
+
+def _check_text(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise RenderError(f"{text[:60]!r} is not Unicode text: {error.reason}") from error
 
 
 @lru_cache(maxsize=16)
@@ -81,3 +90,5 @@ _ENVIRONMENT: Final = ImmutableSandboxedEnvironment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+# Jinja's own globals (`namespace`, `range`) would stand in for a value that was forgotten.
+_ENVIRONMENT.globals.clear()

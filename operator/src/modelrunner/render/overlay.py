@@ -48,7 +48,8 @@ def lay_over(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, A
 def _merge(key: str, base: Any, overlay: Any) -> Any:
     if isinstance(overlay, Mapping):
         return lay_over(base if isinstance(base, Mapping) else {}, overlay)
-    if isinstance(overlay, list) and isinstance(base, list):
+    if isinstance(overlay, list):
+        base = base if isinstance(base, list) else []
         if key in _APPENDED:
             return [*base, *(item for item in overlay if item not in base)]
         if key in _MERGED:
@@ -64,10 +65,12 @@ def _merge_items(
     found = list(base)
     for item in overlay:
         place = next((i for i, old in enumerate(found) if _same(old, item, names)), None)
-        if place is None:
-            found.append(lay_over({}, item) if isinstance(item, Mapping) else item)
-        else:
+        if place is not None:
             found[place] = lay_over(found[place] if deep else {}, item)
+            continue
+        new = lay_over({}, item) if isinstance(item, Mapping) else item
+        if new not in found:
+            found.append(new)
     return found
 
 
