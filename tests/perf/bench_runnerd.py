@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import json
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -97,6 +98,10 @@ class Side:
         """Send one request over the kept connection."""
         data = json.dumps(body).encode()
         head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        if self.link and select.select([self.link], [], [], 0)[0]:
+            # llama-server ends a connection that was idle for five seconds.
+            self.link.close()
+            self.link = None
         self.link = self.link or self.connect()
         self.link.sendall(f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + data)
         return self.link
