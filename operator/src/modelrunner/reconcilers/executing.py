@@ -12,7 +12,7 @@ from modelrunner.kube.apply import ApplyMemo, digest, needs_apply
 from modelrunner.kube.client import KubeClient
 from modelrunner.kube.errors import Forbidden, Invalid, KubeError, NotFound
 from modelrunner.kube.events import EventRecorder
-from modelrunner.kube.resources import CLAIMS, Resource
+from modelrunner.kube.resources import CLAIMS, SERVICE_MONITORS, Resource
 from modelrunner.kube.store import Store
 from modelrunner.reconcilers.plan import Apply, Create, Delete, Plan, Step
 from modelrunner_protocol.reasons import Reason
@@ -21,6 +21,8 @@ _ACTION: Final = "Reconcile"
 OFFER_AGAIN: Final = 270.0
 """Seconds until a refused object is offered again: a quota may have been raised since."""
 
+# Nobody would tell the cache when one of these changes or goes.
+_UNWATCHED: Final = frozenset({SERVICE_MONITORS})
 _REMEMBERED: Final = 10_000
 _log = logging.getLogger(__name__)
 
@@ -132,7 +134,8 @@ class Hands:
             return
         live = await self.client.apply(resource, namespace, name, body, field_manager=FIELD_MANAGER)
         self.memo.applied(body, live)
-        self.store.put(resource, live)
+        if resource not in _UNWATCHED:
+            self.store.put(resource, live)
 
 
 def _place(namespace: str, step: Create | Apply) -> tuple[Resource, str, str]:

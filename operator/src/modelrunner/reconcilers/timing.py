@@ -4,7 +4,7 @@ from typing import Final
 
 from modelrunner.domain.conflicts import left_over
 from modelrunner.domain.decision import Decision, World
-from modelrunner.domain.objects import Object, being_deleted, created_at, uid_of
+from modelrunner.domain.objects import Object, being_deleted, created_at, text, uid_of
 from modelrunner.domain.pods import address
 from modelrunner.domain.scheduling import binding_wait, is_scheduled
 from modelrunner.reconcilers.observation import JobAndPods, Observation
@@ -71,6 +71,8 @@ def _job(seen: Observation, found: JobAndPods | None, *, progress: bool) -> floa
     pod = max(found.pods, key=created_at, default=None)
     if pod is None:
         return _HINTS if seen.now - created_at(found.job) < 2 * _HINTS else None
+    if text(pod, "status", "phase") in {"Succeeded", "Failed"}:
+        return None
     if progress and address(pod):
         return _FAST_PULL if seen.now - created_at(pod) < 60 else _SLOW_PULL
     return binding_wait(pod, now=seen.now) or _hint(seen, pod)

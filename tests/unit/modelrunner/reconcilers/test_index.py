@@ -1,0 +1,44 @@
+"""Names and keys of Models."""
+
+from typing import Any
+
+from modelrunner.reconcilers.index import ModelIndex, entry_of, key_of
+from modelrunner_protocol.sources import artifact_key
+from modelrunner_protocol.wire import ClaimSource, HttpSource, Source
+
+
+def model(name: str = "m", generation: int = 1, **spec: Any) -> dict[str, Any]:
+    """A Model as stored."""
+    return {
+        "metadata": {"name": name, "uid": f"u-{name}", "generation": generation},
+        "spec": {"source": {"http": {"url": "http://h/m"}}} | spec,
+    }
+
+
+def test_keys_are_the_protocols() -> None:
+    """Both kinds of source, and None for what cannot be read."""
+    assert key_of(model()) == artifact_key(Source(http=HttpSource(url="http://h/m")))
+    claim = {"persistentVolumeClaim": {"name": "c", "path": "p"}}
+    assert key_of(model(source=claim)) == artifact_key(
+        Source(claim=ClaimSource(claim="c", path="p"))
+    )
+    assert key_of(model(source={})) is None
+    assert key_of({}) is None
+
+
+def test_names() -> None:
+    """A Model answers to its own name and its aliases."""
+    assert entry_of(model(aliases=["a", "b"])).claimant.names == {"m", "a", "b"}
+
+
+def test_only_changes_are_read_again() -> None:
+    """By generation; what is gone is forgotten; a deletion is a change."""
+    index = ModelIndex()
+    first = index.entries("ml", [model(), model("n")])
+    second = index.entries("ml", [model(), model("n", 2, aliases=["x"])])
+    assert second[0] is first[0]
+    assert second[1].claimant.names == {"n", "x"}
+    gone = model()
+    gone["metadata"]["deletionTimestamp"] = "2026-11-21T10:00:00Z"
+    assert index.entries("ml", [gone])[0].deleting
+    assert index.entries("ml", []) == []
