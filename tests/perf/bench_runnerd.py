@@ -119,7 +119,7 @@ class Side:
         """One stream; returns its events. `stamped` events tell when they were sent."""
         begin = time.monotonic()
         link, seen = self.send("/v1/chat/completions", {**body, "stream": True}), b""
-        while not seen.endswith(b"0\r\n\r\n"):
+        while not seen.endswith(b"\r\n0\r\n\r\n"):
             data = _receive(link)
             if b"data: " in data:
                 if b"data: " not in seen:
