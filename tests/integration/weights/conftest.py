@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 
 from tests.integration.weights.commands import Commands
+from tests.support.engine import engine
 from tests.support.file_server import FileServer
 from tests.support.gguf_files import model
+
+__all__ = ["MIB", "SIZE", "commands", "engine", "server"]
 
 MIB = 1 << 20
 SIZE = 4 * MIB + 12345

@@ -1,6 +1,7 @@
 """The commands' edges: their configuration, their terminal, volumes in use, a real model."""
 
 import asyncio
+import filecmp
 import os
 import pty
 
@@ -10,6 +11,7 @@ from modelrunner_protocol.reasons import Reason
 from modelrunner_protocol.wire import ClaimSource, PullConfig, Source
 from tests.integration.weights.commands import KEY, Commands
 from tests.integration.weights.conftest import MIB, SIZE
+from tests.support.engine import Engine
 from tests.support.file_server import Fault, FileServer
 from tests.support.gguf_files import model
 
@@ -91,3 +93,19 @@ def _read_all(handle: int) -> str:
     finally:
         os.close(handle)
     return found.decode()
+
+
+@pytest.mark.engine
+async def test_real_model(engine: Engine, commands: Commands) -> None:
+    """SmolLM2 itself: its metadata, by resolve and by pull, and its bytes."""
+    async with FileServer(folder=engine.model.parent).running() as server:
+        commands.url = server.url(f"/{engine.model.name}")
+        resolved = (await commands.resolve()).outcome.artifact
+        pulled = (await commands.pull()).outcome.artifact
+    for artifact in (resolved, pulled):
+        assert artifact is not None
+        assert (artifact.architecture, artifact.parameters) == ("llama", "134.52 M")
+        assert (artifact.quantization, artifact.context_size) == ("Q4_1", 8192)
+        assert artifact.size_bytes == engine.model.stat().st_size
+    cached = commands.folder / engine.model.name
+    assert filecmp.cmp(cached, engine.model, shallow=False)

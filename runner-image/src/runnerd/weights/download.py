@@ -71,6 +71,7 @@ class Download:
                 await self._refuse(error)
             except TransientError as error:
                 await self._partial.settle()
+                self._note_progress()
                 await self._retrier.pause(error)
 
     async def _attempt(self) -> None:

@@ -131,6 +131,21 @@ class _Cursor:
         self.position = end
         return start
 
+    def skip_strings(self, count: int) -> None:
+        """Step over `count` strings, of which a vocabulary has some hundred thousand."""
+        data, last, read = self.data, self.held - 8, _U64.unpack_from
+        position = self.position
+        for _ in range(count):
+            if position > last:
+                break
+            position += 8 + read(data, position)[0]
+        else:
+            self.position = position
+            self.take(0)
+            return
+        self.position = position
+        self.take(8)
+
     def u32(self) -> int:
         value: int = _U32.unpack_from(self.data, self.take(4))[0]
         return value
@@ -177,8 +192,7 @@ def _skip_array(cursor: _Cursor, key: str) -> None:
     kind, count = cursor.u32(), cursor.u64()
     if kind == STRING:
         _bounded(f"elements of {key[:64]!r}", count, cursor.size, cursor.size // 8)
-        for _ in range(count):
-            cursor.take(cursor.u64())
+        cursor.skip_strings(count)
     elif kind in SCALARS:
         cursor.take(count * struct.calcsize(SCALARS[kind]))
     else:

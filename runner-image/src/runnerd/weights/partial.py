@@ -54,6 +54,9 @@ class PartialFile:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._pending is not None:
+            # Whatever ended the download is told, not that the last block failed as well.
+            self._pending.add_done_callback(lambda done: done.cancelled() or done.exception())
         # What the thread is writing is part of the file before anybody else looks at it.
         self._thread.shutdown(wait=True)
         os.close(self._handle)
