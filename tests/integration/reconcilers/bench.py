@@ -194,7 +194,8 @@ class Bench:
 
         def done() -> bool:
             status = self.must("apps/v1", "Deployment", name).get("status") or {}
-            return status.get("readyReplicas") == 1 and status.get("updatedReplicas") == 1
+            counts = ("replicas", "updatedReplicas", "readyReplicas")
+            return all(status.get(count) == 1 for count in counts)
 
         wait_until(f"Deployment {name} rolled out", done, seconds=30)
 
@@ -279,13 +280,15 @@ def condition(model: Object, kind: str) -> Object | None:
     return found[0] if found else None
 
 
-def written() -> float:
-    """Writes sent so far, all together."""
+def written(verb: str = "", resource: str = "") -> float:
+    """Writes sent so far, all together or of one kind."""
     return sum(
         sample.value
         for metric in WRITES.collect()
         for sample in metric.samples
         if sample.name.endswith("_total")
+        and verb in {"", sample.labels["verb"]}
+        and resource in {"", sample.labels["resource"]}
     )
 
 

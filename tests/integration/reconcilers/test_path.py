@@ -24,6 +24,7 @@ async def test_from_source_to_ready(bench: Bench) -> None:
     """Each stage leaves its objects and tells its reason, and at rest nothing is written."""
     bench.put("ModelRunner", "default", {})
     bench.put("Model", "m", MODEL)
+    first_write, first_status = written(), written("patch", "models.modelrunner.dev")
     model = await bench.until_still("m")
     assert model["status"]["phase"] == "Resolving"
     assert condition(model, "Reconciling")
@@ -62,6 +63,10 @@ async def test_from_source_to_ready(bench: Bench) -> None:
     assert model["status"]["startup"]["engineSeconds"] == 0.3
     assert model["status"]["artifact"]["size"] == "93.8 MiB"
 
+    # Four stages, a status and an event each; two Jobs made and deleted; the claim twice, the
+    # Deployment and the Service once.
+    assert written("patch", "models.modelrunner.dev") - first_status == 4
+    assert written() - first_write == 16
     before = written()
     assert await bench.once("m") is None
     bench.restart()

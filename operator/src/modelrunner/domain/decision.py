@@ -7,7 +7,7 @@ from modelrunner.api.v1alpha1.values import ConditionType, Phase
 from modelrunner.domain.cache import CacheDecision
 from modelrunner.domain.conditions import Verdict, not_ready, ready, reconciling, stalled
 from modelrunner.domain.objects import Object, dig, number
-from modelrunner.domain.pods import PodsView, pod_problem, starting_message
+from modelrunner.domain.pods import STARTING, PodsView, pod_problem, starting_message
 from modelrunner.domain.problem import Problem
 from modelrunner_protocol.reasons import PROGRESSING, Reason
 from modelrunner_protocol.wire import RunnerStatus
@@ -95,7 +95,7 @@ def _cache_state(cache: CacheDecision) -> tuple[Problem | None, Problem | None]:
 
 def _pod_state(world: World) -> tuple[Problem | None, Problem | None]:
     if world.deployment is None or world.changing:
-        return None, Problem(Reason.STARTING, "applying the Deployment")
+        return None, Problem(Reason.STARTING, STARTING)
     if asleep(world):
         return None, None
     found = pod_problem(world.pods, world.deployment, world.runner_status, now=world.now)

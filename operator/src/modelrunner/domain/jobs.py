@@ -28,7 +28,7 @@ from modelrunner.domain.objects import (
     parse_time,
     text,
 )
-from modelrunner.domain.pods import node_message, statuses_running
+from modelrunner.domain.pods import PATIENCE, node_message, statuses_running
 from modelrunner.domain.problem import Problem
 from modelrunner.domain.scheduling import is_scheduled, unschedulable
 from modelrunner_protocol.reasons import Reason
@@ -145,8 +145,8 @@ def _waiting(job: Object, pod: Object | None, now: float) -> str:
     if pod is None:
         if now - created_at(job) > SLOW_POD:
             return f"Job {name_of(job)} has no pod yet; `kubectl describe job {name_of(job)}` tells why"
-        return f"waiting for the pod of Job {name_of(job)}"
-    if statuses_running(pod):
+        return ""
+    if statuses_running(pod) or now - created_at(pod) < PATIENCE:
         return ""
     if not is_scheduled(pod):
         return "waiting for the scheduler and the volume"

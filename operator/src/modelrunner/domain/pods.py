@@ -20,10 +20,14 @@ from modelrunner.domain.scheduling import is_scheduled, unschedulable
 from modelrunner_protocol.reasons import Reason
 from modelrunner_protocol.wire import RunnerState, RunnerStatus
 
+STARTING: Final = "the runner pod is being started"
+PATIENCE: Final = 5.0
+"""Seconds of a pod's life in which its stages are not told one by one."""
+
 SLOW_SANDBOX: Final = 60.0
 """Seconds after which a pod without volumes and network is worth a hint."""
 
-_STARTING: Final = {
+_STATES: Final = {
     RunnerState.LOADING: "the engine is loading the model",
     RunnerState.WARMING: "the engine answers its first request to warm up",
     RunnerState.READY: "the runner is ready; the kubelet has not seen it yet",
@@ -79,15 +83,18 @@ def pod_problem(
 
 
 def starting_message(view: PodsView, runner: RunnerStatus | None, *, now: float) -> str:
-    """A sentence about a pod that is on its way."""
+    """A sentence about a pod that is on its way.
+
+    A start that takes seconds has one sentence: each stage would be a write that nobody reads.
+    """
     pod = view.newest
-    if pod is None:
-        return "waiting for the Deployment's pod to be created"
+    if pod is None or now - created_at(pod) < PATIENCE:
+        return STARTING
     if not is_scheduled(pod):
         if view.stopping:
             return "waiting for the previous pod to stop, so that its place becomes free"
         return "waiting for the scheduler to find a node"
-    return _STARTING[runner.state] if runner is not None else node_message(pod, now=now)
+    return _STATES[runner.state] if runner is not None else node_message(pod, now=now)
 
 
 def node_message(pod: Object, *, now: float) -> str:

@@ -1,11 +1,13 @@
 """What the API server cannot check of a Model and its ModelRunner."""
 
+import re
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from modelrunner.api.v1alpha1.common import DNS_LABEL
 from modelrunner.domain import podtemplate
 from modelrunner.domain.effective import Effective
 from modelrunner.domain.expressions import ExpressionError, Variables, expand
@@ -15,6 +17,7 @@ from modelrunner_protocol.reasons import Reason
 
 ENGINE: Final = "llama.cpp"
 _TOLD: Final = 3
+_LABEL: Final = re.compile(DNS_LABEL)
 T = TypeVar("T", bound=BaseModel)
 
 
@@ -66,6 +69,11 @@ def check_runner(env: list[dict[str, Any]], pod_template: dict[str, Any]) -> Non
 
 
 def _faults(effective: Effective) -> Iterator[str]:
+    if not _LABEL.fullmatch(effective.name):
+        yield (
+            f"metadata.name: {effective.name} cannot be the name of a Service: create the Model again"
+            ' under a name of at most 63 lower-case letters, digits and "-"'
+        )
     try:
         check_flags(ENGINE, effective.runtime_flags)
     except FlagError as error:

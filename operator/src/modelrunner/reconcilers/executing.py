@@ -12,7 +12,7 @@ from modelrunner.kube.apply import ApplyMemo, digest, needs_apply
 from modelrunner.kube.client import KubeClient
 from modelrunner.kube.errors import Forbidden, Invalid, KubeError, NotFound
 from modelrunner.kube.events import EventRecorder
-from modelrunner.kube.resources import CLAIMS, SERVICE_MONITORS, Resource
+from modelrunner.kube.resources import CLAIMS, SERVICE_MONITORS, SERVICES, Resource
 from modelrunner.kube.store import Store
 from modelrunner.reconcilers.plan import Apply, Create, Delete, Plan, Step
 from modelrunner_protocol.reasons import Reason
@@ -25,6 +25,16 @@ OFFER_AGAIN: Final = 270.0
 _UNWATCHED: Final = frozenset({SERVICE_MONITORS})
 _REMEMBERED: Final = 10_000
 _log = logging.getLogger(__name__)
+
+
+_MEND: Final = (
+    "change the ModelRunner (spec.podTemplate, spec.env, spec.scheduling, spec.resources)"
+)
+_MENDS: Final = {
+    CLAIMS: "change spec.cache of the ModelRunner, or delete the claim to have a new one made",
+    SERVICES: "create the Model again under a name that a Service can have",
+    SERVICE_MONITORS: "change spec.monitoring of the ModelRunner",
+}
 
 
 class StepRefused(Exception):  # noqa: N818 - reads as what happened
@@ -144,12 +154,8 @@ def _place(namespace: str, step: Create | Apply) -> tuple[Resource, str, str]:
 
 def _refusal(step: Step, error: KubeError) -> Problem:
     what = _words(step)
-    if isinstance(step, Apply) and step.resource == CLAIMS and step.body.get("spec"):
-        mend = "change spec.cache of the ModelRunner, or delete the claim to have a new one made"
-    else:
-        mend = (
-            "change the ModelRunner (spec.podTemplate, spec.env, spec.scheduling, spec.resources)"
-        )
+    resource = step.resource
+    mend = _MENDS.get(resource, _MEND)
     return Problem(
         Reason.INVALID_CONFIGURATION,
         f"the API server refuses to {what}: {error.message.rstrip('.')}. Mend: {mend}",

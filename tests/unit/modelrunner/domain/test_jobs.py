@@ -146,7 +146,8 @@ def test_a_job_that_makes_no_way_says_why() -> None:
 def test_running_in_words() -> None:
     """A healthy pull says nothing; what is slow to start gets a hint."""
     assert judge(pull_pod(RUNNING)).waiting == ""
-    assert "waiting for the pod" in judge(None, now=NOW - 20).waiting
+    assert judge(None, now=NOW - 20).waiting == ""
+    assert judge(pull_pod({}, phase="Pending", node=""), now=NOW - 28).waiting == ""
     assert "kubectl describe job pull-k" in judge(None, now=NOW + 20).waiting
     assert "scheduler" in judge(pull_pod({}, phase="Pending", node="")).waiting
 

@@ -276,6 +276,13 @@ def test_starting_in_words(found: Object, words: str) -> None:
     assert words in starting_message(look([found]), None, now=NOW)
 
 
+def test_a_quick_start_has_one_sentence() -> None:
+    """In its first seconds a pod's stages are not written one by one."""
+    stages = [pod(phase="Pending", node=""), pod(phase="Pending"), pod(containers=[])]
+    said = {starting_message(look([found]), None, now=NOW - 27) for found in stages}
+    assert said == {"the runner pod is being started"}
+
+
 def test_a_pod_without_its_volumes_gets_a_hint() -> None:
     """Mount failures are only in events: after a minute the message says where to look."""
     message = starting_message(look([pod(phase="Pending")]), None, now=NOW + 60)

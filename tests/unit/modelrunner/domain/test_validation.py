@@ -1,5 +1,6 @@
 """What the API server cannot check."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -32,6 +33,13 @@ def test_settings_that_cannot_be_used(
         check(settings_of(HTTP | spec, runner))
     assert words in caught.value.problem.message
     assert caught.value.problem.reason == "InvalidConfiguration"
+
+
+@pytest.mark.parametrize("name", ["x" * 64, "a.b", "A"])
+def test_a_name_that_no_service_can_have(name: str) -> None:
+    """It is told before anything is pulled."""
+    with pytest.raises(ConfigurationError, match="under a name of at most 63"):
+        check(replace(settings_of(), name=name))
 
 
 def test_settings_that_can() -> None:

@@ -221,4 +221,5 @@ def test_the_monitor_finds_all_services_of_its_runner(name: str) -> None:
     assert len(found["metadata"]["name"]) <= 253
     assert found["metadata"]["labels"]["release"] == "p"
     assert found["spec"]["selector"]["matchLabels"][naming.RUNNER_LABEL] == name
-    assert found["spec"]["endpoints"] == [{"port": "http", "path": "/metrics", "interval": "5s"}]
+    (endpoint,) = found["spec"]["endpoints"]
+    assert (endpoint["port"], endpoint["path"], endpoint["interval"]) == ("http", "/metrics", "5s")
