@@ -198,3 +198,34 @@ async def test_a_deleted_model_is_let_go(bench: Bench) -> None:
             "metadata": {"name": "m", "namespace": bench.namespace, "finalizers": []},
         }
     )
+
+
+def test_why_the_deployment_is_not_made_by_post(bench: Bench) -> None:
+    """What a POST has set stays its manager's: an apply that leaves it out does not remove it.
+
+    So the Deployment is made by its first apply, which leaves replicas to the server's default.
+    """
+    labels = {"app": "x"}
+    container: dict[str, Any] = {"name": "c", "image": "i"}
+
+    def deployment(name: str, *env: str) -> Object:
+        runner = container | {"env": [{"name": one, "value": "1"} for one in env]}
+        return {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": name, "namespace": bench.namespace},
+            "spec": {
+                "selector": {"matchLabels": labels},
+                "template": {"metadata": {"labels": labels}, "spec": {"containers": [runner]}},
+            },
+        }
+
+    def left(name: str) -> list[str]:
+        bench.api.apply(deployment(name, "A", "B"), manager="ours")
+        spec = bench.api.apply(deployment(name, "A"), manager="ours")["spec"]
+        assert spec["replicas"] == 1
+        return [item["name"] for item in spec["template"]["spec"]["containers"][0]["env"]]
+
+    bench.api.create(deployment("posted", "A", "B"), manager="ours-scale")
+    assert left("posted") == ["A", "B"]
+    assert left("applied") == ["A"]

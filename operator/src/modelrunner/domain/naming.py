@@ -12,8 +12,6 @@ MANAGED_BY: Final = "model-runner-operator"
 """Value of the managed-by label, and field manager of everything that is applied."""
 
 FIELD_MANAGER: Final = MANAGED_BY
-CREATE_MANAGER: Final = f"{MANAGED_BY}-create"
-"""Field manager of the fields that are written once, at creation, and never applied."""
 
 NAME_LABEL: Final = "app.kubernetes.io/name"
 NAME_VALUE: Final = "model-runner"
