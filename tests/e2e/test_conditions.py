@@ -15,7 +15,7 @@ def test_runner_that_is_missing_is_told_and_noticed_when_it_comes(
     """RunnerNotFound names the runner; the Model goes on when the runner is created."""
     stack.apply(manifests.model(namespace, "lonely", stack.http_source(), runner="gpu"))
     found = stack.wait_for(namespace, "lonely", reason="RunnerNotFound")
-    assert '"gpu"' in condition(found, "Ready")["message"]
+    assert "ModelRunner gpu" in condition(found, "Ready")["message"]
     assert condition(found, "Stalled")["status"] == "True"
     stack.apply(manifests.runner(namespace, "gpu"))
     stack.wait_for(namespace, "lonely", ready=True)

@@ -146,8 +146,8 @@ class FileServer:
         usual = self.by_path.get(request.path, self.always)
         fault = self.faults.popleft() if self.faults else usual
         fault.before()
-        source = self._open(request.path)
-        if fault.status or source is None:
+        source = None if fault.status else self._open(request.path)
+        if source is None:
             request.status = fault.status or 404
             text = f"{request.status}\n".encode()
             headers = {"Content-Length": str(len(text)), **fault.headers}
