@@ -47,8 +47,9 @@ def test_operator_has_no_more_rights_than_it_uses(
 ) -> None:
     """RBAC as the API server sees it: no Secrets, no pods of its own, no user's spec."""
     account = f"system:serviceaccount:{SYSTEM_NAMESPACE}:{RELEASE}"
-    question = ["auth", "can-i", verb, resource, f"--as={account}", "-n", "default"]
-    answer = _ask(stack, *question)
+    kind, _, subresource = resource.partition("/")
+    question = ["auth", "can-i", verb, kind, f"--as={account}", "-n", "default"]
+    answer = _ask(stack, *question, *([f"--subresource={subresource}"] if subresource else []))
     assert answer == ("yes" if allowed else "no")
 
 
