@@ -1,0 +1,1 @@
+"""The operator: from Model and ModelRunner to running, cached, observed language models."""

@@ -1,0 +1,1 @@
+"""The program in a runner pod: one engine supervised, its weights resolved and pulled."""
