@@ -8,6 +8,12 @@ from tests.cluster import ownership
 from tests.cluster.errors import ClusterError
 
 
+@pytest.fixture(autouse=True)
+def no_link(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cluster that happens to be up on this machine is none of these tests' business."""
+    monkeypatch.setattr(ownership, "LINK", "no-such-link")
+
+
 def test_a_second_cluster_is_told_whose_the_first_is(tmp_path: Path) -> None:
     """The message holds the command that takes the other one down."""
     record = tmp_path / "run/owner"
