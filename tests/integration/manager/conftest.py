@@ -9,9 +9,9 @@ import yaml
 
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.waiting import wait_until
-from tests.integration.manager.operators import Operator
 from tests.integration.manager.worlds import served
 from tests.support.kubeapi import KubeApi
+from tests.support.operators import Operator
 
 CRDS = Path(__file__).parents[3] / "crds"
 

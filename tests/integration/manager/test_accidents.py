@@ -8,7 +8,6 @@ import pytest
 
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.waiting import wait_until
-from tests.integration.manager.operators import Operator
 from tests.integration.manager.worlds import (
     API,
     LEASE,
@@ -20,6 +19,7 @@ from tests.integration.manager.worlds import (
     served,
 )
 from tests.support.kubeapi import KubeApi
+from tests.support.operators import Operator
 
 pytestmark = pytest.mark.control_plane
 LONG_LEASE = {

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.manager.operators import Operator
 from tests.support.kubeapi import KubeApi
+from tests.support.operators import Operator
 
 pytestmark = pytest.mark.control_plane
 API = "modelrunner.dev/v1alpha1"

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from tests.cluster.control_plane import ControlPlane
-from tests.integration.manager.operators import Operator
 from tests.integration.manager.worlds import (
     API,
     LEASE,
@@ -22,6 +21,7 @@ from tests.integration.manager.worlds import (
     runner,
 )
 from tests.support.kubeapi import KubeApi
+from tests.support.operators import Operator
 
 pytestmark = pytest.mark.control_plane
 

@@ -6,8 +6,8 @@ from typing import Any
 import yaml
 
 from tests.cluster.control_plane import ControlPlane
-from tests.integration.manager.operators import Operator
 from tests.support.kubeapi import KubeApi, Refused
+from tests.support.operators import Operator
 
 API = "modelrunner.dev/v1alpha1"
 LEASE = ("coordination.k8s.io/v1", "Lease", "model-runner-operator")

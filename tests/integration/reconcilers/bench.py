@@ -2,7 +2,6 @@
 
 import time
 from dataclasses import dataclass, field
-from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter
 
@@ -25,23 +24,13 @@ from modelrunner.reconcilers.model import ModelReconciler
 from modelrunner.reconcilers.model_runner import ModelRunnerReconciler
 from modelrunner.reconcilers.probe import RunnerProbe
 from modelrunner_protocol.codec import encode
-from modelrunner_protocol.wire import Artifact, Outcome, Progress, RunnerStatus, WeightsFile
+from modelrunner_protocol.wire import Outcome, Progress, RunnerStatus
 from tests.cluster.waiting import wait_until
 from tests.support.kubeapi import KubeApi, Object
+from tests.support.pod_statuses import ARTIFACT, ended, running
 
 WRITES = Counter("writes", "API writes.", ["verb", "resource"], registry=CollectorRegistry())
 API = "modelrunner.dev/v1alpha1"
-SHA = "a" * 64
-ARTIFACT = Artifact(
-    format="gguf",
-    size_bytes=98_400_000,
-    files=(WeightsFile(path="m.gguf", size_bytes=98_400_000, sha256=SHA),),
-    digest=f"sha256:{SHA}",
-    architecture="llama",
-    parameters="135M",
-    quantization="Q4_1",
-    context_size=8192,
-)
 DEFAULTS = OperatorDefaults(runner_image="localhost/model-runner:test", image_pull_policy="Never")
 
 
@@ -166,21 +155,9 @@ class Bench:
 
     def end_pod(self, component: str, outcome: Outcome | str, *, exit_code: int) -> Object:
         """The container of a Job's pod ends with that termination message."""
-        pod = self.pod_of(component)
         message = outcome if isinstance(outcome, str) else encode(outcome)
-        terminated = {
-            "exitCode": exit_code,
-            "reason": "Completed" if exit_code == 0 else "Error",
-            "message": message,
-            "startedAt": now(),
-            "finishedAt": now(),
-        }
         return self.set_status(
-            pod,
-            {
-                "phase": "Succeeded" if exit_code == 0 else "Failed",
-                "containerStatuses": [container(component, state={"terminated": terminated})],
-            },
+            self.pod_of(component), ended(component, message, exit_code=exit_code)
         )
 
     def scale(self, name: str, replicas: int) -> None:
@@ -206,21 +183,7 @@ class Bench:
     def make_ready(self, name: str = "m", *, address: str = "127.0.0.9") -> Object:
         """The newest runner pod of a Model becomes ready, and its Deployment sees it."""
         pod = self.runner_pod(name)
-        self.set_status(
-            pod,
-            {
-                "phase": "Running",
-                "podIP": address,
-                "podIPs": [{"ip": address}],
-                "conditions": [
-                    {"type": "PodScheduled", "status": "True", "lastTransitionTime": now()},
-                    {"type": "Ready", "status": "True", "lastTransitionTime": now()},
-                ],
-                "containerStatuses": [
-                    container("runner", ready=True, state={"running": {"startedAt": now()}})
-                ],
-            },
-        )
+        self.set_status(pod, running("runner", address, ready=True))
         self.rolled_out(name)
         return pod
 
@@ -261,19 +224,6 @@ class Bench:
         await self.until_still(name)
 
 
-def container(name: str, *, state: Object, ready: bool = False, **more: Any) -> Object:
-    """A container status."""
-    return {
-        "name": name,
-        "image": "localhost/model-runner:test",
-        "imageID": "",
-        "ready": ready,
-        "restartCount": 0,
-        "state": state,
-        **more,
-    }
-
-
 def condition(model: Object, kind: str) -> Object | None:
     """A condition of a Model."""
     found = [one for one in model["status"]["conditions"] if one["type"] == kind]
@@ -290,8 +240,3 @@ def written(verb: str = "", resource: str = "") -> float:
         and verb in {"", sample.labels["verb"]}
         and resource in {"", sample.labels["resource"]}
     )
-
-
-def now() -> str:
-    """This second, as the API server writes it."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -7,8 +7,9 @@ import pytest
 from modelrunner.domain.effective import OperatorDefaults
 from modelrunner_protocol.wire import Outcome
 from tests.cluster.waiting import wait_until
-from tests.integration.reconcilers.bench import ARTIFACT, Bench, condition, written
+from tests.integration.reconcilers.bench import Bench, condition, written
 from tests.support.kubeapi import Object
+from tests.support.pod_statuses import ARTIFACT
 
 pytestmark = pytest.mark.control_plane
 

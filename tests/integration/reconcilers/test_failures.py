@@ -15,15 +15,13 @@ from modelrunner_protocol.wire import (
 )
 from tests.cluster.waiting import wait_until
 from tests.integration.reconcilers.bench import (
-    ARTIFACT,
     Bench,
     condition,
-    container,
-    now,
     written,
 )
 from tests.integration.reconcilers.test_changes import says
 from tests.support.kubeapi import Object
+from tests.support.pod_statuses import ARTIFACT, container, now
 
 pytestmark = pytest.mark.control_plane
 

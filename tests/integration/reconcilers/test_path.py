@@ -6,12 +6,8 @@ import pytest
 
 from modelrunner_protocol.sources import artifact_key
 from modelrunner_protocol.wire import HttpSource, Outcome, RunnerState, RunnerStatus, Source
-from tests.integration.reconcilers.bench import (
-    ARTIFACT,
-    Bench,
-    condition,
-    written,
-)
+from tests.integration.reconcilers.bench import Bench, condition, written
+from tests.support.pod_statuses import ARTIFACT
 
 pytestmark = pytest.mark.control_plane
 

@@ -13,8 +13,9 @@ from modelrunner.render import objects
 from modelrunner.render.objects import Owner
 from modelrunner_protocol.codec import decode
 from modelrunner_protocol.wire import RunConfig
-from tests.integration.reconcilers.bench import ARTIFACT, DEFAULTS, Bench
+from tests.integration.reconcilers.bench import DEFAULTS, Bench
 from tests.support.kubeapi import KubeApi
+from tests.support.pod_statuses import ARTIFACT
 
 pytestmark = pytest.mark.control_plane
 

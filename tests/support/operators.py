@@ -15,7 +15,7 @@ from tests.cluster.errors import ClusterError
 from tests.cluster.waiting import wait_until
 
 FAKE = "tests.integration.manager.fake_operator"
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 
 
 class Operator:
@@ -68,6 +68,12 @@ class Operator:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
+
+    @property
+    def pid(self) -> int:
+        """The process that was started last."""
+        assert self._process is not None
+        return self._process.pid
 
     def signal(self, number: int) -> None:
         """Send it a signal."""
