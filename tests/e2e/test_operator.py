@@ -39,6 +39,8 @@ def _leader(stack: Stack) -> str:
         ("patch", "models.modelrunner.dev", False),
         ("patch", "models.modelrunner.dev/status", True),
         ("create", "deployments.apps", True),
+        ("delete", "deployments.apps", False),
+        ("delete", "services", False),
         ("create", "clusterrolebindings", False),
     ],
 )

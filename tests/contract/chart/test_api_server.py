@@ -128,6 +128,8 @@ def test_what_the_operator_may_do(api: KubeApi, account: str, namespace: str, ri
         "get /configmaps",
         "create /pods",
         "delete /pods",
+        "delete apps/deployments",
+        "delete /services",
         "create /pods/exec",
         "create /serviceaccounts/token",
         "update modelrunner.dev/models",

@@ -56,9 +56,9 @@ def rule(group: str, resources: str, verbs: str) -> dict[str, Any]:
 RIGHTS = [
     rule("coordination.k8s.io", "leases", "get create update"),
     rule("modelrunner.dev", "models modelrunners", "get list watch"),
-    rule("apps", "deployments", "get list watch create patch delete"),
+    rule("apps", "deployments", "get list watch create patch"),
     rule("batch", "jobs", "get list watch create patch delete"),
-    rule("", "services", "get list watch create patch delete"),
+    rule("", "services", "get list watch create patch"),
     rule("", "persistentvolumeclaims", "get list watch create patch"),
     rule("", "pods", "get list watch"),
 ]

@@ -12,7 +12,8 @@ Rights the process needs (RBAC), besides discovery, which every account may read
         modelrunner.dev models/status modelrunners/status    patch
         modelrunner.dev models/finalizers, the same of
             modelrunners                                     update   (see below)
-        apps deployments, batch jobs, core services          get list watch create patch delete
+        batch jobs                                           get list watch create patch delete
+        apps deployments, core services                      get list watch create patch
         core persistentvolumeclaims                          get list watch create patch
         core pods                                            get list watch
         monitoring.coreos.com servicemonitors                get create patch delete
