@@ -124,10 +124,13 @@ tools: venv ## Build Kubernetes, containerd, helm and kind for tests (once)
 .PHONY: venv
 venv: $(VENV)/ready
 
+# To stderr, so that `$(make -s kubeconfig)` is a path on a fresh checkout, too.
 $(VENV)/ready: requirements/dev.txt $(PACKAGES:%=%/pyproject.toml)
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
-	@echo "installing the Python packages of requirements/dev.txt (about a minute, once)"
-	@$(PYTHON) -m venv $(VENV) || { echo "python3 -m venv failed: on Debian, apt-get install python3-venv" >&2; exit 1; }
-	@$(BIN)/pip install --disable-pip-version-check --require-hashes --requirement requirements/dev.txt | awk 'NR % 5 == 1 {print "  " substr($$0, 1, 100); fflush()}'
-	@$(BIN)/pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation $(PACKAGES:%=--editable %)
+	@exec >&2; \
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'; \
+	echo "installing the Python packages of requirements/dev.txt (about a minute, once)"; \
+	$(PYTHON) -m venv $(VENV) || { echo "python3 -m venv failed: on Debian, apt-get install python3-venv"; exit 1; }; \
+	$(BIN)/pip install --disable-pip-version-check --require-hashes --requirement requirements/dev.txt \
+	  | awk '/^Collecting|^Installing/ && NR % 5 == 1 {print "  " substr($$0, 1, 100); fflush()}'; \
+	$(BIN)/pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation $(PACKAGES:%=--editable %)
 	@touch $@
