@@ -34,7 +34,9 @@ from modelrunner.domain.scheduling import is_scheduled, unschedulable
 from modelrunner_protocol.reasons import Reason
 from modelrunner_protocol.wire import Artifact, Outcome
 
-FIRST_RETRY: Final = 60.0
+FIRST_RETRY: Final = 10.0
+"""Seconds until a failed Job is tried again; each further try waits twice as long."""
+
 LONGEST_RETRY: Final = 3600.0
 SLOW_POD: Final = 30.0
 """Seconds after which a Job without a pod is worth a hint."""

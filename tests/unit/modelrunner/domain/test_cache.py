@@ -95,13 +95,13 @@ def test_the_way(facts: CacheFacts, resolve: str, pull: str, reason: str) -> Non
 
 
 def test_a_failed_try_waits_and_comes_again() -> None:
-    """Attempt 2 waits two minutes; then a third is made."""
+    """Attempt 2 waits twenty seconds; then a third is made."""
     facts = replace(NOTHING, resolve=FAILED)
-    waits = decide_cache(settings_of(), facts, now=1100)
+    waits = decide_cache(settings_of(), facts, now=1010)
     assert waits.problem is not None
-    assert waits.problem.retry_at == 1120
+    assert waits.problem.retry_at == 1020
     assert waits.resolve is JobWish.KEEP
-    again = decide_cache(settings_of(), facts, now=1120)
+    again = decide_cache(settings_of(), facts, now=1020)
     assert (again.problem, again.resolve, again.attempt) == (None, JobWish.AGAIN, 3)
     final = replace(NOTHING, resolve=replace(FAILED, retryable=False))
     assert decide_cache(settings_of(), final, now=10**9).resolve is JobWish.KEEP

@@ -74,14 +74,23 @@ def test_a_final_failure_says_how_to_try_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("attempt", "minutes"),
-    [("1", 1), ("2", 2), ("3", 4), ("6", 32), ("7", 60), ("99", 60), ("x", 1), ("9" * 30, 1)],
+    ("attempt", "seconds"),
+    [
+        ("1", 10),
+        ("2", 20),
+        ("3", 40),
+        ("9", 2560),
+        ("10", 3600),
+        ("99", 3600),
+        ("x", 10),
+        ("9" * 30, 10),
+    ],
 )
-def test_tries_are_further_and_further_apart(attempt: str, minutes: int) -> None:
-    """1, 2, 4 … 60 minutes after the end of the pod."""
+def test_tries_are_further_and_further_apart(attempt: str, seconds: int) -> None:
+    """10, 20, 40 seconds … an hour after the end of the pod."""
     said = Outcome(reason=Reason.PULL_FAILED, message="503", retryable=True)
     view = judge(pull_pod(terminated(1, message=encode(said))), job(attempt=attempt))
-    assert view.retry_at == NOW - 10 + minutes * 60
+    assert view.retry_at == NOW - 10 + seconds
     assert "at 20" in retry_words(view, view.retry_at)
 
 
