@@ -1,11 +1,11 @@
 """Asking runner and pull pods how they are."""
 
-import asyncio
 import logging
 from abc import ABC, abstractmethod
+from http import HTTPStatus
 from typing import Final, TypeVar
 
-import httpx
+import aiohttp
 
 from modelrunner_protocol.codec import WireError, decode
 from modelrunner_protocol.wire import (
@@ -19,6 +19,7 @@ from modelrunner_protocol.wire import (
 TIMEOUT: Final = 1.0
 LARGEST_ANSWER: Final = 64 * 1024
 _CONNECTIONS: Final = 64
+_IDLE_SECONDS: Final = 15.0
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
@@ -48,18 +49,15 @@ class HttpRunnerProbe(RunnerProbe):
 
     def __init__(self, *, port: int = PORT, timeout: float = TIMEOUT) -> None:
         self._port = port
-        # Pods come and go with their addresses, so idle connections are not worth keeping long.
-        self._http = httpx.AsyncClient(
-            timeout=timeout,
-            limits=httpx.Limits(
-                max_connections=_CONNECTIONS,
-                max_keepalive_connections=_CONNECTIONS,
-                keepalive_expiry=15.0,
-            ),
-            trust_env=False,
-            follow_redirects=False,
+        self._http = aiohttp.ClientSession(
+            # Pods come and go with their addresses: idle connections are not worth keeping long.
+            connector=aiohttp.TCPConnector(limit=_CONNECTIONS, keepalive_timeout=_IDLE_SECONDS),
+            timeout=aiohttp.ClientTimeout(total=timeout),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            # A few compressed bytes may be many: what is not plain is not decoded.
+            headers={"Accept-Encoding": "identity"},
+            auto_decompress=False,
         )
-        self._timeout = timeout
 
     async def runner_status(self, ip: str) -> RunnerStatus | None:
         """See RunnerProbe."""
@@ -71,33 +69,25 @@ class HttpRunnerProbe(RunnerProbe):
 
     async def close(self) -> None:
         """See RunnerProbe."""
-        await self._http.aclose()
+        await self._http.close()
 
     async def _get(self, ip: str, path: str, kind: type[T]) -> T | None:
         host = f"[{ip}]" if ":" in ip else ip
         url = f"http://{host}:{self._port}{path}"
         try:
-            # httpx bounds each read; a pod that drips bytes is bounded here.
-            async with asyncio.timeout(self._timeout), self._http.stream("GET", url) as answer:
-                if answer.status_code != httpx.codes.OK:
+            async with self._http.get(url, allow_redirects=False) as answer:
+                if answer.status != HTTPStatus.OK:
                     return None
-                body = await _bounded(answer)
-            return decode(kind, body)
-        except (
-            httpx.HTTPError,
-            httpx.InvalidURL,
-            WireError,
-            TimeoutError,
-            UnicodeDecodeError,
-        ) as error:
+                return decode(kind, await _bounded(answer))
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             _log.debug("%s gave no answer: %r", url, error)
             return None
 
 
-async def _bounded(answer: httpx.Response) -> bytes:
+async def _bounded(answer: aiohttp.ClientResponse) -> bytes:
     parts: list[bytes] = []
     size = 0
-    async for part in answer.aiter_bytes():
+    async for part in answer.content.iter_any():
         size += len(part)
         if size > LARGEST_ANSWER:
             raise WireError(f"an answer of more than {LARGEST_ANSWER} bytes")
