@@ -5,7 +5,7 @@ import time
 from modelrunner.domain.effective import OperatorDefaults
 from modelrunner.kube.resources import MODEL_RUNNERS, MODELS
 from modelrunner.manager.leadership import Parts, Wiring
-from modelrunner.reconcilers.index import key_of
+from modelrunner.reconcilers.index import ArtifactKeys
 from modelrunner.reconcilers.model import ModelReconciler
 from modelrunner.reconcilers.model_runner import ModelRunnerReconciler
 from modelrunner.reconcilers.probe import HttpRunnerProbe
@@ -24,6 +24,6 @@ def build(parts: Parts) -> Wiring:
     runners = ModelRunnerReconciler(parts.client, parts.store, parts.recorder, clock=time.time)
     return Wiring(
         reconcilers={MODELS.kind: models, MODEL_RUNNERS.kind: runners},
-        artifact_key=key_of,
+        artifact_key=ArtifactKeys(),
         close=probe.close,
     )

@@ -1,5 +1,6 @@
 """Which Models share a name or an artifact, without reading each Model anew every time."""
 
+from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -48,6 +49,29 @@ class ModelIndex:
             )
         self._known[namespace] = fresh
         return [entry for _, entry in fresh.values()]
+
+
+class ArtifactKeys:
+    """`key_of`, computed once for each generation of a Model.
+
+    Every event of a Job, claim or pod asks it of all Models of a namespace.
+    """
+
+    def __init__(self, limit: int = 20_000) -> None:
+        self._limit = limit
+        self._known: OrderedDict[str, tuple[int, str | None]] = OrderedDict()
+
+    def __call__(self, model: Object) -> str | None:
+        """The artifact key of a Model, None where its source cannot be read."""
+        uid, generation = uid_of(model), number(model, "metadata", "generation")
+        known = self._known.get(uid)
+        if known is not None and known[0] == generation:
+            return known[1]
+        key = key_of(model)
+        self._known[uid] = generation, key
+        while len(self._known) > self._limit:
+            self._known.popitem(last=False)
+        return key
 
 
 def entry_of(model: Object) -> Entry:

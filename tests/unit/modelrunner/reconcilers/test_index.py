@@ -2,7 +2,10 @@
 
 from typing import Any
 
-from modelrunner.reconcilers.index import ModelIndex, entry_of, key_of
+import pytest
+
+from modelrunner.reconcilers import index
+from modelrunner.reconcilers.index import ArtifactKeys, ModelIndex, entry_of, key_of
 from modelrunner_protocol.sources import artifact_key
 from modelrunner_protocol.wire import ClaimSource, HttpSource, Source
 
@@ -26,6 +29,24 @@ def test_keys_are_the_protocols() -> None:
     assert key_of({}) is None
 
 
+def test_a_key_is_computed_once_for_each_generation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A changed source has another key; of many Models only the latest are remembered."""
+    asked: list[str] = []
+
+    def spy(found: dict[str, Any]) -> str | None:
+        asked.append(found["metadata"]["name"])
+        return key_of(found)
+
+    monkeypatch.setattr(index, "key_of", spy)
+    keys = ArtifactKeys(limit=1)
+    assert keys(model()) == keys(model()) == key_of(model())
+    assert asked == ["m"]
+    assert keys(model(generation=2, source={})) is keys(model(generation=2)) is None
+    assert keys(model("n")) == key_of(model())
+    assert keys(model()) == key_of(model())
+    assert asked == ["m", "m", "n", "m"]
+
+
 def test_names() -> None:
     """A Model answers to its own name and its aliases."""
     assert entry_of(model(aliases=["a", "b"])).claimant.names == {"m", "a", "b"}
@@ -33,12 +54,12 @@ def test_names() -> None:
 
 def test_only_changes_are_read_again() -> None:
     """By generation; what is gone is forgotten; a deletion is a change."""
-    index = ModelIndex()
-    first = index.entries("ml", [model(), model("n")])
-    second = index.entries("ml", [model(), model("n", 2, aliases=["x"])])
+    entries = ModelIndex().entries
+    first = entries("ml", [model(), model("n")])
+    second = entries("ml", [model(), model("n", 2, aliases=["x"])])
     assert second[0] is first[0]
     assert second[1].claimant.names == {"n", "x"}
     gone = model()
     gone["metadata"]["deletionTimestamp"] = "2026-11-21T10:00:00Z"
-    assert index.entries("ml", [gone])[0].deleting
-    assert index.entries("ml", []) == []
+    assert entries("ml", [gone])[0].deleting
+    assert entries("ml", []) == []
