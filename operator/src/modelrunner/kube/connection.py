@@ -44,6 +44,9 @@ async def connect(
             )
     except ConfigException as error:
         raise ConnectionSettingsError(f"no usable cluster configuration: {error}") from error
+    # As the watches do: no proxy between a cluster's operator and its API server, and no thread
+    # that looks for a .netrc before each request.
+    configuration.client_session_kwargs = {"trust_env": False}
     api = ApiClient(configuration)
     api.user_agent = user_agent
     return api

@@ -64,6 +64,26 @@ async def test_requests_carry_credentials_and_say_who_asks(tmp_path: Path) -> No
     assert seen[0].headers["Accept"] == "application/json"
 
 
+async def test_the_environment_does_not_redirect_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy is for the world outside; a .netrc neither is read nor lends its password."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password hidden\n", "utf-8")
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    seen: list[str] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        seen.append(request.headers["Authorization"])
+        return web.json_response({"kind": "Pod"})
+
+    async with talking(tmp_path, handler) as client:
+        assert await client.get(PODS, "ns", "p") == {"kind": "Pod"}
+    assert seen == ["Bearer secret"]
+
+
 async def test_pages_are_put_together(tmp_path: Path) -> None:
     """Three pages are one list; items get the kind that lists leave out."""
     queries: list[dict[str, str]] = []
