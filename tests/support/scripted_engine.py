@@ -34,6 +34,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--ignore-term", action="store_true")
     parser.add_argument("--refuse-warm-up", action="store_true")
     parser.add_argument("--drop-warm-up", action="store_true", help="close instead of answering")
+    parser.add_argument("--hang-warm-up", action="store_true", help="never answer, note it")
+    parser.add_argument("--mute-health", action="store_true", help='once the file "mute" is there')
+    parser.add_argument("--metrics-file", default="", help="what /metrics answers, a file's bytes")
     parser.add_argument("--leave-child", action="store_true", help="start a process that stays")
     parser.add_argument("--slots", type=int, default=2)
     return parser.parse_known_args()[0]
@@ -50,12 +53,16 @@ class _Engine(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Health, properties and metrics."""
         match self.path:
+            case "/health" if self.settings.mute_health and (self.folder / "mute").exists():
+                self._script_silent({})
             case "/health":
                 self._json(503 if self.settings.never_healthy else 200, {"status": "ok"})
             case "/props":
                 self._json(200, {"total_slots": self.settings.slots})
             case "/metrics":
                 text = b"# TYPE llamacpp:n gauge\nllamacpp:n 1\n"
+                if self.settings.metrics_file:
+                    text = Path(self.settings.metrics_file).read_bytes()
                 self._send(200, text, "text/plain; version=0.0.4")
             case _:
                 self._json(404, {})
@@ -66,6 +73,9 @@ class _Engine(http.server.BaseHTTPRequestHandler):
         script = body.get("script", "echo")
         if script == "echo" and self.settings.drop_warm_up:
             self.close_connection = True
+            return
+        if script == "echo" and self.settings.hang_warm_up:
+            self._script_silent(body)
             return
         if script == "echo" and self.settings.refuse_warm_up:
             self._json(400, {"error": {"message": "Pooling type 'none' is not compatible"}})
@@ -140,6 +150,30 @@ class _Engine(http.server.BaseHTTPRequestHandler):
         self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n")
         self.wfile.write(f"Content-Length: {length}\r\n\r\n".encode() + b'{"half":')
         os._exit(7)
+
+    def _script_usage_stream(self, body: dict[str, Any]) -> None:
+        """What llama-server ends a stream with when usage was asked for."""
+        self._start_stream()
+        self._chunk(_EVENT)
+        self._chunk(b'data: {"choices":[],"usage":{"total_tokens":5}}\n\ndata: [DONE]\n\n')
+        self._chunk(b"")
+
+    def _script_long_answer(self, body: dict[str, Any]) -> None:
+        """More bytes than its head announces."""
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n")
+        self.wfile.write(b"Content-Length: 2\r\n\r\n{}{}{}")
+
+    def _script_large(self, body: dict[str, Any]) -> None:
+        """An answer of `size` bytes."""
+        self._send(200, b"x" * int(body["size"]), "application/json")
+
+    def _script_wait(self, body: dict[str, Any]) -> None:
+        """An answer once the file "open" is there."""
+        self._note("asked")
+        pause = threading.Event()
+        while not (self.folder / "open").exists():
+            pause.wait(0.01)
+        self._script_echo(body)
 
     def _script_rubbish(self, body: dict[str, Any]) -> None:
         self.wfile.write(b"I am not HTTP\r\n\r\n")

@@ -57,6 +57,10 @@ class Settings:
     retry_wait: float = 30.0
     """RUNNERD_RETRY_WAIT: how long a request waits for an engine that died under it."""
 
+    hang_timeout: float = 60.0
+    """RUNNERD_HANG_TIMEOUT: a ready engine that gives no sign of life for so long is killed and
+    started again; 0: never. /health needs a free one of its HTTP threads (--threads-http)."""
+
     drain_linger: float = 0.5
     """RUNNERD_DRAIN_LINGER: at least so long a stopping runner answers "go elsewhere"."""
 

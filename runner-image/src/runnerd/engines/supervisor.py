@@ -26,6 +26,9 @@ from runnerd.telemetry.metrics import Metrics
 log = logging.getLogger(__name__)
 
 DEFAULT_SLOTS: Final = 4
+_CHECKS: Final = 6
+"""How often a ready engine is asked within the time that it may be silent."""
+
 _LAST_LINE_WAIT: Final = 0.5
 # A broken connection is seen a moment before the death that broke it.
 _SETTLE: Final = 0.25
@@ -37,6 +40,7 @@ class Supervisor:
     """Keeps one engine running; knows whether requests can be sent to it, and else why not.
 
     `epoch` counts the starts of the engine. `failure` is its last one, kept until it is ready.
+    `heard_at` is when it last gave a sign of life (monotonic); the proxy notes its bytes there.
     """
 
     def __init__(
@@ -48,14 +52,17 @@ class Supervisor:
         metrics: Metrics,
         cgroup: Cgroup,
         backoff: Backoff,
+        hang_timeout: float,
         on_ready: Callable[[int], None],
     ) -> None:
+        """Nothing is started yet; `hang_timeout` seconds of silence end a ready engine, 0 never."""
         self._config = config
         self._start = start
         self._session = session
         self._metrics = metrics
         self._cgroup = cgroup
         self._backoff = backoff
+        self._hang_timeout = hang_timeout
         self._on_ready = on_ready
         self._child: Child | None = None
         self._phase = RunnerState.LOADING
@@ -63,6 +70,7 @@ class Supervisor:
         self._ended: tuple[int, str] | None = None
         self.draining = False
         self.epoch = 0
+        self.heard_at = 0.0
         self.restarts = 0
         self.failure: Failure | None = None
         self.engine_ready_at: float | None = None
@@ -80,7 +88,7 @@ class Supervisor:
 
     async def run(self, child: Child | OSError) -> None:
         """Supervise `child` and its successors until the engine is given up or stopped."""
-        while not self.draining:
+        while True:
             if isinstance(child, OSError):
                 ready_for = None
                 failure = Failure(
@@ -90,15 +98,20 @@ class Supervisor:
             else:
                 failure, ready_for, final = await self._live(child)
             if self.draining:
-                return
+                break
             pause = None if final else self._backoff.failed(ready_for)
             self._failed(failure, pause)
             if pause is None:
                 return
             await asyncio.sleep(pause)
+            if self.draining:
+                break
             self.restarts += 1
             self._metrics.restarted(failure.reason)
             child = self._try_start()
+        # Whoever still waits for this engine is sent elsewhere.
+        self._phase = RunnerState.DRAINING
+        self._signal()
 
     def claim(self, pid: int) -> bool:
         """Whether this dead process is the engine; if so, its status is taken."""
@@ -180,7 +193,8 @@ class Supervisor:
                 if failure is None:
                     ready_since = time.monotonic()
                     self._become_ready(preparation.result())
-                else:
+                    failure = await self._hung(exit_, output)
+                if failure is not None:
                     child.send(signal.SIGKILL)
             status = await asyncio.shield(exit_)
         finally:
@@ -226,6 +240,25 @@ class Supervisor:
             text = "the engine broke off the warm-up"
             return Failure(Reason.ENGINE_FAILED, with_lines(text, output.lines))
         raise error
+
+    async def _hung(self, exit_: "asyncio.Task[int]", output: Output) -> Failure | None:
+        """Watch a ready engine: what to end it for once it is silent too long; None: it ended.
+
+        A process can live and do nothing, for ever: stopped, or waiting for a dead device.
+        """
+        limit = self._hang_timeout
+        period = limit / _CHECKS
+        self.heard_at = time.monotonic()
+        while True:
+            await asyncio.wait({exit_}, timeout=period or None)
+            if exit_.done():
+                return None
+            # Asked last, so that a pause of our own is not taken for one of the engine's.
+            if await upstream.health(self._session, min(period, 5.0)) is not None:
+                self.heard_at = time.monotonic()
+            elif time.monotonic() - self.heard_at >= limit:
+                text = f"the engine did not answer for {limit:g} s and was killed"
+                return Failure(Reason.ENGINE_FAILED, with_lines(text, output.lines))
 
     def _become_ready(self, slots: int) -> None:
         self._phase = RunnerState.READY

@@ -35,17 +35,22 @@ def connect(socket: str, connections: int) -> ClientSession:
 async def until_healthy(session: ClientSession) -> None:
     """Return once the engine says that its model is loaded."""
     pause = _FIRST_PAUSE
-    while not await _healthy(session):
+    while await health(session) != 200:
         await asyncio.sleep(pause)
         pause = min(pause * 1.2, _LONGEST_PAUSE)
 
 
-async def _healthy(session: ClientSession) -> bool:
+async def health(session: ClientSession, timeout: float = 5.0) -> int | None:
+    """The status with which the engine answers /health: 200 once its model is loaded.
+
+    None when it does not answer within `timeout` seconds.
+    """
+    limit = ClientTimeout(total=timeout)
     try:
-        async with session.get(f"{BASE}/health", timeout=_QUICK) as answer:
-            return answer.status == 200
+        async with session.get(f"{BASE}/health", timeout=limit) as answer:
+            return answer.status
     except (ClientError, OSError, TimeoutError):
-        return False
+        return None
 
 
 async def slots(session: ClientSession) -> int | None:
@@ -75,7 +80,7 @@ async def warm_up(session: ClientSession, config: RunConfig) -> None:
         chat = {"messages": [{"role": "user", "content": prompt}], "max_tokens": 1}
         status, text = await _ask(session, "/v1/chat/completions", chat)
         hint = ""
-        if 400 <= status < 500:
+        if status != 200:
             # A base model whose template cannot render a chat still completes text.
             completion = {"prompt": prompt, "max_tokens": 1}
             status, text = await _ask(session, "/v1/completions", completion)

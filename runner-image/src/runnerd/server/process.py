@@ -79,6 +79,7 @@ class Runner:
             metrics=self._metrics,
             cgroup=launch.cgroup,
             backoff=Backoff(delays or Delays(), random.random),
+            hang_timeout=settings.hang_timeout,
             on_ready=lambda slots: self._gate.open(slots + _AHEAD),
         )
         self._door = Door(
@@ -111,6 +112,7 @@ class Runner:
             # looks seldom and at little spares them pauses.
             gc.freeze()
             gc.set_threshold(20_000, 20, 50)
+            gc.enable()
             await stop.wait()
             stop.clear()
             await self._drain(stop)

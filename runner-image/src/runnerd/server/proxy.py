@@ -12,6 +12,7 @@ from aiohttp import (
     ClientResponse,
     ClientSession,
     ServerDisconnectedError,
+    ServerTimeoutError,
     web,
 )
 from multidict import CIMultiDict
@@ -72,7 +73,8 @@ class Proxy:
         if isinstance(found, web.Response):
             return found
         upstream, epoch = found
-        self._metrics.first_byte(route.name, time.monotonic() - began)
+        self._engine.heard_at = time.monotonic()
+        self._metrics.first_byte(route.name, self._engine.heard_at - began)
         try:
             return await self._relay(request, upstream, epoch, _headers(upstream, request_id))
         finally:
@@ -94,6 +96,8 @@ class Proxy:
                     if retried:
                         return await self._lost(epoch)
                     retried = True
+                except ServerTimeoutError:
+                    return self._failed("the engine takes no connections")
                 except ClientError:
                     return self._failed("the engine gave an answer that is not HTTP")
             if not await self._engine.recovered(epoch, self._retry_wait):
@@ -140,7 +144,8 @@ class Proxy:
         if upstream.content_length is not None:
             response.content_length = upstream.content_length
         await response.prepare(request)
-        write, readany, chunk = response.write, upstream.content.readany, b"\n\n"
+        engine, write, readany = self._engine, response.write, upstream.content.readany
+        chunk = b"\n\n"
         while True:
             try:
                 more = await readany()
@@ -150,6 +155,7 @@ class Proxy:
             if not more:
                 break
             chunk = more
+            engine.heard_at = time.monotonic()
             # Waits while the client takes less than the engine gives: nothing piles up here.
             await write(chunk)
         with contextlib.suppress(ConnectionError):
