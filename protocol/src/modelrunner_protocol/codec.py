@@ -8,7 +8,7 @@ import dataclasses
 import json
 import types
 import typing
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ def decode(kind: type[T], text: str | bytes) -> T:
         WireError: not JSON, not an object, a missing field or one of the wrong type.
     """
     try:
-        data = json.loads(text)
+        data = json.loads(text, parse_constant=_not_json)
     except (ValueError, RecursionError) as error:
         raise WireError(f"not JSON: {error}") from error
     return from_dict(kind, data)
@@ -73,6 +73,10 @@ def camel(name: str) -> str:
     """`context_size` → `contextSize`."""
     head, *rest = name.split("_")
     return head + "".join(word.capitalize() for word in rest)
+
+
+def _not_json(word: str) -> NoReturn:
+    raise ValueError(f"{word} is no JSON number")
 
 
 def _required(field: dataclasses.Field[Any]) -> bool:

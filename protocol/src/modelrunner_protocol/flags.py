@@ -6,13 +6,16 @@ Source of the rules and of the refused flags: docker/model-runner
 engine or its metrics.
 """
 
+import os
 import re
 import shlex
 from collections.abc import Sequence
-from importlib.resources import files
 from typing import Final
 
 MAX_FLAGS: Final = 256
+# What editors and chat programs make of a hyphen: U+2010 to U+2015, the minus sign, the full
+# width and the small one.
+_DASHES: Final = re.compile("[\u2010-\u2015\u2212\ufe58\ufe63\uff0d]")
 
 
 class FlagError(ValueError):
@@ -56,6 +59,10 @@ def _check_token(engine: str, token: str, allowed: frozenset[str]) -> None:
         )
     if "\0" in token:
         raise FlagError(f"runtime flag value {token!r} is not allowed: it holds a NUL character")
+    if _DASHES.match(token):
+        raise FlagError(
+            f'runtime flag "{token}" is not allowed: it begins with a dash that is no hyphen; write "-"'
+        )
     if not token.startswith("-"):
         return
     key, equals, value = token.partition("=")
@@ -73,8 +80,10 @@ def _forbidden(engine: str, key: str) -> str:
 
 
 def _read(engine: str) -> frozenset[str]:
-    lines = (files("modelrunner_protocol") / "allowlists" / f"{engine}.txt").read_text("utf-8")
-    return frozenset(line for line in lines.split() if line.startswith("-"))
+    # A runner starts its engine only after this: importlib.resources takes longer than all else.
+    name = os.path.join(os.path.dirname(__file__), "allowlists", f"{engine}.txt")  # noqa: PTH118, PTH120  # pathlib is slow to import
+    with open(name, encoding="utf-8") as lines:  # noqa: PTH123  # the same
+        return frozenset(line for line in lines.read().split() if line.startswith("-"))
 
 
 _ALLOWED: Final = {engine: _read(engine) for engine in ("llama.cpp",)}

@@ -172,13 +172,84 @@ def test_client_leaves(runner: Process) -> None:
     eventually(lambda: "requests_processing 0" in runner.ask_engine("/metrics"), seconds=2)
 
 
-def test_embedding_mode(serve: Serve) -> None:
-    """An embedding model embeds, and says so when asked to chat."""
-    runner = serve(mode=Mode.EMBEDDING, runtime_flags=("--pooling", "mean"))
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("chat/completions", {"messages": [{"content": "x"}]}),
+        ("chat/completions", {"messages": [{"role": 5, "content": "x"}]}),
+        ("chat/completions", {"messages": [{"role": "assistant", "tool_calls": 5}]}),
+        ("chat/completions", {"messages": [{"role": "user", "content": [{"type": "text"}]}]}),
+        ("chat/completions", {"messages": [], "tools": [{"type": "function"}]}),
+        ("chat/completions", {"messages": [], "reasoning_format": "zz"}),
+        ("chat/completions", {"messages": [], "stream": "yes"}),
+        ("chat/completions", {"messages": [], "seed": 10**400}),
+        ("completions", {}),
+        ("completions", {"prompt": None}),
+        ("completions", {"prompt": []}),
+        ("completions", {"prompt": {"a": 1}}),
+        ("completions", {"prompt": "word " * 3000}),
+    ],
+    ids=str,
+)
+def test_bad_fields(runner: Process, path: str, body: dict[str, Any]) -> None:
+    """A field that the engine stumbles over is a 400, also where it says 500."""
+    answer = runner.http.post(f"/v1/{path}", json=body)
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["error"]["message"]
+
+
+def test_picture_for_a_model_without_eyes(runner: Process) -> None:
+    """A picture is refused as the client's error."""
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    answer = runner.chat([picture])
+    assert answer.status_code == 400
+    assert "image input is not supported" in answer.json()["error"]["message"]
+
+
+def test_negative_value_and_foreign_environment(serve: Serve) -> None:
+    """`--flag=-1` reaches the engine; its own variables do so only where they do no harm."""
+    environment = {
+        "LLAMA_ARG_HOST": "0.0.0.0",  # as the official image has it
+        "LLAMA_ARG_API_PREFIX": "/hidden",
+        "LLAMA_API_KEY": "secret",
+        "LLAMA_ARG_EMBEDDINGS": "1",
+        "LLAMA_ARG_ALIAS": "other",
+        "LLAMA_ARG_N_PARALLEL": "3",
+    }
+    runner = serve(environment, runtime_flags=("--seed=-1", "--presence-penalty=-0.5"))
     runner.until("ready")
+    assert runner.chat().json()["model"] == "smol"
+    assert runner.ask_engine("/props")["total_slots"] == 3
+    assert runner.stop() == 0
+
+
+def test_engine_that_hangs(serve: Serve) -> None:
+    """A stopped llama-server is found, told and replaced; who waited for it gets an answer."""
+    runner = serve({"RUNNERD_HANG_TIMEOUT": "1.5"})
+    runner.until("ready")
+    os.kill(runner.engine_pid, signal.SIGSTOP)
+    assert runner.chat().status_code == 200
+    assert runner.status()["restarts"] == 1
+    told = [line for line in runner.log() if line["msg"] == "the engine failed"]
+    assert "did not answer for 1.5 s" in told[0]["cause"]
+    assert runner.stop() == 0
+
+
+@pytest.mark.parametrize("flags", [(), ("--pooling", "last")])
+def test_embedding_mode(serve: Serve, flags: tuple[str, ...]) -> None:
+    """A model embeds, though its header knows no pooling, and says so when asked to chat."""
+    runner = serve(mode=Mode.EMBEDDING, runtime_flags=flags)
+    runner.until("ready")
+    command = runner.log()[0]["command"]
+    assert [command[i + 1] for i, word in enumerate(command) if word == "--pooling"] == [
+        flags[1] if flags else "mean"
+    ]
     answer = runner.http.post("/v1/embeddings", json={"input": ["a", "b"], "model": "smol"})
     assert [len(row["embedding"]) for row in answer.json()["data"]] == [576, 576]
     assert answer.json()["model"] == "smol"
+    for body in ({"input": None}, {"input": []}, {"input": 5}, {"input": "x " * 3000}):
+        answer = runner.http.post("/v1/embeddings", json=body)
+        assert answer.status_code == 400, answer.text
     refused = runner.chat()
     assert refused.status_code == 400
     assert "config.mode completion" in refused.json()["error"]["message"]

@@ -109,6 +109,15 @@ def test_allowed_lines(line: str) -> None:
         (["--TEMP", "1"], 'runtime flag "--TEMP" is not allowed'),
         (["--tem", "1"], 'runtime flag "--tem" is not allowed'),
         (["--temp "], 'runtime flag "--temp " is not allowed'),
+        (["\u2013-log-file", "x"], "a dash that is no hyphen"),
+        (["\u2014temp", "1"], "a dash that is no hyphen"),
+        (["\u2212\u2212temp"], "a dash that is no hyphen"),
+        (["\uff0dm"], "a dash that is no hyphen"),
+        (["-mfoo"], 'runtime flag "-mfoo" is not allowed'),
+        (["-c4096"], 'runtime flag "-c4096" is not allowed'),
+        (["--log_file", "x"], 'runtime flag "--log_file" is not allowed'),
+        (["--ctx_size", "1"], 'runtime flag "--ctx_size" is not allowed'),
+        (["--=x"], 'runtime flag "--" is not allowed'),
         (["–-temp"] * 300, "300 runtime flags; at most 256"),  # noqa: RUF001 - any token counts
     ],
 )
@@ -157,6 +166,9 @@ def test_allowlist_is_the_published_one() -> None:
         ("a;b && c | d > e", ("a;b", "&&", "c", "|", "d", ">", "e")),
         ("--x ''", ("--x", "")),
         ("# no comment", ("#", "no", "comment")),
+        ('--a \\\n1 \'b\nc\' "\\"d"', ("--a", "\n1", "b\nc", '"d')),
+        ("-v\r\n--jinja", ("-v", "--jinja")),
+        ("--a\u00a0b", ("--a\u00a0b",)),
     ],
 )
 def test_split_like_a_shell_that_expands_nothing(text: str, tokens: tuple[str, ...]) -> None:

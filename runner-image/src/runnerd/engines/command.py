@@ -5,18 +5,33 @@ Source of the order: docker/model-runner `pkg/inference/backends/llamacpp/llamac
 
 import os
 import shlex
-import shutil
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from modelrunner_protocol.wire import Mode, RunConfig
 from runnerd.config import ConfigError
+from runnerd.engines.environment import THREADS
+from runnerd.engines.pooling import pooling_flags
 
 _IN_IMAGE: Final = "/app/llama-server"
 _BASE: Final = ("-ngl", "999", "--metrics")
 # What we set ourselves: a second value in LLAMA_ARGS would lead past the supervision.
 _OURS: Final = frozenset(
     {"-m", "--model", "--host", "--port", "-a", "--alias", "-mm", "--mmproj"}
-    | {"--embedding", "--embeddings"}
+    | {"--embedding", "--embeddings", "--rerank", "--reranking", "--models-dir", "--models-preset"}
+    | {
+        "-mu",
+        "--model-url",
+        "-hf",
+        "-hfr",
+        "--hf-repo",
+        "-hff",
+        "--hf-file",
+        "-dr",
+        "--docker-repo",
+    }
+    | {"--api-key", "--api-key-file", "--api-prefix", "--ssl-key-file", "--ssl-cert-file"}
+    | {"--log-file", "--reuse-port"}
 )
 _THREADS: Final = frozenset({"-t", "--threads"})
 
@@ -33,6 +48,8 @@ def find_llama_server(chosen: str) -> str:
         return chosen
     if os.access(_IN_IMAGE, os.X_OK):
         return _IN_IMAGE
+    import shutil  # noqa: PLC0415  # slow to import, and the images have the program in its place
+
     if found := shutil.which("llama-server"):
         return found
     raise ConfigError(
@@ -50,6 +67,7 @@ def llama_server_command(
     machine: str,
     cpus: int,
     limited: bool,
+    environment: Mapping[str, str],
 ) -> tuple[str, ...]:
     """The whole command.
 
@@ -61,32 +79,43 @@ def llama_server_command(
         machine: The processor's name as `uname -m` gives it.
         cpus: How many processors the container may use.
         limited: Whether that is fewer than it sees, which llama-server would not notice.
+        environment: The engine's variables.
 
     Raises:
         ConfigError: `base` cannot be split or holds an argument that is ours.
     """
-    command = [program, *_first(config, base, machine, cpus, limited=limited)]
+    first = (*_BASE, *_threads(config, environment, machine, cpus, limited=limited))
+    if base is not None:
+        first = _split(base)
+    command = [program, *first]
     command += ["--model", config.weights, "--host", socket, "--alias", config.model]
     if config.mode is Mode.EMBEDDING:
-        command.append("--embeddings")
+        command += ["--embeddings", *pooling_flags(config, first, environment)]
     if config.reasoning_budget is not None:
         command += ["--reasoning-budget", str(config.reasoning_budget)]
     if config.context_size is not None:
         command += ["--ctx-size", str(config.context_size)]
-    return (*command, *config.runtime_flags, "--jinja")
+    command += _separated(config.runtime_flags)
+    return (*command,) if "--no-jinja" in config.runtime_flags else (*command, "--jinja")
 
 
-def _first(
-    config: RunConfig, base: str | None, machine: str, cpus: int, *, limited: bool
+def _threads(
+    config: RunConfig, environment: Mapping[str, str], machine: str, cpus: int, *, limited: bool
 ) -> tuple[str, ...]:
-    if base is not None:
-        return _split(base)
-    if any(flag.partition("=")[0] in _THREADS for flag in config.runtime_flags):
-        return _BASE
+    chosen = any(flag.partition("=")[0] in _THREADS for flag in config.runtime_flags)
+    if chosen or environment.get(THREADS):
+        return ()
     if machine in {"aarch64", "arm64"}:
-        return (*_BASE, "--threads", str(max(2, cpus // 2)))
+        return ("--threads", str(max(2, cpus // 2)))
     # More threads than the quota pays for are throttled, all of them at once.
-    return (*_BASE, "--threads", str(cpus)) if limited else _BASE
+    return ("--threads", str(cpus)) if limited else ()
+
+
+def _separated(flags: tuple[str, ...]) -> Iterator[str]:
+    """`--flag=value`, the only way to write a negative value, as llama-server reads it."""
+    for flag in flags:
+        name, equals, value = flag.partition("=")
+        yield from (name, value) if equals and flag.startswith("-") else (flag,)
 
 
 def _split(base: str) -> tuple[str, ...]:

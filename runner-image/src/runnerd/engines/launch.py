@@ -3,11 +3,12 @@
 import os
 import signal
 
-from modelrunner_protocol.wire import RUN_CONFIG_VARIABLE, RunConfig
+from modelrunner_protocol.wire import RunConfig
 from runnerd.config import Settings
 from runnerd.engines.cgroup import Cgroup, cpus
 from runnerd.engines.child import Child
 from runnerd.engines.command import find_llama_server, llama_server_command
+from runnerd.engines.environment import engine_environment
 
 
 class Launcher:
@@ -20,6 +21,7 @@ class Launcher:
             ConfigError: there is no such program, or LLAMA_ARGS cannot be used.
         """
         self.cgroup = Cgroup()
+        self._environment = engine_environment(os.environ)
         count, limited = cpus(self.cgroup)
         self.socket = os.path.join(settings.socket_folder, f"engine-{os.getpid()}.sock")  # noqa: PTH118  # pathlib is slow to import
         self.command = llama_server_command(
@@ -30,6 +32,7 @@ class Launcher:
             machine=os.uname().machine,
             cpus=count,
             limited=limited,
+            environment=self._environment,
         )
         self.first: Child | OSError
         try:
@@ -44,8 +47,7 @@ class Launcher:
             OSError: the program cannot be executed.
         """
         self.remove_socket()
-        own = {name: value for name, value in os.environ.items() if name != RUN_CONFIG_VARIABLE}
-        return Child(self.command, own)
+        return Child(self.command, self._environment)
 
     def abandon(self) -> None:
         """Leave nothing behind when the runner gives up before it supervises."""

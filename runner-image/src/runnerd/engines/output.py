@@ -64,7 +64,9 @@ class Output:
     def _take(self, raw: bytes) -> None:
         line = raw[:LONGEST_LINE].decode("utf-8", "replace").rstrip()
         if line and not any(quote in line for quote in _QUOTES_REQUESTS):
-            self.lines.append(line)
+            # With --verbose, lines for debugging hold whole requests; no failure may tell them.
+            if severity(line) != "D":
+                self.lines.append(line)
             self._forward(line)
 
 

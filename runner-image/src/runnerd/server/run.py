@@ -1,5 +1,6 @@
 """`runnerd run`: the engine first, the imports after. Light to import."""
 
+import gc
 import os
 import signal
 
@@ -18,6 +19,8 @@ def run(*, started_at: float) -> int:
     """
     # PID 1 has no default action: a SIGTERM that came during the imports would be lost.
     early: list[int] = []
+    # Imports make few cycles and many objects; the collector is back once the runner listens.
+    gc.disable()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _frame: early.append(number))
     try:

@@ -9,7 +9,7 @@ Source: docs/gguf.md of ggml, `gguf_init_from_file_impl` of llama.cpp.
 import struct
 from dataclasses import dataclass, field
 from math import prod
-from typing import Final
+from typing import BinaryIO, Final
 
 from runnerd.weights.gguf_types import ARRAY, SCALARS, STRING, TENSOR_TYPES
 
@@ -27,6 +27,8 @@ _SMALLEST_TENSOR: Final = 8 + 4 + 4 + 8
 _TEXTS: Final = frozenset({"general.architecture", "general.name", "general.type"})
 _NUMBERS: Final = frozenset({"general.file_type", "general.alignment", "split.no", "split.count"})
 _CONTEXT: Final = ".context_length"
+_POOLING: Final = ".pooling_type"
+_FIRST: Final = 2 * 1024 * 1024
 _U32: Final = struct.Struct("<I")
 _U64: Final = struct.Struct("<Q")
 
@@ -48,6 +50,8 @@ class GgufHeader:
         context_size: The longest context the model was trained for, in tokens.
         file_type: `enum llama_ftype`.
         parameters: Elements of all tensors in this file.
+        pooling: How a model made for embeddings makes one vector of many, `enum
+            llama_pooling_type`; None when it does not say.
         shard, shards: Position in and number of files of a split model, from 0 and 1.
     """
 
@@ -58,8 +62,28 @@ class GgufHeader:
     context_size: int | None = None
     file_type: int | None = None
     parameters: int = 0
+    pooling: int | None = None
     shard: int = 0
     shards: int = 1
+
+
+def read(file: BinaryIO) -> GgufHeader:
+    """Read the header of an open file, at most `HEADER_LIMIT` bytes of it.
+
+    Raises:
+        GgufError: not a GGUF file, or one that cannot be right.
+        OSError: the file cannot be read.
+    """
+    size = file.seek(0, 2)
+    file.seek(0)
+    data = bytearray()
+    while more := file.read(min(max(_FIRST, len(data) * 3), HEADER_LIMIT - len(data))):
+        data += more
+        try:
+            return parse(data, size)
+        except TruncatedError:
+            continue
+    raise GgufError("it is empty, or became shorter while it was read")
 
 
 def parse(data: bytes | bytearray, size: int) -> GgufHeader:
@@ -91,6 +115,7 @@ def parse(data: bytes | bytearray, size: int) -> GgufHeader:
         context_size=found.context_size(),
         file_type=found.numbers.get("general.file_type"),
         parameters=parameters,
+        pooling=found.of_architecture(_POOLING),
         shard=found.numbers.get("split.no", 0),
         shards=max(1, found.numbers.get("split.count", 1)),
     )
@@ -101,9 +126,12 @@ class _Metadata:
     texts: dict[str, str] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=dict)
 
+    def of_architecture(self, key: str) -> int | None:
+        """The value of a key that begins with the name of the model's architecture."""
+        return self.numbers.get(self.texts.get("general.architecture", "") + key)
+
     def context_size(self) -> int | None:
-        architecture = self.texts.get("general.architecture", "")
-        found = self.numbers.get(architecture + _CONTEXT, 0)
+        found = self.of_architecture(_CONTEXT) or 0
         return found if 0 < found < 2**31 else None
 
 
@@ -180,7 +208,7 @@ def _read_key(cursor: _Cursor, found: _Metadata) -> None:
     elif kind in SCALARS:
         layout = SCALARS[kind]
         start = cursor.take(struct.calcsize(layout))
-        if key in _NUMBERS or key.endswith(_CONTEXT):
+        if key in _NUMBERS or key.endswith((_CONTEXT, _POOLING)):
             value = struct.unpack_from(layout, cursor.data, start)[0]
             if isinstance(value, int):
                 found.numbers[key] = value

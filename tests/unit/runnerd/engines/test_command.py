@@ -9,13 +9,14 @@ import pytest
 from modelrunner_protocol.wire import Mode, RunConfig
 from runnerd.config import ConfigError
 from runnerd.engines.command import find_llama_server, llama_server_command
+from tests.support.gguf_files import model
 
 CONFIG = RunConfig(model="m", namespace="n", runner="r", engine="llama.cpp", weights="/w.gguf")
 
 
 def _command(config: RunConfig = CONFIG, **more: Any) -> tuple[str, ...]:
     usual: dict[str, Any] = {"program": "/l", "socket": "/tmp/e.sock", "base": None}
-    usual |= {"machine": "x86_64", "cpus": 4, "limited": False}
+    usual |= {"machine": "x86_64", "cpus": 4, "limited": False, "environment": {}}
     return llama_server_command(config, **{**usual, **more})
 
 
@@ -60,6 +61,29 @@ def test_chosen_threads(flags: tuple[str, ...]) -> None:
     """A user's number of threads is not doubled by ours."""
     command = _command(replace(CONFIG, runtime_flags=flags), machine="arm64")
     assert command[4] == "--model"
+    assert _command(machine="arm64", environment={"LLAMA_ARG_THREADS": "1"})[4] == "--model"
+
+
+def test_values_are_separated() -> None:
+    """llama-server knows no "--flag=value", which is the only way to write a negative value."""
+    flags = ("--seed=-1", "--temp", "0.2", "--grammar=a=b", "x=y")
+    command = _command(replace(CONFIG, runtime_flags=flags))
+    expected = ("--seed", "-1", "--temp", "0.2", "--grammar", "a=b", "x=y", "--jinja")
+    assert command[-len(expected) :] == expected
+
+
+def test_no_jinja() -> None:
+    """The last of two flags wins, so ours is left out where the user wants none."""
+    assert _command(replace(CONFIG, runtime_flags=("--no-jinja",)))[-1] == "--no-jinja"
+
+
+def test_pooling(tmp_path: Path) -> None:
+    """A chat model in embedding mode gets a pooling, before the user's flags."""
+    weights = tmp_path / "model.gguf"
+    weights.write_bytes(model())
+    config = replace(CONFIG, mode=Mode.EMBEDDING, weights=str(weights), context_size=1)
+    command = _command(config)
+    assert command[10:] == ("--embeddings", "--pooling", "mean", "--ctx-size", "1", "--jinja")
 
 
 def test_base() -> None:
@@ -69,7 +93,7 @@ def test_base() -> None:
 
 
 @pytest.mark.parametrize(
-    "base", ["--model x", "--host=1.2.3.4", "-m x", "--embeddings", "--alias z", "'open"]
+    "base", ["--model x", "--host=1.2.3.4", "-m x", "--embeddings", "--alias z", "'open", "-hf a"]
 )
 def test_bad_base(base: str) -> None:
     """LLAMA_ARGS may not hold what runnerd sets."""
