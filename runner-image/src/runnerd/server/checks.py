@@ -1,10 +1,11 @@
 """What is wrong with a request, found before the engine sees it. Pure.
 
 llama-server answers some of these with 500 and its parser's words (malformed JSON, `"tools":
-"x"`), some with 200 (an unknown model); clients need 400 and 404 in OpenAI's shape.
+"x"`, a model without eyes that is sent a picture), some with 200 (an unknown model); clients need 400 and 404 in OpenAI's shape.
 """
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
@@ -13,7 +14,10 @@ from modelrunner_protocol.wire import RunConfig
 from runnerd.server.routes import Inference
 
 INVALID_REQUEST: Final = "invalid_request_error"
-_ENGINE_REFUSALS: Final = ("[json.exception.", "Failed to parse ")
+_ENGINE_REFUSALS: Final = re.compile(
+    r"\[json\.exception\.|Failed to parse |\"prompt\" |Unknown reasoning format"
+    r"|(?:image|audio|video) input is not supported|input \([0-9]+ tokens\) is too large"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +80,18 @@ class Checks:
             return reject(400, f"The body is not JSON: {_reason(error)}")
         if not isinstance(data, dict):
             return reject(400, "The body must be a JSON object")
-        name = data.get("model")
+        return self._fields(data) or (_chat(data) if route.messages else None)
+
+    def _fields(self, data: dict[str, Any]) -> Rejection | None:
+        name, stream = data.get("model"), data.get("stream")
         if name is not None:
             if not isinstance(name, str):
                 return reject(400, "'model' must be a string", param="model")
             if name not in self._names:
                 return self.unknown_model(name)
-        return _chat(data) if route.messages else None
+        if stream is not None and not isinstance(stream, bool):
+            return reject(400, "'stream' must be true or false", param="stream")
+        return None
 
 
 def engine_refusal(raw: bytes) -> Rejection | None:
@@ -91,7 +100,7 @@ def engine_refusal(raw: bytes) -> Rejection | None:
         message = json.loads(raw)["error"]["message"]
     except (ValueError, KeyError, TypeError):
         return None
-    if isinstance(message, str) and message.startswith(_ENGINE_REFUSALS):
+    if isinstance(message, str) and _ENGINE_REFUSALS.match(message):
         return reject(400, message)
     return None
 
@@ -114,8 +123,9 @@ def _not_json(word: str) -> NoReturn:
     raise ValueError(f"{word} is not JSON")
 
 
-# Made once: it costs more than reading a short body.
-_DECODER: Final = json.JSONDecoder(parse_constant=_not_json)
+# Made once: it costs more than reading a short body. Numbers are for the engine to judge; as
+# a float even one of a million digits costs nothing.
+_DECODER: Final = json.JSONDecoder(parse_int=float, parse_constant=_not_json)
 
 
 def _reason(error: Exception) -> str:

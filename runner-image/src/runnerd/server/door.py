@@ -19,7 +19,7 @@ from runnerd.server.body import Body
 from runnerd.server.checks import Checks, Rejection, reject
 from runnerd.server.gate import Gate
 from runnerd.server.proxy import Proxy
-from runnerd.server.routes import Inference, inference_routes, model_name
+from runnerd.server.routes import Inference, clean, inference_routes, model_name
 from runnerd.telemetry.metrics import CONTENT_TYPE, Metrics
 
 log = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ class Door:
             return answers.json_answer(500, error)
 
     async def _dispatch(self, request: web.BaseRequest) -> web.StreamResponse:
-        path = request.rel_url.raw_path
+        path = clean(request.rel_url.raw_path)
         if route := self._inference.get(path):
             if request.method != "POST":
                 return _wrong_method("POST")
@@ -151,7 +151,7 @@ class Door:
         return answers.json_answer(200, model)
 
     async def _healthz(self) -> web.Response:
-        return web.Response(text="ok\n")
+        return web.Response(text="ok\n", headers={"Server": answers.SERVER})
 
     async def _readyz(self) -> web.Response:
         ready = self._engine.ready and not self._engine.draining
@@ -186,7 +186,8 @@ class Door:
             waiting=self._gate.waiting,
             engine=engine,
         )
-        return web.Response(body=text.encode(), headers={"Content-Type": CONTENT_TYPE})
+        headers = {"Content-Type": CONTENT_TYPE, "Server": answers.SERVER}
+        return web.Response(body=text.encode(), headers=headers)
 
 
 def _wrong_method(allowed: str) -> web.Response:

@@ -1,5 +1,6 @@
 """The paths of a runner. Pure."""
 
+import re
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
@@ -7,6 +8,7 @@ from urllib.parse import unquote
 from modelrunner_protocol.wire import Mode
 
 MODELS: Final = "/v1/models"
+_SLASHES: Final = re.compile("/{2,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,11 @@ _ROUTES: Final = (
 def inference_routes(engine: str) -> dict[str, Inference]:
     """Every spelling of every inference path."""
     return {prefix + route.path: route for route in _ROUTES for prefix in prefixes(engine)}
+
+
+def clean(path: str) -> str:
+    """A path without empty segments, as Docker Model Runner takes it."""
+    return _SLASHES.sub("/", path) if "//" in path else path
 
 
 def prefixes(engine: str) -> tuple[str, ...]:

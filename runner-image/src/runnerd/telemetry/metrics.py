@@ -71,6 +71,7 @@ class Metrics:
             registry=registry,
         )
         self._children: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+        self._first_bytes: dict[str, Histogram] = {}
         self._ready = Gauge("runnerd_ready", "1 while requests are answered", registry=registry)
 
     def answered(self, route: str, status: int, seconds: float) -> None:
@@ -86,7 +87,10 @@ class Metrics:
 
     def first_byte(self, route: str, seconds: float) -> None:
         """Count the head of one of the engine's answers."""
-        self._first_byte.labels(route).observe(seconds)
+        found = self._first_bytes.get(route)
+        if found is None:
+            found = self._first_bytes[route] = self._first_byte.labels(route)
+        found.observe(seconds)
 
     def restarted(self, reason: Reason) -> None:
         """Count one more start after an end."""

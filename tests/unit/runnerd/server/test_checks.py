@@ -36,6 +36,55 @@ def test_deep_nesting() -> None:
     assert "nested too deeply" in found.body["error"]["message"]
 
 
+@pytest.mark.parametrize("value", ["1", '"true"', "[]", "{}", "0"])
+def test_stream_of_a_wrong_type(value: str) -> None:
+    """`stream` decides how the answer looks, so nobody may guess what it means."""
+    found = Checks(CONFIG).body(COMPLETIONS, f'{{"stream": {value}}}'.encode())
+    assert found
+    assert (found.status, found.body["error"]["param"]) == (400, "stream")
+
+
+@pytest.mark.parametrize("value", ["true", "false", "null"])
+def test_stream(value: str) -> None:
+    """A truth or nothing is a good `stream`."""
+    assert Checks(CONFIG).body(COMPLETIONS, f'{{"stream": {value}}}'.encode()) is None
+
+
+@pytest.mark.parametrize("number", ["9" * 100_000, "-1e999", "1e5", "-0"])
+def test_numbers_are_for_the_engine(number: str) -> None:
+    """However long a number is, it is JSON."""
+    assert Checks(CONFIG).body(COMPLETIONS, f'{{"seed": {number}}}'.encode()) is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'\xef\xbb\xbf{"prompt": "x"}',
+        b'{"prompt": "x"} tail',
+        b'{"prompt": "x"}{}',
+        b"{'prompt': 1}",
+        b'{"prompt": "a\nb"}',
+        b'{"prompt": Infinity}',
+        b'{"prompt": 01}',
+        b'{"prompt": "x",}',
+        b"{1: 2}",
+    ],
+)
+def test_almost_json(body: bytes) -> None:
+    """What is nearly JSON is told to be none, with the place where it can be told."""
+    found = Checks(CONFIG).body(COMPLETIONS, body)
+    assert found
+    assert found.status == 400
+    assert "not JSON" in found.body["error"]["message"]
+
+
+def test_duplicate_keys() -> None:
+    """Of equal keys the last counts, as it does in the engine."""
+    checks = Checks(CONFIG)
+    assert checks.body(COMPLETIONS, b'{"model": "other", "model": "smol"}') is None
+    assert checks.body(COMPLETIONS, b'{"model": "smol", "model": "other"}')
+
+
 def test_modes() -> None:
     """A route of another mode is refused with the mode to ask for."""
     checks = Checks(CONFIG)
@@ -50,6 +99,11 @@ def test_modes() -> None:
     [
         (b'{"error": {"message": "[json.exception.parse_error.101] bad"}}', True),
         (b'{"error": {"message": "Failed to parse tools: x"}}', True),
+        (b'{"error": {"message": "\\"prompt\\" must not be empty"}}', True),
+        (b'{"error": {"message": "Unknown reasoning format: zz"}}', True),
+        (b'{"error": {"message": "image input is not supported - hint: mmproj"}}', True),
+        (b'{"error": {"message": "input (2001 tokens) is too large to process."}}', True),
+        (b'{"error": {"message": "the prompt was lost"}}', False),
         (b'{"error": {"message": "out of memory"}}', False),
         (b'{"error": {"message": 5}}', False),
         (b'{"error": "x"}', False),

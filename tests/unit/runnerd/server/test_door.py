@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from modelrunner_protocol.wire import Mode
 from tests.support.scripted_runner import CONFIG, SETTINGS, Served, eventually, running
@@ -15,23 +17,34 @@ from tests.support.scripted_runner import CONFIG, SETTINGS, Served, eventually, 
 CHAT = "/v1/chat/completions"
 
 
-@pytest.fixture
-async def runner(tmp_path: Path) -> AsyncIterator[Served]:
-    """A ready runner with small limits."""
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def runner(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
+    """A ready runner with small limits, one for all tests."""
     settings = replace(SETTINGS, max_body=1000, max_held=1500, body_timeout=0.3, idle_timeout=0.5)
-    async with running(tmp_path, settings=settings) as served:
+    async with running(tmp_path_factory.mktemp("door"), settings=settings) as served:
         yield served
 
 
 async def _raw(runner: Served, data: bytes) -> tuple[bytes, bytes]:
-    """Head and body of the answer to these bytes, after which the connection is closed."""
+    """Head and body of the answer to these bytes; both empty when there is none."""
     reader, writer = await asyncio.open_connection("127.0.0.1", runner.port)
     writer.write(data)
     async with asyncio.timeout(10):
-        seen = await reader.read()
+        head, body = await _answer(reader)
     writer.close()
-    head, _, body = seen.partition(b"\r\n\r\n")
     return head, body
+
+
+async def _answer(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
+    try:
+        head = (await reader.readuntil(b"\r\n\r\n"))[:-4]
+    except asyncio.IncompleteReadError as error:
+        return error.partial, b""
+    length = re.search(rb"content-length: ([0-9]+)", head.lower())
+    return head, await reader.readexactly(int(length[1])) if length else await reader.read()
 
 
 def _status(head: bytes) -> int:
@@ -87,6 +100,66 @@ async def test_chunked_body(runner: Served) -> None:
     assert _status(head) == 400
 
 
+@pytest.mark.parametrize(("size", "status"), [(999, 200), (1000, 200), (1001, 413)])
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_bodies_at_the_limit(
+    runner: Served, size: int, status: int, *, chunked: bool
+) -> None:
+    """A body of max_body bytes passes, one more does not, however it is sent."""
+    body = b'{"messages": []}'.ljust(size)
+    if chunked:
+        data = f"{size:x}\r\n".encode() + body + b"\r\n0\r\n\r\n"
+        head, _ = await _raw(runner, _request(data, "Transfer-Encoding: chunked"))
+    else:
+        head, _ = await _raw(runner, _request(body))
+    assert _status(head) == status
+
+
+async def test_connection_outlives_an_error(runner: Served) -> None:
+    """After an error whose request was read to its end the connection serves the next."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", runner.port)
+    for body, status in ((b"{", 400), (b'{"messages": []}', 200), (b"[]", 400), (b"", 400)):
+        writer.write(_request(body).replace(b"Connection: close\r\n", b""))
+        assert _status((await _answer(reader))[0]) == status
+    writer.close()
+
+
+async def test_pipelining(runner: Served) -> None:
+    """Requests sent at once are answered in their order."""
+    ids = ("one", "two", "three")
+    requests = [_request(b'{"messages": []}', f"X-Request-Id: {name}") for name in ids]
+    data = b"".join(requests[:-1]).replace(b"Connection: close\r\n", b"") + requests[-1]
+    reader, writer = await asyncio.open_connection("127.0.0.1", runner.port)
+    writer.write(data)
+    for name in ids:
+        head, body = await _answer(reader)
+        assert _status(head) == 200
+        assert json.loads(body)["headers"]["X-Request-Id"] == name
+    assert await reader.read() == b""
+    writer.close()
+
+
+async def test_client_leaves_within_its_body(runner: Served) -> None:
+    """A client that goes before its body is whole frees its place and its memory."""
+    _, writer = await asyncio.open_connection("127.0.0.1", runner.port)
+    writer.write(_request(b"{", "Content-Length: 500"))
+
+    async def inside(count: int) -> bool:
+        return bool((await runner.status())["inFlight"] == count)
+
+    await eventually(lambda: inside(1))
+    writer.transport.abort()
+    await eventually(lambda: inside(0))
+
+
+async def test_many_at_once(tmp_path: Path) -> None:
+    """A hundred parallel requests are all answered, each with its own answer."""
+    async with running(tmp_path) as runner:
+        answers = await asyncio.gather(*(runner.chat(number=number) for number in range(100)))
+    assert [status for status, _ in answers] == [200] * 100
+    assert [answer["body"]["number"] for _, answer in answers] == list(range(100))
+
+
 async def test_slow_body(runner: Served) -> None:
     """A body that does not come is a 408 after body_timeout."""
     head, _ = await _raw(runner, _request(b"{", "Content-Length: 500"))
@@ -125,8 +198,12 @@ async def test_memory_of_all_bodies(runner: Served) -> None:
         (b"GET /" + b"y" * 70_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 400),
         (_request(b"{}", "Content-Length: -5"), 400),
         (_request(b"{}", "Content-Length: 2", "Transfer-Encoding: chunked"), 400),
+        (_request(b"{}", "Content-Length: 2", "Content-Length: 3"), 400),
+        (_request(b"{}", "Content-Length: 0x2"), 400),
+        (_request(b"{}", *(f"X-{number}: y" for number in range(2000))), 400),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),
     ],
-    ids=range(5),
+    ids=range(9),
 )
 async def test_not_http(runner: Served, data: bytes, status: int) -> None:
     """What is not HTTP, or has endless heads, is a 400 without a trace."""
@@ -150,6 +227,21 @@ async def test_half_a_head(runner: Served) -> None:
         ("GET", "/v1/models/other", 404, None),
         ("GET", "/v1/models/gpt-x", 200, None),
         ("HEAD", "/healthz", 200, None),
+        ("HEAD", "/v1/models", 200, None),
+        ("HEAD", "/metrics", 200, None),
+        ("HEAD", CHAT, 405, "POST"),
+        ("OPTIONS", CHAT, 405, "POST"),
+        ("PUT", "/engines/v1/embeddings", 405, "POST"),
+        ("OPTIONS", "/v1/models", 405, "GET, HEAD"),
+        ("DELETE", "/metrics", 405, "GET, HEAD"),
+        ("GET", "/engines/llama.cpp/v1/models/ml%2Fsmol", 200, None),
+        ("GET", "/v1/models/SMOL", 404, None),
+        ("GET", "/v1/models/", 404, None),
+        ("GET", "/v1/chat/completions/", 404, None),
+        ("GET", "/", 404, None),
+        ("GET", "/%2e%2e/etc", 404, None),
+        ("GET", "/v1/models/%ff%00", 404, None),
+        ("POST", "/engines/vllm/v1/chat/completions", 404, None),
     ],
 )
 async def test_paths(
@@ -159,8 +251,25 @@ async def test_paths(
     async with runner.client.request(method, path) as answer:
         assert answer.status == status
         assert answer.headers.get("Allow") == allow
-        if status >= 400:
+        assert answer.headers["Server"] == "runnerd"
+        if status >= 400 and method != "HEAD":
             assert (await answer.json())["error"]["message"]
+
+
+async def test_odd_targets(runner: Served) -> None:
+    """Targets that no client library would send have an answer, too."""
+    for target, status in (
+        ("//engines//v1/models", 200),
+        ("http://elsewhere/v1/models", 200),
+        ("/v1/models?x=1#y", 200),
+        ("*", 404),
+        ("/v1/models/" + "n" * 5000, 404),
+    ):
+        method = "OPTIONS" if target == "*" else "GET"
+        data = f"{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        head, body = await _raw(runner, data.encode())
+        assert (target, _status(head)) == (target, status)
+        assert json.loads(body)
 
 
 @pytest.mark.parametrize("given", ["", "a b", "x" * 129, "ü"])

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import itertools
 import json
 import os
 import signal
@@ -10,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import ClientPayloadError, ServerDisconnectedError
+from aiohttp import ClientPayloadError, ClientTimeout, ServerDisconnectedError
+from prometheus_client.parser import text_string_to_metric_families
 
 from modelrunner_protocol.wire import Mode, Warmup
+from runnerd.engines import upstream
 from runnerd.engines.cgroup import Cgroup
 from runnerd.engines.restarts import Delays
 from runnerd.server.process import Runner
@@ -53,6 +56,31 @@ async def test_metrics_of_both(tmp_path: Path) -> None:
         assert f"runnerd_ready{{{labels}}} 0.0\n" in text
 
 
+@pytest.mark.parametrize("rubbish", [b"", b"\xff\x00 1\n", b"<html>\n", b"x" * (5 << 20)])
+async def test_metrics_of_an_engine_that_gives_rubbish(tmp_path: Path, rubbish: bytes) -> None:
+    """Whatever the engine says of itself, our own families can be read."""
+    (tmp_path / "metrics").write_bytes(rubbish)
+    async with running(tmp_path, "--metrics-file", str(tmp_path / "metrics")) as runner:
+        async with runner.client.get("/metrics") as answer:
+            families = list(text_string_to_metric_families(await answer.text()))
+        assert all(family.name.startswith("runnerd_") for family in families)
+        assert len(families) >= 5
+
+
+async def test_metrics_of_an_engine_that_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine's families are missing, ours are not, and the scrape ends in time."""
+    monkeypatch.setattr(upstream, "_QUICK", ClientTimeout(total=0.2))
+    async with running(tmp_path) as runner:
+        os.kill(runner.launch.children[-1].pid, signal.SIGSTOP)
+        async with asyncio.timeout(4), runner.client.get("/metrics") as answer:
+            text = await answer.text()
+        assert "runnerd_ready{" in text
+        assert "llamacpp" not in text
+        os.kill(runner.launch.children[-1].pid, signal.SIGCONT)
+
+
 async def test_while_loading(tmp_path: Path) -> None:
     """A loading engine: alive, not ready, inference refused at once with a time to come back."""
     async with running(tmp_path, "--never-healthy", until="loading") as runner:
@@ -75,6 +103,54 @@ async def test_stream_untouched(tmp_path: Path) -> None:
             assert answer.headers["X-Request-Id"]
             event = b'data: {"choices":[{"delta":{"content":"word"}}]}\n\n'
             assert await answer.read() == b": a comment\n\n" + event * 2 + b"data: [DONE]\n\n"
+
+
+async def test_usage_at_the_end_of_a_stream(tmp_path: Path) -> None:
+    """The chunk that tells the usage, without choices, is passed on like any other."""
+    async with running(tmp_path) as runner:
+        body = {"messages": [], "script": "usage_stream", "stream": True}
+        async with runner.client.post("/v1/chat/completions", json=body) as answer:
+            events = (await answer.text()).split("\n\n")
+        assert json.loads(events[1].removeprefix("data: "))["usage"] == {"total_tokens": 5}
+        assert events[2:] == ["data: [DONE]", ""]
+
+
+@pytest.mark.parametrize(
+    ("mode", "paths"),
+    [
+        (Mode.COMPLETION, ("/v1/chat/completions", "/v1/completions")),
+        (Mode.EMBEDDING, ("/v1/embeddings",)),
+    ],
+)
+async def test_every_route(tmp_path: Path, mode: Mode, paths: tuple[str, ...]) -> None:
+    """Each path under each prefix reaches the engine's own, streaming and not."""
+    async with running(tmp_path, config=replace(CONFIG, mode=mode)) as runner:
+        for prefix, path in itertools.product(("", "/engines", "/engines/llama.cpp"), paths):
+            body: dict[str, Any] = {"messages": [], "model": "ml/smol"}
+            async with runner.client.post(prefix + path, json=body) as answer:
+                assert (await answer.json())["path"] == path
+            body |= {"script": "stream", "stream": True}
+            async with runner.client.post(prefix + path, json=body) as answer:
+                assert (await answer.read()).endswith(b"data: [DONE]\n\n")
+
+
+async def test_answers_of_every_size(tmp_path: Path) -> None:
+    """An answer arrives whole, whether it is kept for a moment or passed on piece by piece."""
+    async with running(tmp_path) as runner:
+        for size in (0, 1, 1 << 20, (1 << 20) + 1, 5 << 20):
+            body = {"messages": [], "script": "large", "size": size}
+            async with runner.client.post("/v1/chat/completions", json=body) as answer:
+                assert answer.headers["Content-Length"] == str(size)
+                assert await answer.read() == b"x" * size
+
+
+async def test_answer_longer_than_its_head_says(tmp_path: Path) -> None:
+    """What follows a whole answer is not taken for the next one, to another client."""
+    async with running(tmp_path) as runner:
+        for _ in range(3):
+            # Whether the surplus is seen before the answer is passed on is a matter of luck.
+            assert (await runner.chat("long_answer"))[0] in {200, 502}
+            assert (await runner.chat(number=7))[1]["body"]["number"] == 7
 
 
 async def test_headers(tmp_path: Path) -> None:

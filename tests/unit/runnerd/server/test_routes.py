@@ -3,7 +3,7 @@
 import pytest
 
 from modelrunner_protocol.wire import Mode
-from runnerd.server.routes import inference_routes, model_name
+from runnerd.server.routes import clean, inference_routes, model_name
 
 
 def test_inference() -> None:
@@ -13,6 +13,12 @@ def test_inference() -> None:
     found = routes["/engines/llama.cpp/v1/embeddings"]
     assert (found.path, found.mode) == ("/v1/embeddings", Mode.EMBEDDING)
     assert "/engines/vllm/v1/embeddings" not in routes
+
+
+def test_empty_segments() -> None:
+    """Docker Model Runner takes a path with empty segments, and so do we."""
+    assert clean("//engines//v1/models") == "/engines/v1/models"
+    assert clean("/v1/models") == "/v1/models"
 
 
 @pytest.mark.parametrize(
