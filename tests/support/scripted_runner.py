@@ -31,7 +31,7 @@ CONFIG = RunConfig(
     port=0,
 )
 SETTINGS = Settings(drain_linger=0.0, stop_grace=2.0, retry_wait=10.0)
-QUICK = Delays(first=0.05, longest=0.1)
+QUICK = Delays(first=0.02, longest=0.04)
 
 
 class ScriptedLaunch:

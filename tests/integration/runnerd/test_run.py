@@ -247,8 +247,9 @@ def test_embedding_mode(serve: Serve, flags: tuple[str, ...]) -> None:
     answer = runner.http.post("/v1/embeddings", json={"input": ["a", "b"], "model": "smol"})
     assert [len(row["embedding"]) for row in answer.json()["data"]] == [576, 576]
     assert answer.json()["model"] == "smol"
-    for body in ({"input": None}, {"input": []}, {"input": 5}, {"input": "x " * 3000}):
-        answer = runner.http.post("/v1/embeddings", json=body)
+    wrongs: tuple[Any, ...] = (None, [], 5, "x " * 3000)
+    for wrong in wrongs:
+        answer = runner.http.post("/v1/embeddings", json={"input": wrong})
         assert answer.status_code == 400, answer.text
     refused = runner.chat()
     assert refused.status_code == 400

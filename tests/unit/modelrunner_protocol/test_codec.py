@@ -149,6 +149,8 @@ def test_null_is_absent() -> None:
         ('{"downloadedBytes":true}', "downloadedBytes: expected int, found bool"),
         ('{"downloadedBytes":1.0}', "downloadedBytes: expected int, found float"),
         ('{"message":5}', "message: expected str, found int"),
+        ('{"downloadedBytes":NaN}', "not JSON: NaN is no JSON number"),
+        ('{"downloadedBytes":-Infinity}', "-Infinity is no JSON number"),
         ('{"reason":"NoSuch"}', "reason: 'NoSuch' is not a valid Reason"),
         ('{"reason":5}', "reason: expected Reason, found int"),
         ('{"artifact":[]}', "artifact: expected an object, found list"),

@@ -76,6 +76,18 @@ async def test_requests_are_not_repeated() -> None:
     assert seen == list(output.lines) == ["next"]
 
 
+async def test_debug_lines_are_not_kept() -> None:
+    """With --verbose llama-server tells whole requests, which no failure may repeat."""
+    source, sink = os.pipe()
+    seen: list[str] = []
+    output = Output(source, seen.append)
+    os.write(sink, b"0.00.001.000 D request: my secret\n0.00.001.000 I model loaded\n")
+    os.close(sink)
+    await output.finished(5)
+    assert len(seen) == 2
+    assert list(output.lines) == ["0.00.001.000 I model loaded"]
+
+
 def test_stamp() -> None:
     """llama-server's time and level are taken off a line."""
     assert plain("0.00.284.764 E srv  llama_server: bad") == "srv  llama_server: bad"

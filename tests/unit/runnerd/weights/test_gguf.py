@@ -1,6 +1,7 @@
 """The reader of GGUF headers."""
 
 import contextlib
+import io
 import struct
 import time
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runnerd.weights.gguf import HEADER_LIMIT, GgufError, TruncatedError, parse
+from runnerd.weights.gguf import HEADER_LIMIT, GgufError, TruncatedError, parse, read
 from tests.support.gguf_files import MODEL, header, model, tensor, text, value
 
 
@@ -23,6 +24,24 @@ def test_reads_a_model() -> None:
         "model",
     )
     assert (found.context_size, found.file_type, found.shard, found.shards) == (2048, 3, 0, 1)
+
+
+def test_read_takes_as_much_as_the_header_needs() -> None:
+    """A header longer than the first piece is read on; a file that shrinks is an error."""
+    data = header({**MODEL, "tokenizer.ggml.merges": ["x" * 60_000] * 60, "llama.pooling_type": 3})
+    found = read(io.BytesIO(data))
+    assert (found.context_size, found.pooling) == (2048, 3)
+    with pytest.raises(GgufError, match="became shorter"):
+        read(_Shrinking(data))
+    with pytest.raises(GgufError, match="empty"):
+        read(io.BytesIO())
+
+
+class _Shrinking(io.BytesIO):
+    """A file of which only the first piece is still there when it is read."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        return b"" if self.tell() else super().read(size)
 
 
 def test_counts_parameters_over_all_tensors() -> None:
