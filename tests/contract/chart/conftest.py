@@ -8,7 +8,6 @@ import yaml
 
 from release.copies import CHART
 from release.helm import helm
-from tests.cluster.control_plane import ControlPlane
 from tests.support.kubeapi import KubeApi, Object
 
 NAMESPACE = "model-runner-system"
@@ -49,13 +48,6 @@ def container(objects: list[Object]) -> Object:
 def environment(objects: list[Object]) -> dict[str, Any]:
     """Its variables that have a plain value."""
     return {one["name"]: one["value"] for one in container(objects)["env"] if "value" in one}
-
-
-@pytest.fixture(scope="session")
-def api(control_plane: ControlPlane) -> Iterator[KubeApi]:
-    """A client of a real API server, as an administrator."""
-    with KubeApi.connect(control_plane.kubeconfig) as client:
-        yield client
 
 
 @pytest.fixture(scope="module")

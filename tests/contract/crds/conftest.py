@@ -1,38 +1,21 @@
 """The definitions of `crds/` in a real API server, and a namespace for each test module."""
 
-import json
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.cluster.control_plane import ControlPlane
-from tests.cluster.waiting import wait_until
 from tests.support.kubeapi import KubeApi, Object
 
 ROOT = Path(__file__).parents[3]
-CRD = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
 
 
 def documents(folder: str) -> list[Object]:
     """All YAML documents of a folder of the repository."""
     paths = sorted((ROOT / folder).glob("*.yaml"))
     return [yaml.safe_load(path.read_text("utf-8")) for path in paths]
-
-
-@pytest.fixture(scope="session")
-def api(control_plane: ControlPlane) -> Iterator[KubeApi]:
-    """A client for an API server that serves both kinds."""
-    with KubeApi.connect(control_plane.kubeconfig) as client:
-        for definition in documents("crds"):
-            client.apply(definition)
-        for definition in documents("crds"):
-            name: str = definition["metadata"]["name"]
-            wait_until(f"{name} established", partial(_established, client, name))
-        yield client
 
 
 @pytest.fixture(scope="module")
@@ -42,14 +25,6 @@ def namespace(api: KubeApi) -> Iterator[str]:
     name: str = api.create(body)["metadata"]["name"]
     yield name
     api.delete("v1", "Namespace", name)
-
-
-def _established(client: KubeApi, name: str) -> bool:
-    definition = client.get(*CRD, name) or {}
-    conditions = definition.get("status", {}).get("conditions", [])
-    holds = {found["type"]: found["status"] for found in conditions}
-    assert holds.get("NonStructuralSchema") != "True", json.dumps(conditions)
-    return holds.get("Established") == "True"
 
 
 def model(namespace: str, spec: Any, name: str = "smollm2") -> Object:

@@ -5,25 +5,10 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-import yaml
 
 from tests.cluster.control_plane import ControlPlane
-from tests.cluster.waiting import wait_until
-from tests.integration.manager.worlds import served
 from tests.support.kubeapi import KubeApi
 from tests.support.operators import Operator
-
-CRDS = Path(__file__).parents[3] / "crds"
-
-
-@pytest.fixture(scope="session")
-def api(control_plane: ControlPlane) -> Iterator[KubeApi]:
-    """The administrator's requests, with the CRDs installed and served."""
-    with KubeApi.connect(control_plane.kubeconfig) as found:
-        for file in sorted(CRDS.glob("*.yaml")):
-            found.apply(yaml.safe_load(file.read_text("utf-8")))
-        wait_until("our kinds", lambda: served(found))
-        yield found
 
 
 @pytest.fixture

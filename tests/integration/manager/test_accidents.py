@@ -16,10 +16,10 @@ from tests.integration.manager.worlds import (
     model,
     quiet,
     reconciled,
-    served,
 )
 from tests.support.kubeapi import KubeApi
 from tests.support.operators import Operator
+from tests.support.planes import install_kinds
 
 pytestmark = pytest.mark.control_plane
 LONG_LEASE = {
@@ -114,8 +114,6 @@ def test_without_its_kinds_it_ends_and_waits_for_them(
     operator.start()
     operator.wait_role("leader")
     kind = ("apiextensions.k8s.io/v1", "CustomResourceDefinition", "models.modelrunner.dev")
-    definition = api.get(*kind)
-    assert definition is not None
     api.delete(*kind)
     try:
         assert operator.end(seconds=60) == 1
@@ -129,10 +127,7 @@ def test_without_its_kinds_it_ends_and_waits_for_them(
         assert operator.get("/healthz")[0] == 200
     finally:
         wait_until("the end of the CRD", lambda: api.get(*kind) is None)
-        meta = {"name": kind[2], "labels": definition["metadata"]["labels"]}
-        body = {"apiVersion": kind[0], "kind": kind[1], "metadata": meta}
-        api.apply({**body, "spec": definition["spec"]})
-        wait_until("our kinds", lambda: served(api))
+        install_kinds(api)
     operator.wait_role("leader")
     api.create(model(namespace, "m"))
     operator.wait("the Model", lambda: reconciled(operator, "Model", namespace, "m") > 0)

@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from tests.cluster.control_plane import ControlPlane
-from tests.support.kubeapi import KubeApi, Refused
+from tests.support.kubeapi import KubeApi
 from tests.support.operators import Operator
 
 API = "modelrunner.dev/v1alpha1"
@@ -92,14 +92,6 @@ def account(
     file = folder / "kubeconfig"
     file.write_text(yaml.safe_dump(config), "utf-8")
     return file
-
-
-def served(api: KubeApi) -> bool:
-    """Whether the server answers for both our kinds."""
-    try:
-        return all(api.list(API, kind) is not None for kind in ("Model", "ModelRunner"))
-    except (Refused, KeyError):
-        return False
 
 
 def reconciled(operator: Operator, kind: str, namespace: str, name: str) -> int:
