@@ -76,7 +76,7 @@ def test_configuration_reaches_the_engine(stack: Stack, default_runner: str) -> 
 def test_embedding_model_answers_vectors(stack: Stack, default_runner: str) -> None:
     """Mode embedding starts the engine for embeddings, warms that up, and refuses chats."""
     source = stack.http_source()
-    config = {"mode": "embedding", "runtimeFlags": ["--pooling", "mean", "--threads", "1"]}
+    config = {"mode": "embedding"}
     stack.apply(manifests.model(default_runner, "embedder", source, config=config))
     stack.wait_for(default_runner, "embedder", ready=True)
     with stack.client(default_runner, "embedder") as client:
