@@ -23,7 +23,8 @@ class Settings:
         give_up_after: A pull that comes no further for so long fails; a new Job may retry it.
     """
 
-    resolve_timeout: float = 120.0
+    # Short: while it lasts nobody is told, and the operator tries again with back-off.
+    resolve_timeout: float = 15.0
     stall_timeout: float = 60.0
     give_up_after: float = 600.0
 

@@ -8,7 +8,7 @@ from runnerd.weights.settings import Settings
 def test_defaults() -> None:
     """Without variables, resolving takes two minutes at most and a stall a minute."""
     assert Settings.from_environment({}) == Settings(
-        resolve_timeout=120, stall_timeout=60, give_up_after=600
+        resolve_timeout=15, stall_timeout=60, give_up_after=600
     )
 
 
