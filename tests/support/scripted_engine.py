@@ -145,6 +145,10 @@ class _Engine(http.server.BaseHTTPRequestHandler):
         print("E fatal error: out of paper", flush=True)
         os._exit(7)
 
+    def _script_die_after_head(self, body: dict[str, Any]) -> None:
+        self._start_stream()
+        os._exit(7)
+
     def _script_die_in_body(self, body: dict[str, Any]) -> None:
         length = str(body.get("length", 100))
         self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n")

@@ -4,7 +4,9 @@ import asyncio
 import logging
 import signal
 import time
+from asyncio import selector_events
 from collections.abc import Sequence
+from typing import Any, Final
 
 from modelrunner_protocol.wire import RunConfig
 from runnerd.config import Settings
@@ -13,6 +15,8 @@ from runnerd.logs import fields, set_up
 from runnerd.server.process import Runner
 
 log = logging.getLogger(__name__)
+
+_READ_SIZE: Final = 1 << 16
 
 
 def serve_until_signalled(
@@ -32,6 +36,7 @@ def serve_until_signalled(
         ConfigError: the port cannot be opened.
     """
     set_up(settings.log_level)
+    _read_less_at_once()
     first = launcher.first
     log.info(
         "started",
@@ -54,3 +59,10 @@ def serve_until_signalled(
         return await Runner(config, settings, launcher, started_at=started_at).serve(stop)
 
     return 0 if asyncio.run(main()) else 1
+
+
+def _read_less_at_once() -> None:
+    """For the 256 KiB that asyncio reads, malloc maps and unmaps memory at every event."""
+    transport: Any = vars(selector_events).get("_SelectorTransport")
+    if transport is not None:
+        transport.max_size = _READ_SIZE

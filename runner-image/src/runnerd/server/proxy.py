@@ -48,6 +48,12 @@ _DROPPED: Final = frozenset(
 _GONE: Final = (ServerDisconnectedError, ClientOSError)
 
 
+class _Stream(web.StreamResponse):
+    """Its head is sent together with the first piece: one packet and one wake-up less."""
+
+    _send_headers_immediately = False
+
+
 class Proxy:
     """Sends requests to the engine; `retry_wait` seconds bound the wait for a new one."""
 
@@ -140,24 +146,27 @@ class Proxy:
         epoch: int,
         headers: CIMultiDict[str],
     ) -> web.StreamResponse:
-        response = web.StreamResponse(status=upstream.status, headers=headers)
+        engine, readany = self._engine, upstream.content.readany
+        try:
+            chunk = await readany()
+        except (ClientError, OSError):
+            # Nothing was said yet, so this can still be an error like any other.
+            return await self._lost(epoch)
+        response = _Stream(status=upstream.status, headers=headers)
         if upstream.content_length is not None:
             response.content_length = upstream.content_length
         await response.prepare(request)
-        engine, write, readany = self._engine, response.write, upstream.content.readany
-        chunk = b"\n\n"
-        while True:
-            try:
-                more = await readany()
-            except (ClientError, OSError) as error:
-                await self._break_off(request, response, upstream, chunk, epoch, error)
-                break
-            if not more:
-                break
-            chunk = more
+        write = response.write
+        while chunk:
             engine.heard_at = time.monotonic()
             # Waits while the client takes less than the engine gives: nothing piles up here.
             await write(chunk)
+            last = chunk
+            try:
+                chunk = await readany()
+            except (ClientError, OSError) as error:
+                await self._break_off(request, response, upstream, last, epoch, error)
+                break
         with contextlib.suppress(ConnectionError):
             await response.write_eof()
         return response

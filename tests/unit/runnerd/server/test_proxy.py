@@ -145,6 +145,27 @@ async def test_engine_dies_in_stream(tmp_path: Path, last: str) -> None:
         assert "out of paper" in error["message"]
 
 
+async def test_engine_dies_before_its_first_event(tmp_path: Path) -> None:
+    """A stream of which nothing was passed on yet is an error with a status of its own."""
+    async with running(tmp_path) as runner:
+        status, answer = await runner.chat("die_after_head", stream=True)
+        assert status == 502
+        assert "exit code 7" in answer["error"]["message"]
+
+
+async def test_head_comes_with_the_first_event(tmp_path: Path) -> None:
+    """A client wakes once for both, not once for a head that tells it nothing."""
+    async with running(tmp_path) as runner:
+        reader, writer = await asyncio.open_connection("127.0.0.1", runner.port)
+        body = b'{"messages": [], "script": "gated_stream", "stream": true}'
+        head = (
+            f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        writer.write(head.encode() + body)
+        assert b"word" in await reader.read(1 << 16)
+        writer.transport.abort()
+
+
 async def test_engine_dies_in_body(tmp_path: Path) -> None:
     """A short answer cut in its middle is a 502; a long one is cut for the client too."""
     async with running(tmp_path) as runner:
