@@ -46,20 +46,25 @@ class Intake:
         old = self._store.get(resource, namespace_of(item), name_of(item))
         if kind == "DELETED":
             if self._store.drop(resource, item):
-                self._dirty(resource, old, item)
+                self._dirty(resource, old, item, gone=True)
             return
         if kind is None:
             self._relisted()
-        if _same(old, item) or not self._store.put(resource, item):
+        if _same(old, item):
+            # The answer to a write of ours came first. Whoever wrote has planned without what
+            # others did just before, and those who depend on it have not been told at all.
+            if kind is not None:
+                self._dirty(resource, None, item)
             return
-        self._dirty(resource, old, item)
+        if self._store.put(resource, item):
+            self._dirty(resource, old, item)
 
     def difference(self, change: Change) -> None:
         """One thing the cache had wrong when everything was listed anew."""
         if self._filled:
             self._missed(change.resource.label)
             self._struck.add(change.resource.label)
-        self._dirty(change.resource, change.old, change.new)
+        self._dirty(change.resource, change.old, change.new, gone=change.new is None)
 
     def swept(self) -> None:
         """A resync is complete: judge which watches have told nothing of what there was to tell.
@@ -84,13 +89,20 @@ class Intake:
         """
         return sorted(label for label, count in self._strikes.items() if count >= _STRIKES)
 
-    def _dirty(self, resource: Resource, old: KubeObject | None, new: KubeObject | None) -> None:
+    def _dirty(
+        self,
+        resource: Resource,
+        old: KubeObject | None,
+        new: KubeObject | None,
+        *,
+        gone: bool = False,
+    ) -> None:
         # Both states: what stops belonging to somebody concerns the one it leaves, too.
         keys = {
             key
             for item in (old, new)
             if item is not None
-            for key in self._mapper.keys(resource, item)
+            for key in self._mapper.keys(resource, item, gone=gone)
         }
         for key in sorted(keys):
             self._add(key)

@@ -14,7 +14,7 @@ from modelrunner.manager.keys import Key
 class Labelled:
     """Maps an object to the key of its label `owner`."""
 
-    def keys(self, resource: Resource, item: KubeObject) -> Iterator[Key]:
+    def keys(self, resource: Resource, item: KubeObject, *, gone: bool) -> Iterator[Key]:
         """One key."""
         assert resource == PODS
         yield Key("Model", "ns", item["metadata"]["labels"]["owner"])
@@ -71,6 +71,17 @@ async def test_a_change_of_owner_concerns_both() -> None:
     world.added.clear()
     world.intake.event(PODS, "MODIFIED", pod(2, owner="b"))
     assert world.added == ["a", "b"]
+
+
+async def test_the_answer_to_our_own_write_hides_no_change() -> None:
+    """Somebody's change, then our write: its answer holds both and comes before either event."""
+    world = World()
+    world.intake.event(PODS, "ADDED", pod(1))
+    world.added.clear()
+    world.store.put(PODS, pod(3))
+    world.intake.event(PODS, "MODIFIED", pod(2))
+    world.intake.event(PODS, "MODIFIED", pod(3))
+    assert world.added == ["m"]
 
 
 async def test_states_that_are_known_or_old_disturb_nobody() -> None:

@@ -21,7 +21,7 @@ def keys(resource: Resource, item: KubeObject, *models: KubeObject) -> set[str]:
     for model in models:
         store.put(MODELS, model)
     mapper = OwnerKeys(store, lambda model: model["spec"].get("key"))
-    return {str(key) for key in mapper.keys(resource, item)}
+    return {str(key) for key in mapper.keys(resource, item, gone=False)}
 
 
 def test_a_model_concerns_itself_and_its_runner() -> None:
@@ -38,6 +38,25 @@ def test_a_runner_concerns_all_its_models() -> None:
         "Model ns/a",
         "Model ns/b",
     }
+
+
+def test_a_runners_status_is_none_of_its_models_business() -> None:
+    """The operator writes it each time a Model becomes ready: 200 Models would look 200 times."""
+    store = Store()
+    store.put(MODELS, thing("a"))
+    mapper = OwnerKeys(store, lambda _: None)
+
+    def told(generation: int, *, gone: bool = False) -> set[str]:
+        runner = thing("default")
+        runner["metadata"]["generation"] = generation
+        return {str(key) for key in mapper.keys(MODEL_RUNNERS, runner, gone=gone)}
+
+    everybody = {"ModelRunner ns/default", "Model ns/a"}
+    assert told(1) == everybody
+    assert told(1) == {"ModelRunner ns/default"}
+    assert told(2) == everybody
+    assert told(2, gone=True) == everybody
+    assert told(2) == everybody
 
 
 def test_a_child_concerns_the_model_of_its_label() -> None:
