@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from tests.support import manifests
-from tests.support.kubeapi import Object
+from tests.support.service_monitors import serving_service_monitors
 from tests.support.stack import RELEASE, SYSTEM_NAMESPACE, Stack
 
 pytestmark = pytest.mark.cluster
@@ -67,9 +67,8 @@ def test_nothing_is_written_at_rest(stack: Stack, default_runner: str) -> None:
     stack.wait_for(default_runner, "resting", ready=True)
     before = _versions(stack, default_runner)
     runs = _metric(stack, "modelrunner_reconcile_total")
-    labels = {"metadata": {"labels": {"touched": "yes"}}}
-    runner: Object = manifests.runner(default_runner)
-    runner["metadata"]["labels"] = labels["metadata"]["labels"]
+    runner = manifests.runner(default_runner)
+    runner["metadata"]["labels"] = {"touched": "yes"}
     stack.apply(runner)
     stack.wait(
         "the touch was looked at",
@@ -105,51 +104,13 @@ def test_service_monitor_appears_when_the_cluster_learns_the_kind(
     stack: Stack, default_runner: str
 ) -> None:
     """Without the kind nothing breaks; once it is there, each ModelRunner has its monitor."""
-    stack.apply(SERVICE_MONITOR_KIND)
-    try:
+    with serving_service_monitors(stack.api):
         stack.wait(
             "the ServiceMonitor",
-            lambda: _served(stack) and bool(stack.objects("servicemonitors", default_runner)),
+            lambda: bool(stack.objects("servicemonitors", default_runner)),
             seconds=90,
         )
         (monitor,) = stack.objects("servicemonitors", default_runner)
-        selector = monitor["spec"]["selector"]["matchLabels"]
-        assert selector["modelrunner.dev/runner"] == "default"
-        assert monitor["spec"]["endpoints"][0]["port"] == "http"
-    finally:
-        stack.delete("customresourcedefinitions", "", "servicemonitors.monitoring.coreos.com")
-
-
-def _served(stack: Stack) -> bool:
-    return stack.api.http.get("/apis/monitoring.coreos.com/v1/servicemonitors").is_success
-
-
-# The Prometheus Operator's kind, as far as the API server cares.
-SERVICE_MONITOR_KIND: Object = {
-    "apiVersion": "apiextensions.k8s.io/v1",
-    "kind": "CustomResourceDefinition",
-    "metadata": {"name": "servicemonitors.monitoring.coreos.com"},
-    "spec": {
-        "group": "monitoring.coreos.com",
-        "scope": "Namespaced",
-        "names": {
-            "kind": "ServiceMonitor",
-            "listKind": "ServiceMonitorList",
-            "plural": "servicemonitors",
-            "singular": "servicemonitor",
-        },
-        "versions": [
-            {
-                "name": "v1",
-                "served": True,
-                "storage": True,
-                "schema": {
-                    "openAPIV3Schema": {
-                        "type": "object",
-                        "x-kubernetes-preserve-unknown-fields": True,
-                    }
-                },
-            }
-        ],
-    },
-}
+    selector = monitor["spec"]["selector"]["matchLabels"]
+    assert selector["modelrunner.dev/runner"] == "default"
+    assert monitor["spec"]["endpoints"][0]["port"] == "http"

@@ -4,7 +4,6 @@ import json
 import re
 import signal
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -22,6 +21,7 @@ from tests.integration.manager.worlds import (
 )
 from tests.support.kubeapi import KubeApi
 from tests.support.operators import Operator
+from tests.support.service_monitors import serving_service_monitors
 
 pytestmark = pytest.mark.control_plane
 
@@ -144,24 +144,11 @@ def test_a_kind_installed_later_is_noticed(
     operator.wait("runner", lambda: reconciled(operator, "ModelRunner", namespace, "default") > 0)
     quiet(operator)
     before = reconciled(operator, "ModelRunner", namespace, "default")
-    group = "monitoring.coreos.com"
-    names = {"plural": "servicemonitors", "kind": "ServiceMonitor", "singular": "servicemonitor"}
-    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
-    version = {"name": "v1", "served": True, "storage": True, "schema": schema}
-    definition: dict[str, Any] = {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"servicemonitors.{group}"},
-        "spec": {"group": group, "names": names, "scope": "Namespaced", "versions": [version]},
-    }
-    api.create(definition)
-    try:
+    with serving_service_monitors(api):
         operator.wait(
             "another look",
             lambda: reconciled(operator, "ModelRunner", namespace, "default") > before,
         )
-    finally:
-        api.delete(definition["apiVersion"], definition["kind"], f"servicemonitors.{group}")
 
 
 def test_a_standby_ends_at_once_at_sigterm(

@@ -5,64 +5,20 @@ from collections.abc import Iterator
 import pytest
 
 from modelrunner.reconcilers.model_runner import LOOK_EVERY
-from tests.cluster.waiting import wait_until
 from tests.integration.reconcilers.bench import API, Bench, condition, written
-from tests.support.kubeapi import KubeApi, Object, Refused
+from tests.support.kubeapi import KubeApi, Object
+from tests.support.service_monitors import API_VERSION, serving_service_monitors
 
 pytestmark = pytest.mark.control_plane
 
 MODEL = {"source": {"http": {"url": "http://files.example/m.gguf"}}}
-MONITORING = "monitoring.coreos.com/v1"
-CRD = {
-    "apiVersion": "apiextensions.k8s.io/v1",
-    "kind": "CustomResourceDefinition",
-    "metadata": {"name": "servicemonitors.monitoring.coreos.com"},
-    "spec": {
-        "group": "monitoring.coreos.com",
-        "scope": "Namespaced",
-        "names": {
-            "kind": "ServiceMonitor",
-            "listKind": "ServiceMonitorList",
-            "plural": "servicemonitors",
-            "singular": "servicemonitor",
-        },
-        "versions": [
-            {
-                "name": "v1",
-                "served": True,
-                "storage": True,
-                "schema": {
-                    "openAPIV3Schema": {
-                        "type": "object",
-                        "properties": {
-                            "spec": {
-                                "type": "object",
-                                "x-kubernetes-preserve-unknown-fields": True,
-                            }
-                        },
-                    }
-                },
-            }
-        ],
-    },
-}
 
 
 @pytest.fixture
 def prometheus(api: KubeApi) -> Iterator[None]:
     """The kind ServiceMonitor is served."""
-    api.apply(CRD)
-
-    def served() -> bool:
-        try:
-            return api.list(MONITORING, "ServiceMonitor") == []
-        except (KeyError, Refused):
-            return False
-
-    wait_until("the kind ServiceMonitor", served, seconds=30)
-    yield
-    api.delete("apiextensions.k8s.io/v1", "CustomResourceDefinition", CRD["metadata"]["name"])  # type: ignore[index]  # a literal
-    wait_until("it is gone", lambda: not served(), seconds=60)
+    with serving_service_monitors(api):
+        yield
 
 
 async def once(bench: Bench, name: str = "default") -> Object:
@@ -109,16 +65,16 @@ async def test_a_monitor_where_there_is_prometheus(bench: Bench, prometheus: Non
     bench.put("ModelRunner", "default", {"monitoring": {"labels": {"release": "p"}}})
     await once(bench)
     name = "model-runner-default"
-    found = bench.must(MONITORING, "ServiceMonitor", name)
+    found = bench.must(API_VERSION, "ServiceMonitor", name)
     assert found["metadata"]["labels"]["release"] == "p"
     assert found["metadata"]["ownerReferences"][0]["kind"] == "ModelRunner"
     before = written()
     await once(bench)
     assert written() == before
-    bench.api.delete(MONITORING, "ServiceMonitor", name, bench.namespace)
+    bench.api.delete(API_VERSION, "ServiceMonitor", name, bench.namespace)
     bench.offset = LOOK_EVERY + 1
     await once(bench)
-    bench.must(MONITORING, "ServiceMonitor", name)
+    bench.must(API_VERSION, "ServiceMonitor", name)
     bench.put("ModelRunner", "default", {"monitoring": {"serviceMonitor": False}})
     await once(bench)
-    assert bench.api.get(MONITORING, "ServiceMonitor", name, bench.namespace) is None
+    assert bench.api.get(API_VERSION, "ServiceMonitor", name, bench.namespace) is None
