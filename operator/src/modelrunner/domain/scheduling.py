@@ -58,8 +58,9 @@ def unschedulable(pod: Object, *, now: float) -> Problem | None:
     if found.get("reason") not in {"Unschedulable", "SchedulerError"}:
         return None
     words = text(found, "message").strip()
-    unbound = any(phrase in words for phrase in _UNBOUND)
-    if unbound and now - created_at(pod) < BINDING_GRACE:
+    # The scheduler itself failed, most often over a conflict in writing; it tries again at once.
+    passing = found["reason"] == "SchedulerError" or any(phrase in words for phrase in _UNBOUND)
+    if passing and now - created_at(pod) < BINDING_GRACE:
         return None
     return Problem(Reason.UNSCHEDULABLE, f"no node fits: {words.rstrip('.')}. {_mend(words)}")
 

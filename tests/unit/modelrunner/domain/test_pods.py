@@ -82,6 +82,15 @@ def test_a_volume_that_is_being_made_is_no_problem_yet() -> None:
     assert "storageClassName" in message
 
 
+def test_a_conflict_of_the_scheduler_is_no_problem_yet() -> None:
+    """The scheduler says SchedulerError when a write collides with ours, and tries again."""
+    found = unschedulable('running PreBind plugin "VolumeBinding": the object has been modified')
+    (scheduled,) = found["status"]["conditions"]
+    scheduled["reason"] = "SchedulerError"
+    assert judge(found, now=NOW - 5)[0] == ""
+    assert judge(found, now=NOW + 5)[0] == "Unschedulable"
+
+
 def test_waiting_for_the_accelerator_of_the_old_pod_is_no_problem() -> None:
     """Under maxSurge 0 the next pod is unschedulable until its predecessor has ended."""
     old = pod("old", conditions={"Ready": "True"}, containers=[container(RUNNING, ready=True)])
