@@ -115,7 +115,7 @@ manifests: tools ## Render the chart as static YAML into dist/
 
 .PHONY: lock
 lock: venv ## Resolve the dependencies anew into requirements/*.txt
-	@bash requirements/lock.sh
+	@UV=$(BIN)/uv bash requirements/lock.sh
 
 .PHONY: tools
 tools: venv ## Build Kubernetes, containerd, helm and kind for tests (once)
