@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from modelrunner.domain.effective import OperatorDefaults
 from modelrunner.domain.problem import Problem
+from modelrunner.kube.apply import ApplyMemo, needs_apply
 from modelrunner.kube.resources import CLAIMS, DEPLOYMENTS, JOBS, SERVICES
 from modelrunner.reconcilers.observation import JobAndPods, Observation
 from modelrunner.reconcilers.plan import Apply, Create, Delete, Plan
@@ -198,6 +199,22 @@ def test_drift_is_mended() -> None:
     service["spec"]["ports"][0]["port"] = 81
     plan = plan_model(replace(seen, deployment=edited, service=service), DEFAULTS)
     assert [step.resource for step in plan.steps] == [DEPLOYMENTS, SERVICES]
+
+
+def test_a_field_of_an_earlier_operator_is_noticed_by_a_new_one() -> None:
+    """Nothing that is wanted differs, but the hash says that something more was wanted before."""
+    seen = walk(start())
+    service, claim = copy.deepcopy(seen.service), copy.deepcopy(seen.claim)
+    for stored in (service, claim):
+        assert isinstance(stored, dict)
+        stored["metadata"]["labels"]["dropped"] = "since"
+        stored["metadata"]["annotations"]["modelrunner.dev/rendered"] = "of the earlier operator"
+    plan = plan_model(replace(seen, service=service, claim=claim), DEFAULTS)
+    assert [step.resource for step in plan.steps] == [CLAIMS, SERVICES]
+    for step, stored in zip(plan.steps, (claim, service), strict=True):
+        assert isinstance(step, Apply)
+        assert isinstance(stored, dict)
+        assert needs_apply(step.body, stored, ApplyMemo())
 
 
 def test_somebody_elses_job_is_judged_by_its_maker() -> None:
