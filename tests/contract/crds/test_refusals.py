@@ -223,7 +223,7 @@ RUNNERS: list[tuple[str, Any, str]] = [
     ("a monitoring label", {"monitoring": {"labels": {"a": "b c"}}}, "use at most 63 letters"),
     ("a variable with a digit first", {"env": [{"name": "1A"}]}, "not beginning with a digit"),
     ("a variable without a name", {"env": [{"value": "x"}]}, "spec.env[0].name: Required value"),
-    ("a variable of the runner", {"env": [{"name": "RUNNERD_CONFIG"}]}, "belongs to the runner"),
+    ("a variable of the runner", {"env": [{"name": "RUNNERD_CONFIG"}]}, "belongs to the operator"),
     ("a variable twice", {"env": [{"name": "A"}, {"name": "A"}]}, "Duplicate value"),
     (
         "value and valueFrom",

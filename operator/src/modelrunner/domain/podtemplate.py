@@ -4,11 +4,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from modelrunner.domain.naming import RESERVED_PREFIXES, RUNNER_CONTAINER
-from modelrunner_protocol.wire import CACHE_MOUNT, PORT, PORT_NAME
+from modelrunner_protocol.wire import (
+    CACHE_MOUNT,
+    PORT,
+    PORT_NAME,
+    PULL_CONFIG_VARIABLE,
+    RUN_CONFIG_VARIABLE,
+)
 
 RESERVED_MOUNTS: Final = frozenset({CACHE_MOUNT, "/tmp"})  # noqa: S108 - the mount path of a volume
 RESERVED_VOLUMES: Final = frozenset({"cache", "tmp", "shm"})
-RESERVED_ENV: Final = ("RUNNERD_", "TERMINATION_LOG")
+RESERVED_ENV: Final = frozenset({RUN_CONFIG_VARIABLE, PULL_CONFIG_VARIABLE, "TERMINATION_LOG"})
 
 # Lists of a PodSpec whose items are told apart by a field, and that field.
 _POD_LISTS: Final = {
@@ -78,8 +84,8 @@ def _container_faults(container: Mapping[str, Any], kind: str, path: str) -> Ite
         yield f"{path}: the name {RUNNER_CONTAINER} belongs to the main container: use another"
         return
     for variable in _objects(container.get("env")):
-        if str(variable.get("name")).startswith(RESERVED_ENV):
-            yield f"{path}.env: {variable['name']} belongs to the runner itself: remove it"
+        if variable.get("name") in RESERVED_ENV:
+            yield f"{path}.env: {variable['name']} belongs to the operator: remove it"
     for mount in _objects(container.get("volumeMounts")):
         if str(mount.get("mountPath")).rstrip("/") in RESERVED_MOUNTS:
             yield f"{path}.volumeMounts: {mount['mountPath']} is the runner's own: mount it elsewhere"

@@ -30,7 +30,7 @@ def containers(*items: Any) -> dict[str, Any]:
         ({"spec": {"initContainers": [RUNNER]}}, "belongs to the main container"),
         ({"metadata": {"labels": {"modelrunner.dev/model": "x"}}}, "the operator's own"),
         ({"metadata": {"labels": {"app.kubernetes.io/name": "x"}}}, "the operator's own"),
-        (containers(RUNNER | {"env": [{"name": "RUNNERD_CONFIG"}]}), "belongs to the runner"),
+        (containers(RUNNER | {"env": [{"name": "RUNNERD_CONFIG"}]}), "belongs to the operator"),
         (containers(RUNNER | {"env": {"A": "b"}}), "containers[runner].env has to be a list"),
         (containers(RUNNER | {"volumeMounts": [{"mountPath": "/models/"}]}), "mount it elsewhere"),
         (containers(RUNNER | {"volumeMounts": [{"name": "x"}]}), "needs a mountPath"),

@@ -272,12 +272,14 @@ class EnvVar(ApiModel):
                 'use letters, digits, "_", "-" and ".", not beginning with a digit',
             ),
             Rule(
-                "!self.startsWith('RUNNERD_') && self != 'TERMINATION_LOG'",
-                "this variable belongs to the runner itself: choose another name",
+                "!(self in ['RUNNERD_CONFIG', 'RUNNERD_PULL', 'TERMINATION_LOG'])",
+                "this variable belongs to the operator: choose another name",
             ),
         ),
     ]
-    """Name of the variable. RUNNERD_… and TERMINATION_LOG belong to the runner itself."""
+    """Name of the variable. RUNNERD_CONFIG, RUNNERD_PULL and TERMINATION_LOG belong to the operator;
+    other RUNNERD_… variables are settings of the runner (docs/reference/runner-settings.md).
+    """
 
     value: Annotated[str, Field(max_length=32768)] | None = None
     """The value. It may name `{{ model.name }}`, `{{ model.namespace }}`, `{{ model.format }}` and
