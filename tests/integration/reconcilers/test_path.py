@@ -45,13 +45,7 @@ async def test_from_source_to_ready(bench: Bench) -> None:
     assert claim["metadata"]["annotations"]["modelrunner.dev/complete"] == "true"
     assert bench.api.get("batch/v1", "Job", f"pull-{KEY}", bench.namespace) is None
 
-    started = bench.clock()
-    bench.probe.status = RunnerStatus(
-        state=RunnerState.READY,
-        started_at=started,
-        engine_ready_at=started + 0.3,
-        warmed_at=started + 0.4,
-    )
+    bench.probe.status = _warmed(bench.clock())
     bench.make_ready()
     model = await bench.until_still("m")
     assert model["status"]["phase"] == "Ready"
@@ -68,6 +62,16 @@ async def test_from_source_to_ready(bench: Bench) -> None:
     bench.restart()
     assert await bench.once("m") is None
     assert written() == before
+
+
+def _warmed(started: float) -> RunnerStatus:
+    """What a runner says that was quick."""
+    return RunnerStatus(
+        state=RunnerState.READY,
+        started_at=started,
+        engine_ready_at=started + 0.3,
+        warmed_at=started + 0.4,
+    )
 
 
 async def test_weights_in_place(bench: Bench) -> None:
