@@ -96,7 +96,7 @@ test: tools ## Every test, on a real cluster, from nothing
 	@$(RUN) coverage erase
 	@$(RUN) coverage run -m pytest -q tests/unit tests/contract tests/integration tests/e2e
 	@$(RUN) coverage combine --quiet
-	@$(RUN) coverage report --fail-under=85 --format=total | sed 's/^/coverage %: /'
+	@$(RUN) coverage report --fail-under=95 --format=total | sed 's/^/coverage %: /'
 
 .PHONY: bench
 bench: tools ## Measure; both sides in one run, ratios printed
