@@ -1,5 +1,6 @@
 """The demo's file server: it outlives `make demo`, so that the Model can be made again."""
 
+import shutil
 import socket
 import sys
 from typing import Final
@@ -36,8 +37,10 @@ def serve(stack: Stack, progress: Progress) -> str:
 
 
 def stop() -> None:
-    """End the file server, if it runs."""
-    _processes().stop_all(grace=2)
+    """End the file server, if it runs, and forget its log."""
+    processes = _processes()
+    processes.stop_all(grace=2)
+    shutil.rmtree(processes.folder, ignore_errors=True)
 
 
 def _processes() -> Processes:
