@@ -12,6 +12,7 @@ from tests.support.stack import Stack, condition
 
 NAMESPACE: Final = "demo"
 NAME: Final = "smollm2"
+_UNSEEN: Final = "waiting for the operator to look at it"
 _STAGES: Final = (
     ("pod scheduled", "scheduledSeconds"),
     ("image and volumes", "imageSeconds"),
@@ -38,7 +39,7 @@ def follow(stack: Stack, progress: Progress) -> Object:
         found = stack.get("models", NAMESPACE, NAME) or {}
         status = found.get("status", {})
         one = condition(found, "Ready")
-        words = status.get("download", {}).get("progress") or one.get("message", "")
+    x
         text = f"{status.get('phase', 'Pending')}: {words}"
         if text != said:
             said = text
