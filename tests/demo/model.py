@@ -39,7 +39,7 @@ def follow(stack: Stack, progress: Progress) -> Object:
         found = stack.get("models", NAMESPACE, NAME) or {}
         status = found.get("status", {})
         one = condition(found, "Ready")
-    x
+        words = status.get("download", {}).get("progress") or one.get("message", _UNSEEN)
         text = f"{status.get('phase', 'Pending')}: {words}"
         if text != said:
             said = text
