@@ -16,6 +16,7 @@ from runnerd.config import Settings
 from runnerd.engines.cgroup import Cgroup
 from runnerd.engines.child import Child
 from runnerd.engines.restarts import Delays
+from runnerd.server.listener import open_listener
 from runnerd.server.process import Runner
 
 PROGRAM = Path(__file__).with_name("scripted_engine.py")
@@ -130,6 +131,7 @@ async def running(
         config,
         replace(settings, socket_folder=str(folder)),
         launch,
+        open_listener(config.port, settings.stall_timeout),
         started_at=time.time(),
         delays=delays,
         on_listening=port.set_result,

@@ -33,6 +33,7 @@ _LAST_LINE_WAIT: Final = 0.5
 # A broken connection is seen a moment before the death that broke it.
 _SETTLE: Final = 0.25
 _PERMANENT: Final = {errno.ENOENT, errno.EACCES, errno.ENOEXEC, errno.EPERM, errno.ENOTDIR}
+_ON_THE_WAY: Final = {RunnerState.LOADING, RunnerState.WARMING}
 _FINAL: Final = "It is not started again: change the Model or its ModelRunner"
 
 
@@ -118,6 +119,13 @@ class Supervisor:
         if self._child is None or self._child.pid != pid:
             return False
         return self._child.poll() is not None
+
+    async def arrived(self, timeout: float) -> None:
+        """Wait, at most `timeout` seconds, while the engine is loading or warming up."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                while self._phase in _ON_THE_WAY and not self.draining:
+                    await self._changed.wait()
 
     async def recovered(self, epoch: int, timeout: float) -> bool:
         """Wait until a request that failed on the engine of `epoch` may be sent again.

@@ -25,6 +25,9 @@ from runnerd.telemetry.metrics import CONTENT_TYPE, Metrics
 log = logging.getLogger(__name__)
 
 _REQUEST_ID: Final = re.compile(r"[!-~]{1,128}")
+_READY: Final = "/readyz"
+# Shorter than the patience of whoever asks, and than a drain.
+_LONGEST_HOLD: Final = 10.0
 _ENGINE_METRICS_LIMIT: Final = 4 << 20
 
 
@@ -54,7 +57,7 @@ class Door:
         self.listening_at: float | None = None
         self._own = {
             "/healthz": self._healthz,
-            "/readyz": self._readyz,
+            _READY: self._readyz,
             "/metrics": self._render_metrics,
             STATUS_PATH: self._status,
         }
@@ -77,6 +80,8 @@ class Door:
                 return _wrong_method("POST")
             return await self._measured(request, route)
         if own := self._own.get(path):
+            if path == _READY:
+                await self._hold(request)
             return await own() if request.method in {"GET", "HEAD"} else _wrong_method("GET, HEAD")
         name = model_name(path, self._config.engine)
         if name is None:
@@ -152,6 +157,18 @@ class Door:
 
     async def _healthz(self) -> web.Response:
         return web.Response(text="ok\n", headers={"Server": answers.SERVER})
+
+    async def _hold(self, request: web.BaseRequest) -> None:
+        """Let `?wait=SECONDS` wait for an engine that is on its way.
+
+        A probe that comes once a second would else see it a second late.
+        """
+        try:
+            seconds = float(request.query.get("wait", "0"))
+        except ValueError:
+            return
+        if 0 < seconds <= _LONGEST_HOLD:
+            await self._engine.arrived(seconds)
 
     async def _readyz(self) -> web.Response:
         ready = self._engine.ready and not self._engine.draining

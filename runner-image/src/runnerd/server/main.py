@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+import socket
 import time
 from asyncio import selector_events
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ def serve_until_signalled(
     config: RunConfig,
     settings: Settings,
     launcher: Launcher,
+    listener: socket.socket,
     *,
     started_at: float,
     early: Sequence[int],
@@ -31,9 +33,6 @@ def serve_until_signalled(
 
     Returns:
         0 after a drain, 1 when the runner itself failed.
-
-    Raises:
-        ConfigError: the port cannot be opened.
     """
     set_up(settings.log_level)
     _read_less_at_once()
@@ -56,7 +55,8 @@ def serve_until_signalled(
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         if early:
             stop.set()
-        return await Runner(config, settings, launcher, started_at=started_at).serve(stop)
+        runner = Runner(config, settings, launcher, listener, started_at=started_at)
+        return await runner.serve(stop)
 
     return 0 if asyncio.run(main()) else 1
 

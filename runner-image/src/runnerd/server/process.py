@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from aiohttp import web
 
 from modelrunner_protocol.wire import RunConfig
-from runnerd.config import ConfigError, Settings
+from runnerd.config import Settings
 from runnerd.engines import upstream
 from runnerd.engines.cgroup import Cgroup
 from runnerd.engines.child import Child
@@ -56,6 +56,7 @@ class Runner:
         config: RunConfig,
         settings: Settings,
         launch: Launch,
+        listener: socket.socket,
         *,
         started_at: float,
         delays: Delays | None = None,
@@ -65,6 +66,7 @@ class Runner:
         self._config = config
         self._settings = settings
         self._launch = launch
+        self._listener = listener
         self._on_listening = on_listening
         self._metrics = Metrics(config)
         self._gate = Gate(
@@ -97,9 +99,6 @@ class Runner:
 
         Returns:
             Whether it ended as wanted: not because of an error of ours, which is in the log.
-
-        Raises:
-            ConfigError: the port cannot be opened.
         """
         if os.getpid() == 1:
             loop = asyncio.get_running_loop()
@@ -140,12 +139,7 @@ class Runner:
         )
         runner = web.ServerRunner(server, shutdown_timeout=_LAST_WRITES)
         await runner.setup()
-        port = self._config.port
-        try:
-            listener = _listener(port, self._settings.stall_timeout)
-        except OSError as error:
-            raise ConfigError(f"port {port} cannot be opened: {error.strerror}") from error
-        await web.SockSite(runner, listener, backlog=1024).start()
+        await web.SockSite(runner, self._listener, backlog=1024).start()
         self._door.listening_at = time.time()
         port = runner.addresses[0][1]
         log.info("listening", extra=fields(port=port))
@@ -177,19 +171,6 @@ class Runner:
         await asyncio.gather(*pending, return_exceptions=True)
         if self._gate.in_flight:
             log.warning("requests are cut off", extra=fields(in_flight=self._gate.in_flight))
-
-
-def _listener(port: int, stall_timeout: float) -> socket.socket:
-    if socket.has_dualstack_ipv6():
-        listener = socket.create_server(
-            ("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=1024
-        )
-    else:
-        listener = socket.create_server(("", port), backlog=1024)
-    # Inherited by every connection: one whose reader stalls, or is gone, ends after this.
-    milliseconds = int(stall_timeout * 1000)
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
-    return listener
 
 
 def _report(task: "asyncio.Task[None]", stop: asyncio.Event) -> None:

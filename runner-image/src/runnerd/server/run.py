@@ -9,6 +9,7 @@ from modelrunner_protocol.reasons import Reason
 from modelrunner_protocol.wire import TERMINATION_LOG, TERMINATION_LOG_LIMIT, Outcome
 from runnerd.config import ConfigError, read_run_config, read_settings
 from runnerd.engines.launch import Launcher
+from runnerd.server.listener import open_listener
 
 
 def run(*, started_at: float) -> int:
@@ -30,10 +31,13 @@ def run(*, started_at: float) -> int:
     except ConfigError as error:
         return _refuse(str(error), 2)
     try:
+        listener = open_listener(config.port, settings.stall_timeout)
         # Only now: these imports take longer than all of the above.
         from runnerd.server.main import serve_until_signalled  # noqa: PLC0415  # see above
 
-        return serve_until_signalled(config, settings, launcher, started_at=started_at, early=early)
+        return serve_until_signalled(
+            config, settings, launcher, listener, started_at=started_at, early=early
+        )
     except ConfigError as error:
         return _refuse(str(error), 1)
     finally:

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 import signal
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from modelrunner_protocol.wire import Mode, Warmup
 from runnerd.engines import upstream
 from runnerd.engines.cgroup import Cgroup
 from runnerd.engines.restarts import Delays
+from runnerd.server.listener import open_listener
 from runnerd.server.process import Runner
 from tests.support.scripted_runner import CONFIG, SETTINGS, ScriptedLaunch, eventually, running
 
@@ -89,6 +91,22 @@ async def test_while_loading(tmp_path: Path) -> None:
             assert answer.headers["Retry-After"] == "2"
             assert (await answer.json())["error"]["code"] == "Starting"
         assert (await runner.get("/v1/models"))[1]["data"][0]["id"] == "smol"
+
+
+async def test_readiness_may_wait(tmp_path: Path) -> None:
+    """`/readyz?wait=` answers in the moment the engine is ready, and not before its time is up."""
+    async with running(tmp_path, "--never-healthy", until="loading") as runner:
+        begin = time.monotonic()
+        assert (await runner.get("/readyz?wait=0.2"))[0] == 503
+        assert time.monotonic() - begin >= 0.2
+        for odd in ("nan", "-1", "1e9", "soon", ""):
+            assert (await runner.get(f"/readyz?wait={odd}"))[0] == 503
+        waiting = asyncio.create_task(runner.get("/readyz?wait=9"))
+        await asyncio.sleep(0)
+        runner.stop.set()
+        assert (await waiting)[0] == 503
+    async with running(tmp_path, until="") as runner:
+        assert (await runner.get("/readyz?wait=9"))[0] == 200
 
 
 async def test_crash_is_told_and_mended(tmp_path: Path) -> None:
@@ -190,7 +208,7 @@ async def test_error_of_ours_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr("runnerd.engines.upstream.until_healthy", fail)
     launch = ScriptedLaunch(tmp_path)
-    runner = Runner(CONFIG, SETTINGS, launch, started_at=0.0)
+    runner = Runner(CONFIG, SETTINGS, launch, open_listener(0, 10), started_at=0.0)
     async with asyncio.timeout(10):
         assert not await runner.serve(asyncio.Event())
     assert launch.children[-1].poll() is not None
