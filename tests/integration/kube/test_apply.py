@@ -13,9 +13,11 @@ from modelrunner.kube.resources import CLAIMS, DEPLOYMENTS, JOBS, SERVICES, Reso
 pytestmark = pytest.mark.control_plane
 
 LABELS = {"app.kubernetes.io/managed-by": "model-runner-operator", "modelrunner.dev/model": "m"}
+# Of a kind that nobody serves: the garbage collector would look for a Model, find none, and
+# delete what it owns in the midst of a test.
 OWNER = {
-    "apiVersion": "modelrunner.dev/v1alpha1",
-    "kind": "Model",
+    "apiVersion": "owners.example/v1",
+    "kind": "Owner",
     "name": "m",
     "uid": "7b0dbf0c-0000-4000-8000-000000000000",
     "controller": False,
