@@ -8,7 +8,7 @@ change for its whole duration; a leader gives up earlier than that (`renew_deadl
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -70,26 +70,6 @@ class LeaderElector:
     def leading(self) -> bool:
         """Whether this process is the leader, as far as it may believe so."""
         return self._leading and self._clock() - self._renewed_at < self._times.renew_deadline
-
-    async def run_until_lost(self, on_started: Callable[[], Awaitable[None]]) -> None:
-        """Acquire the lease, then run `on_started` while it is held; release it at its end.
-
-        Raises:
-            LeaseLost: leadership ended first; `on_started` has been cancelled.
-        """
-        await self.acquire()
-        work = asyncio.ensure_future(on_started())
-        hold = asyncio.ensure_future(self.hold())
-        try:
-            await asyncio.wait({work, hold}, return_when=asyncio.FIRST_COMPLETED)
-            if hold.done():
-                hold.result()
-            await work
-        finally:
-            for task in (work, hold):
-                task.cancel()
-            await asyncio.gather(work, hold, return_exceptions=True)
-            await self.release()
 
     async def acquire(self) -> None:
         """Wait until this process leads, however long that takes and whatever fails."""

@@ -228,42 +228,6 @@ def test_a_candidate_survives_an_outage_and_says_so_once(caplog: pytest.LogCaptu
     assert len([one for one in caplog.records if "no answer" in one.getMessage()]) == 1
 
 
-def test_run_until_lost_runs_its_work_and_releases() -> None:
-    """The whole round: acquire, work, release."""
-
-    async def scenario() -> None:
-        client = FakeClient()
-
-        async def work() -> None:
-            await asyncio.sleep(30)
-
-        await candidate(client, "a").run_until_lost(work)
-        assert lease(client)["holderIdentity"] == ""
-
-    run(scenario())
-
-
-def test_run_until_lost_cancels_its_work_when_the_lease_is_lost() -> None:
-    """Nothing works on without the lease."""
-
-    async def scenario() -> None:
-        client = FakeClient()
-        ended: list[str] = []
-
-        async def work() -> None:
-            client.failing = OUTAGE
-            try:
-                await asyncio.sleep(10_000)
-            finally:
-                ended.append("cancelled")
-
-        with pytest.raises(LeaseLost):
-            await candidate(client, "a").run_until_lost(work)
-        assert ended == ["cancelled"]
-
-    run(scenario())
-
-
 def test_a_release_that_fails_is_no_error() -> None:
     """The process ends anyway; the lease expires by itself."""
 
