@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 from modelrunner.api.v1alpha1 import Model, ModelRunner, Retention
 from modelrunner.domain import naming
@@ -40,6 +40,12 @@ from modelrunner.reconcilers.observation import JobAndPods, Observation
 from modelrunner.reconcilers.probe import RunnerProbe
 from modelrunner.render.objects import Owner
 from modelrunner_protocol.reasons import Reason
+from modelrunner_protocol.wire import Progress
+
+PROGRESS_LASTS: Final = 1.5
+"""Seconds for which a pull's answer is good; less than the time between two looks at it."""
+
+_REMEMBERED: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,7 @@ class Sight:
     store: Store
     probe: RunnerProbe
     index: ModelIndex
+    told: dict[str, tuple[float, Progress | None]] = field(default_factory=dict)
 
     async def find(self, resource: Resource, namespace: str, name: str) -> Object | None:
         """The object as cached, else as the server has it: the cache alone proves no absence."""
@@ -196,8 +203,23 @@ class Sight:
             for pod in seen.pull.pods:
                 ip = address(pod)
                 if ip:
-                    return replace(seen, progress=await self.probe.progress(ip))
+                    return replace(seen, progress=await self._progress(uid_of(pod), ip, seen.now))
         return seen
+
+    async def _progress(self, pod: str, ip: str, now: float) -> Progress | None:
+        """What a pull says, asked no more often than it is shown.
+
+        The event of our own status write brings us back here: with an answer that has moved on
+        each time, every write would be followed by the next.
+        """
+        known = self.told.get(pod)
+        if known is not None and 0 <= now - known[0] < PROGRESS_LASTS:
+            return known[1]
+        found = await self.probe.progress(ip)
+        if len(self.told) >= _REMEMBERED:
+            self.told.clear()
+        self.told[pod] = (now, found)
+        return found
 
 
 _WHOLE = frozenset({MODELS, MODEL_RUNNERS})
