@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from runnerd.engines.restarts import Delays
+from tests.support.freezing import freeze
 from tests.support.scripted_runner import CONFIG, SETTINGS, Served, eventually, running
 
 HANGING = replace(SETTINGS, hang_timeout=0.6)
@@ -124,7 +125,7 @@ async def test_idle_engine_that_hangs(tmp_path: Path) -> None:
     """A stopped engine is found without any request, killed, told and started again."""
     delays = Delays(first=0.5)
     async with running(tmp_path, settings=HANGING, delays=delays) as runner:
-        os.kill(runner.launch.children[-1].pid, signal.SIGSTOP)
+        freeze(runner.launch.children[-1].pid)
         found = await runner.until("restarting")
         assert found["reason"] == "EngineFailed"
         assert "did not answer for 0.6 s" in found["message"]
@@ -138,7 +139,7 @@ async def test_busy_engine_that_hangs(tmp_path: Path) -> None:
         body = {"messages": [], "script": "gated_stream", "stream": True}
         async with runner.client.post("/v1/chat/completions", json=body) as stream:
             await stream.content.readany()
-            os.kill(runner.launch.children[-1].pid, signal.SIGSTOP)
+            freeze(runner.launch.children[-1].pid)
             waiting = asyncio.create_task(runner.chat())
             assert b"did not answer for" in await stream.read()
         assert (await waiting)[0] == 200
@@ -170,7 +171,7 @@ async def test_stopped_engine_can_be_stopped(tmp_path: Path) -> None:
     """A hanging engine does not hold up the end of the runner for longer than stop_grace."""
     settings = replace(SETTINGS, stop_grace=0.2)
     async with running(tmp_path, settings=settings) as runner:
-        os.kill(runner.launch.children[-1].pid, signal.SIGSTOP)
+        freeze(runner.launch.children[-1].pid)
         runner.stop.set()
         await _ended(runner)
         assert runner.launch.children[-1].poll() == -signal.SIGKILL

@@ -18,6 +18,7 @@ from runnerd.engines.cgroup import Cgroup
 from runnerd.engines.restarts import Delays
 from runnerd.server.listener import open_listener
 from runnerd.server.process import Runner
+from tests.support.freezing import freeze
 from tests.support.scripted_runner import CONFIG, SETTINGS, ScriptedLaunch, eventually, running
 
 
@@ -72,7 +73,7 @@ async def test_metrics_of_an_engine_that_hangs(
     """The engine's families are missing, ours are not, and the scrape ends in time."""
     monkeypatch.setattr(upstream, "_QUICK", ClientTimeout(total=0.2))
     async with running(tmp_path) as runner:
-        os.kill(runner.launch.children[-1].pid, signal.SIGSTOP)
+        freeze(runner.launch.children[-1].pid)
         async with asyncio.timeout(4), runner.client.get("/metrics") as answer:
             text = await answer.text()
         assert "runnerd_ready{" in text
