@@ -17,3 +17,17 @@ def openai_error(
     Source: OpenAI API reference, "Error codes".
     """
     return {"error": {"message": message, "type": kind, "code": code, "param": param}}
+
+
+def anthropic_error(message: str, *, kind: str) -> dict[str, Any]:
+    """Anthropic's error object: `{"type": "error", "error": {"type", "message"}}`.
+
+    `kind` is Anthropic's error type, e.g. "not_found_error". Source: Anthropic API reference,
+    "Errors".
+    """
+    return {"type": "error", "error": {"type": kind, "message": message}}
+
+
+def ollama_error(message: str) -> dict[str, Any]:
+    """Ollama's error object: `{"error": "…"}`. Source: ollama/ollama docs/api.md."""
+    return {"error": message}

@@ -14,6 +14,7 @@ import pytest
 
 from modelrunner_protocol.wire import Mode
 from tests.integration.runnerd.conftest import Process, eventually, free_port
+from tests.support.freezing import freeze
 
 pytestmark = pytest.mark.engine
 
@@ -227,7 +228,7 @@ def test_engine_that_hangs(serve: Serve) -> None:
     """A stopped llama-server is found, told and replaced; who waited for it gets an answer."""
     runner = serve({"RUNNERD_HANG_TIMEOUT": "1.5"})
     runner.until("ready")
-    os.kill(runner.engine_pid, signal.SIGSTOP)
+    freeze(runner.engine_pid)
     assert runner.chat().status_code == 200
     assert runner.status()["restarts"] == 1
     told = [line for line in runner.log() if line["msg"] == "the engine failed"]

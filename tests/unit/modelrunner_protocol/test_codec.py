@@ -10,6 +10,8 @@ from modelrunner_protocol.reasons import Reason
 from modelrunner_protocol.wire import (
     Artifact,
     ClaimSource,
+    Closing,
+    HeldReport,
     HttpSource,
     Mode,
     Outcome,
@@ -37,6 +39,9 @@ _ARTIFACT = Artifact(
 )
 
 _MESSAGES = [
+    Closing(),
+    Closing(lease=1.5, last_used_at=2.5, drain=True),
+    HeldReport(gateway="g", held=3),
     Artifact(format="", size_bytes=0, files=()),
     _ARTIFACT,
     Outcome(),

@@ -1,0 +1,1 @@
+"""The gateway process: one door for every client and every model."""
