@@ -44,6 +44,10 @@ cluster-down: down ## The same as down
 kubeconfig: venv ## Print the path of the test cluster's kubeconfig
 	@$(RUN) tests.cluster kubeconfig
 
+.PHONY: gateway-url
+gateway-url: venv ## Print the URL at which this machine reaches the gateway
+	@$(RUN) tests.demo gateway-url
+
 .PHONY: images
 images: venv ## Build both images, print their sizes, load them into the cluster if it is up
 	@$(RUN) tests.images build --load

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from tests.cluster.errors import ClusterError
 from tests.cluster.progress import Progress
 from tests.cluster.providers import choose
-from tests.demo import model, weights
+from tests.demo import chat, model, weights
 from tests.support.archives import FetchError
+from tests.support.gateway import gateway_url
+from tests.support.kubeapi import KubeApi
 from tests.support.stack import RELEASE, connect
 
 
@@ -22,8 +24,21 @@ def up(_: argparse.Namespace, progress: Progress) -> None:
         model.apply(stack, url)
         found = model.follow(stack, progress)
         model.show_startup(found)
-        model.ask(stack, "In one sentence, what is Kubernetes?")
-        model.show_next_steps(stack)
+        gateway = gateway_url(stack.provider, stack.api)
+        progress.say(f"the gateway answers at {gateway}")
+        chat.ask(gateway, "In one sentence, what is Kubernetes?")
+        model.follow_to_sleep(stack, progress)
+        chat.ask(gateway, "And now, in one sentence, what is a container?")
+        model.show_startup(model.follow(stack, progress))
+        model.show_next_steps(stack, gateway)
+
+
+def show_gateway_url(_: argparse.Namespace, progress: Progress) -> None:
+    """Print where the gateway is, and nothing else."""
+    del progress
+    provider = choose()
+    with KubeApi.connect(provider.kubeconfig) as api:
+        print(gateway_url(provider, api))
 
 
 def install(arguments: argparse.Namespace, progress: Progress) -> None:
@@ -51,6 +66,8 @@ def parser() -> argparse.ArgumentParser:
     chart = commands.add_parser("install", help="cluster, images and the chart only")
     chart.add_argument("--namespace", default="model-runner-system")
     chart.set_defaults(run=install)
+    url = commands.add_parser("gateway-url", help="print where this machine reaches the gateway")
+    url.set_defaults(run=show_gateway_url)
     commands.add_parser("down", help="remove the demo's Model").set_defaults(run=down)
     return whole
 

@@ -1,7 +1,5 @@
 """The demo's ModelRunner and Model: applied, followed with progress, asked."""
 
-import json
-import time
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +10,7 @@ from tests.support.stack import Stack, condition
 
 NAMESPACE: Final = "demo"
 NAME: Final = "smollm2"
+KEEP_ALIVE: Final = "10s"
 _UNSEEN: Final = "waiting for the operator to look at it"
 _STAGES: Final = (
     ("pod scheduled", "scheduledSeconds"),
@@ -25,7 +24,7 @@ _STAGES: Final = (
 def apply(stack: Stack, url: str) -> None:
     """Create the namespace, the ModelRunner and the Model."""
     source = {"http": {"url": url, "sha256": stack.weights_sha256}}
-    one = manifests.model(NAMESPACE, NAME, source, aliases=["gpt-4o-mini"])
+    one = manifests.model(NAMESPACE, NAME, source, aliases=["gpt-4o-mini"], keepAlive=KEEP_ALIVE)
     stack.apply(manifests.namespace(NAMESPACE), manifests.runner(NAMESPACE), one)
 
 
@@ -60,47 +59,26 @@ def show_startup(found: Object) -> None:
             print(f"  {text:18} {startup[key]:6.2f} s")
 
 
-def ask(stack: Stack, question: str) -> None:
-    """Stream one chat to the terminal, then the timings."""
-    body = {
-        "model": NAME,
-        "stream": True,
-        "max_tokens": 60,
-        "messages": [{"role": "user", "content": question}],
-        "stream_options": {"include_usage": True},
-    }
-    print(f"\n> {question}\n")
-    begin, first, tokens = time.monotonic(), 0.0, 0
-    with (
-        stack.client(NAMESPACE, NAME) as client,
-        client.stream("POST", "/v1/chat/completions", json=body) as answer,
+def follow_to_sleep(stack: Stack, progress: Progress) -> None:
+    """Wait until the model is scaled to zero, as its keepAlive says."""
+    with progress.during(
+        f"nobody asks; after {KEEP_ALIVE} without a request the model goes to zero"
     ):
-        answer.raise_for_status()
-        for line in answer.iter_lines():
-            if not line.startswith("data: {"):
-                continue
-            event = json.loads(line.removeprefix("data: "))
-            tokens = (event.get("usage") or {}).get("completion_tokens", tokens)
-            for choice in event["choices"]:
-                if text := choice["delta"].get("content"):
-                    first = first or time.monotonic() - begin
-                    print(text, end="", flush=True)
-    whole = time.monotonic() - begin
-    rate = tokens / (whole - first) if whole > first else 0.0
-    print(f"\n\nfirst token {first * 1000:.0f} ms, {tokens} tokens, {rate:.0f} tokens/s\n")
+        stack.wait_for(NAMESPACE, NAME, reason="ScaledToZero", seconds=120)
+        stack.wait("no pod", lambda: not stack.runner_pods(NAMESPACE, NAME))
+    progress.say("the model sleeps: no pod, no memory, no accelerator; the next question wakes it")
 
 
-def show_next_steps(stack: Stack) -> None:
+def show_next_steps(stack: Stack, gateway: str) -> None:
     """Print what is worth looking at."""
     print(stack.kubectl("get", "models,modelrunners", "-A"))
-    with stack.address(NAMESPACE, NAME) as url:
-        print("Next:")
-        print(f"  export KUBECONFIG={stack.provider.kubeconfig}")
-        print(f"  kubectl describe model -n {NAMESPACE} {NAME}")
-        if stack.provider.routes_pods:
-            body = '{"messages":[{"role":"user","content":"Hi"}]}'
-            print(f"  curl {url}/v1/chat/completions -d '{body}'")
-        print("  make down")
+    print("Next:")
+    print(f"  export KUBECONFIG={stack.provider.kubeconfig}")
+    print(f"  kubectl describe model -n {NAMESPACE} {NAME}")
+    body = f'{{"model":"{NAME}","messages":[{{"role":"user","content":"Hi"}}]}}'
+    print(f"  curl {gateway}/v1/chat/completions -d '{body}'")
+    print(f"  curl {gateway}/v1/models")
+    print("  make down")
 
 
 def remove(kubeconfig: Path, progress: Progress) -> None:

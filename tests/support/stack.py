@@ -212,6 +212,7 @@ class Stack:
             f"image.repository={operator}",
             f"image.tag={tag}",
             f"runner.image={self.images.runner}",
+            *self._node_ports,
             *settings,
         )
         words = [word for value in values for word in ("--set", value)]
@@ -223,6 +224,15 @@ class Stack:
             except RuntimeError as error:
                 error.add_note(self._pods_in_words(namespace))
                 raise
+
+    @property
+    def _node_ports(self) -> list[str]:
+        """Settings that make the gateway's Service reachable where pods' addresses are not."""
+        return [
+            word
+            for port in self.provider.published_ports
+            for word in ("gateway.service.type=NodePort", f"gateway.service.nodePort={port}")
+        ]
 
     def _pods_in_words(self, namespace: str) -> str:
         """Each pod's name and what its containers wait for or died of."""

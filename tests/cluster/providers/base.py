@@ -1,8 +1,9 @@
 """What every provider of a cluster can do."""
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from tests.cluster import build as builds
 from tests.cluster.progress import Progress
@@ -14,6 +15,8 @@ class Provider(abc.ABC):
     name: str
     # Whether this machine reaches pods and Services by their addresses.
     routes_pods: bool = False
+    # Node ports of Services that are reached on this machine's loopback, with their port there.
+    published_ports: Mapping[int, int] = MappingProxyType({})
 
     @property
     @abc.abstractmethod

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from tests.cluster import marker
 from tests.cluster.commands import run, succeeds
@@ -18,6 +19,8 @@ class KindCluster(Provider):
     """One cluster named after the project, whose kubeconfig lies in the run folder."""
 
     name = "kind"
+    # As kind-config.yaml maps them.
+    published_ports = MappingProxyType({32434: 12434})
 
     def __init__(self, kind: Path, kubectl: str | Path, run_folder: Path) -> None:
         self._kind = kind
