@@ -3,11 +3,13 @@
 import itertools
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
 from tests.cluster.progress import Progress
 from tests.support import manifests
-from tests.support.stack import Stack, bring_up
+from tests.support.gateway import NAME, gateway_client
+from tests.support.stack import SYSTEM_NAMESPACE, Stack, bring_up
 
 _numbers = itertools.count(1)
 
@@ -37,3 +39,17 @@ def default_runner(stack: Stack, namespace: str) -> str:
     """A namespace that holds a ModelRunner called default."""
     stack.apply(manifests.runner(namespace))
     return namespace
+
+
+@pytest.fixture
+def gateway(stack: Stack) -> Iterator[httpx.Client]:
+    """A client of the gateway."""
+    with gateway_client(stack) as client:
+        yield client
+
+
+@pytest.fixture
+def gateway_address(stack: Stack) -> Iterator[str]:
+    """The gateway's URL."""
+    with stack.address(SYSTEM_NAMESPACE, NAME) as url:
+        yield url
