@@ -48,10 +48,25 @@ MODELS: dict[str, Any] = {
     },
     "flags are the operator's": {"source": HTTP, "config": {"runtimeFlags": ["--model", "/x"]}},
     "raw flags": {"source": HTTP, "config": {"rawRuntimeFlags": "x" * 16384, "mode": "embedding"}},
+    "scaling": {
+        "source": HTTP,
+        "scaling": {"minReplicas": 1, "maxReplicas": 3, "targetConcurrency": 4},
+        "limits": {"concurrentRequests": 8, "requestsPerMinute": 600},
+    },
+    "one bound of scaling": {"source": HTTP, "scaling": {"minReplicas": 5}},
+    "as many at least as at most": {
+        "source": HTTP,
+        "scaling": {"minReplicas": 2, "maxReplicas": 2},
+    },
     **{f"keepAlive {text}": {"source": HTTP, "keepAlive": text} for text in KEEP_ALIVES},
 }
 RUNNERS: dict[str, Any] = {
     "nothing": {},
+    "scaling": {
+        "scaling": {"minReplicas": 0, "maxReplicas": 1000},
+        "activation": {"maxHeld": 1, "timeout": "24h"},
+        "limits": {"requestsPerMinute": 1},
+    },
     "no image": {"engine": "llama.cpp", "images": {"llamaCpp": ""}},
     "longest and short": {"startupTimeout": "24h", "drainTimeout": "500ms"},
     "mixed units": {"startupTimeout": "1h30m0.5s"},
@@ -151,7 +166,7 @@ CONDITION = {
 
 @pytest.mark.control_plane
 def test_a_models_row(api: KubeApi, namespace: str) -> None:
-    """`kubectl get models` answers: where is it, is it ready, what runs it, how large, how many."""
+    """`kubectl get models`: where is it, is it ready, what runs it, how large, how many, how idle."""
     body = model(namespace, {"source": HTTP, "runner": "gpu"}, "row")
     api.create(body)
     status = {
@@ -159,6 +174,10 @@ def test_a_models_row(api: KubeApi, namespace: str) -> None:
         "engine": "llama.cpp",
         "endpoint": "http://row.ml.svc:80",
         "readyReplicas": 1,
+        "lastUsedTime": "2020-01-01T00:00:00Z",
+        "idleDeadline": "2020-01-01T00:05:00Z",
+        "activation": {"maxHeld": 100, "timeoutSeconds": 300.0},
+        "limits": {"concurrentRequests": 8},
         "artifact": {"size": "92.1 MiB", "digest": "sha256:ab"},
         "download": {"progress": "43% 12.1 MiB/s ETA 1m20s"},
         "conditions": [CONDITION],
@@ -166,6 +185,7 @@ def test_a_models_row(api: KubeApi, namespace: str) -> None:
     api.merge({**body, "status": status}, subresource="status")
     narrow, wide = _row(api, "Model", namespace, "row")
     assert re.fullmatch(r"\d+s", narrow.pop("Age"))
+    assert re.fullmatch(r"\d+y(\d+d)?", narrow.pop("Last-Used"))
     assert narrow == {
         "Name": "row",
         "Phase": "Pulling",

@@ -16,6 +16,7 @@ PATH = "use a path below the volume's root"
 KEEP_ALIVE = 'use a duration such as "30s", "5m" or "1h30m", "0" to unload as soon as idle'
 DURATION = 'use a duration such as "30s", "5m" or "1h30m"'
 RANGE = "use a duration longer than 0 and at most 24h"
+SCALING = "minReplicas is more than maxReplicas: lower the one or raise the other"
 LABEL = 'use at most 63 lower-case letters, digits and "-"'
 
 
@@ -90,6 +91,19 @@ MODELS: list[tuple[str, Any, str]] = [
     ("keepAlive without unit", {"source": HTTP, "keepAlive": "5"}, KEEP_ALIVE),
     ("empty keepAlive", {"source": HTTP, "keepAlive": ""}, KEEP_ALIVE),
     ("keepAlive as a number", {"source": HTTP, "keepAlive": 5}, "must be of type string"),
+    (
+        "more at least than at most",
+        {"source": HTTP, "scaling": {"minReplicas": 2, "maxReplicas": 1}},
+        SCALING,
+    ),
+    ("never one runner", {"source": HTTP, "scaling": {"maxReplicas": 0}}, "greater than or equal"),
+    ("fewer than none", {"source": HTTP, "scaling": {"minReplicas": -1}}, "greater than or equal"),
+    ("no concurrency", {"source": HTTP, "scaling": {"targetConcurrency": 0}}, "greater than or"),
+    (
+        "a limit that lets nobody in",
+        {"source": HTTP, "limits": {"concurrentRequests": 0}},
+        "than or",
+    ),
     ("a runner of 64 characters", {"source": HTTP, "runner": "a" * 64}, LABEL),
     ("a runner of another namespace", {"source": HTTP, "runner": "ml/gpu"}, LABEL),
     ("a space in an alias", {"source": HTTP, "aliases": ["a b"]}, "spec.aliases[0]"),
@@ -209,6 +223,13 @@ RUNNERS: list[tuple[str, Any, str]] = [
     ),
     ("a retention that is none", {"cache": {"retention": "Forget"}}, '"Retain", "Delete"'),
     ("keepAlive abc", {"keepAlive": "abc"}, KEEP_ALIVE),
+    (
+        "a runner with more at least than at most",
+        {"scaling": {"minReplicas": 3, "maxReplicas": 2}},
+        SCALING,
+    ),
+    ("nobody may wait", {"activation": {"maxHeld": 0}}, "greater than or equal"),
+    ("no time to wait", {"activation": {"timeout": "0s"}}, RANGE),
     ("no duration", {"startupTimeout": "soon"}, DURATION),
     ("no time to start", {"startupTimeout": "0s"}, RANGE),
     ("a negative timeout", {"drainTimeout": "-1m"}, DURATION),

@@ -99,6 +99,12 @@ MODEL: Final = Kind(
             path=".status.readyReplicas",
             description="Runners that answer.",
         ),
+        Column(
+            name="Last-Used",
+            type="date",
+            path=".status.lastUsedTime",
+            description="Time since the last request.",
+        ),
         _AGE,
         _REASON,
         Column(

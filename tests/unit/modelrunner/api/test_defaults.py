@@ -1,6 +1,15 @@
 """What an absent field means could have been written by a user."""
 
-from modelrunner.api.v1alpha1 import ApiModel, Cache, Model, ModelRunnerSpec, Monitoring, defaults
+from modelrunner.api.v1alpha1 import (
+    Activation,
+    ApiModel,
+    Cache,
+    Model,
+    ModelRunnerSpec,
+    Monitoring,
+    Scaling,
+    defaults,
+)
 from modelrunner.api.v1alpha1.model import ModelConfig, Warmup
 
 
@@ -9,6 +18,12 @@ def test_every_default_is_a_valid_value() -> None:
     spec = ModelRunnerSpec(
         engine=defaults.ENGINE,
         keep_alive=defaults.KEEP_ALIVE,
+        scaling=Scaling(
+            min_replicas=defaults.MIN_REPLICAS,
+            max_replicas=defaults.MAX_REPLICAS,
+            target_concurrency=defaults.TARGET_CONCURRENCY,
+        ),
+        activation=Activation(max_held=defaults.MAX_HELD, timeout=defaults.ACTIVATION_TIMEOUT),
         startup_timeout=defaults.STARTUP_TIMEOUT,
         drain_timeout=defaults.DRAIN_TIMEOUT,
         cache=Cache(
@@ -32,11 +47,15 @@ def test_every_default_is_a_valid_value() -> None:
 
 def test_the_descriptions_name_the_defaults() -> None:
     """A changed default is changed in its field's description too."""
-    fields: dict[tuple[str, str], type[ApiModel]] = {
+    fields: dict[tuple[str, object], type[ApiModel]] = {
         ("engine", defaults.ENGINE): ModelRunnerSpec,
         ("keep_alive", defaults.KEEP_ALIVE): ModelRunnerSpec,
         ("startup_timeout", defaults.STARTUP_TIMEOUT): ModelRunnerSpec,
         ("drain_timeout", defaults.DRAIN_TIMEOUT): ModelRunnerSpec,
+        ("min_replicas", defaults.MIN_REPLICAS): Scaling,
+        ("target_concurrency", defaults.TARGET_CONCURRENCY): Scaling,
+        ("max_held", defaults.MAX_HELD): Activation,
+        ("timeout", defaults.ACTIVATION_TIMEOUT): Activation,
         ("size", defaults.CACHE_SIZE_AUTO): Cache,
         ("access_mode", defaults.CACHE_ACCESS_MODE): Cache,
         ("retention", defaults.CACHE_RETENTION): Cache,

@@ -28,7 +28,7 @@ def test_a_model_is_read_by_its_json_names() -> None:
 def test_unknown_fields_are_ignored() -> None:
     """An object of a newer schema is read for what is known of it."""
     model = Model.model_validate(
-        {"spec": {"source": {**SOURCE, "checksum": "x"}, "scaling": {}}, "later": 1}
+        {"spec": {"source": {**SOURCE, "checksum": "x"}, "adapters": {}}, "later": 1}
     )
     assert model.spec.to_dict() == {"source": SOURCE}
 
@@ -89,6 +89,11 @@ WRONG: list[tuple[type[Model | ModelRunner], Any, str]] = [
         ModelRunner,
         {"spec": {"startupTimeout": "0s", "engine": "vllm"}},
         "spec.engine: input should be 'auto' or 'llama.cpp'; spec.startupTimeout: use a duration",
+    ),
+    (
+        Model,
+        {"spec": {"source": SOURCE, "scaling": {"minReplicas": 2, "maxReplicas": 1}}},
+        "spec.scaling: minReplicas is more than maxReplicas",
     ),
     (
         ModelRunner,

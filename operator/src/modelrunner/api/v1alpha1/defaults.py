@@ -16,6 +16,14 @@ ENGINE: Final = Engine.AUTO
 KEEP_ALIVE: Final = "5m"
 """`keepAlive` where neither the Model nor its ModelRunner has one."""
 
+MIN_REPLICAS: Final = 0
+MAX_REPLICAS: Final = 1
+"""`scaling.maxReplicas` where neither says, unless minReplicas is more."""
+
+TARGET_CONCURRENCY: Final = 8
+MAX_HELD: Final = 100
+ACTIVATION_TIMEOUT: Final = "5m"
+
 STARTUP_TIMEOUT: Final = "30m"
 DRAIN_TIMEOUT: Final = "2m"
 ACCELERATOR_COUNT: Final = 1

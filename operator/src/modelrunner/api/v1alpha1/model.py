@@ -6,6 +6,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from modelrunner.api.annotations import Rule, Rules, list_type, matches, rules
 from modelrunner.api.v1alpha1.common import ApiModel, KeepAlive, LabelName, ObjectMeta, ObjectName
+from modelrunner.api.v1alpha1.scaling import Limits, Scaling
 from modelrunner.api.v1alpha1.status import ModelStatus
 from modelrunner_protocol.wire import Mode
 
@@ -216,9 +217,16 @@ class ModelSpec(ApiModel):
 
     keep_alive: KeepAlive | None = None
     """How long the model stays loaded after its last request: a duration such as `10m`, `0` to
-    unload as soon as idle, `-1` for ever. Default: the ModelRunner's. This version checks the
-    value and keeps the model loaded.
+    unload as soon as idle, `-1` for ever. Then its runners are stopped (see scaling.minReplicas).
+    `keep_alive` in a request counts instead until a request names another, or the runner ends. A
+    runner that nobody has asked yet stays for a minute at least. Default: the ModelRunner's.
     """
+
+    scaling: Scaling | None = None
+    """Between which bounds the model scales, field by field over the ModelRunner's."""
+
+    limits: Limits | None = None
+    """How many requests the gateway lets through, field by field over the ModelRunner's."""
 
     warmup: Warmup | None = None
     """A first request that the runner answers to itself before the Model is Ready."""

@@ -21,6 +21,7 @@ from modelrunner.api.v1alpha1.pods import (
     Toleration,
     TopologySpreadConstraint,
 )
+from modelrunner.api.v1alpha1.scaling import Activation, Limits, Scaling
 from modelrunner.api.v1alpha1.status import ModelRunnerStatus
 from modelrunner.api.v1alpha1.values import AccessMode, Engine, Retention
 
@@ -232,9 +233,17 @@ class ModelRunnerSpec(ApiModel):
 
     keep_alive: KeepAlive | None = None
     """How long a model stays loaded after its last request, for Models that do not say: a
-    duration such as `5m`, `0` to unload as soon as idle, `-1` for ever. Default: 5m. This
-    version checks the value and keeps models loaded.
+    duration such as `5m`, `0` to unload as soon as idle, `-1` for ever. Default: 5m.
     """
+
+    scaling: Scaling | None = None
+    """Between which bounds models scale that do not say."""
+
+    activation: Activation | None = None
+    """How requests wait at the gateway while a model wakes."""
+
+    limits: Limits | None = None
+    """How many requests the gateway lets through to each model that does not say."""
 
     startup_timeout: Timeout | None = None
     """How long an engine may take from its start until it has answered its warm-up, e.g. `30m`

@@ -21,8 +21,8 @@ class Condition(ApiModel):
     """One aspect of the object's state (Kubernetes' `metav1.Condition`)."""
 
     type: Annotated[str, Field(min_length=1, max_length=316)]
-    """`Ready` and `Cached` are True when all is well; `Reconciling` and `Stalled` are only there
-    while they are True.
+    """`Ready` and `Cached` are True when all is well; `Reconciling`, `Stalled` and `NameConflict`
+    are only there while they are True.
     """
 
     status: ConditionStatus
@@ -113,6 +113,26 @@ class StartupStatus(ApiModel):
     """From the pod's creation until the model was ready."""
 
 
+class ActivationStatus(ApiModel):
+    """How requests wait at the gateway, as it counts for this Model."""
+
+    max_held: int | None = None
+    """Requests that may wait at each replica of the gateway."""
+
+    timeout_seconds: float | None = None
+    """Seconds that a request may wait."""
+
+
+class LimitsStatus(ApiModel):
+    """What each replica of the gateway lets through, as it counts for this Model."""
+
+    concurrent_requests: int | None = None
+    """Requests at once; absent: no limit."""
+
+    requests_per_minute: int | None = None
+    """Requests in a minute; absent: no limit."""
+
+
 class ModelStatus(ApiModel):
     """What the operator found. Written by the operator only."""
 
@@ -121,7 +141,8 @@ class ModelStatus(ApiModel):
 
     conditions: Conditions = Field(default_factory=list)
     """`Ready`: the model answers. `Cached`: its weights are on the volume. `Reconciling`: work
-    goes on. `Stalled`: somebody has to act; the message says how.
+    goes on. `Stalled`: somebody has to act; the message says how. `NameConflict`: requests that
+    use a name of this Model go to an older one.
     """
 
     phase: str | None = None
@@ -149,6 +170,20 @@ class ModelStatus(ApiModel):
 
     ready_replicas: int | None = None
     """Runner pods that answer requests."""
+
+    last_used_time: Annotated[str, Extend({"format": "date-time"})] | None = None
+    """When the last request began or ended, as the runners tell it; brought up to date at most
+    once a minute.
+    """
+
+    idle_deadline: Annotated[str, Extend({"format": "date-time"})] | None = None
+    """When the model goes to sleep unless somebody uses it before; absent where it never does."""
+
+    activation: ActivationStatus | None = None
+    """How requests wait at the gateway while the model wakes."""
+
+    limits: LimitsStatus | None = None
+    """How many requests the gateway lets through; absent without limits."""
 
 
 class ModelRunnerStatus(ApiModel):

@@ -48,3 +48,4 @@ class ConditionType(StrEnum):
     CACHED = "Cached"
     RECONCILING = "Reconciling"
     STALLED = "Stalled"
+    NAME_CONFLICT = "NameConflict"
