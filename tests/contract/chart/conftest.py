@@ -26,28 +26,34 @@ def of_kind(objects: list[Object], kind: str) -> list[Object]:
     return [one for one in objects if one["kind"] == kind]
 
 
-def the(objects: list[Object], kind: str) -> Object:
-    """The only one of its kind."""
-    (found,) = of_kind(objects, kind)
+def of_part(objects: list[Object], part: str) -> list[Object]:
+    """Those of the operator, or of the gateway."""
+    label = "app.kubernetes.io/component"
+    return [one for one in objects if one["metadata"]["labels"].get(label) == part]
+
+
+def the(objects: list[Object], kind: str, part: str = "operator") -> Object:
+    """The only one of its kind that a part has."""
+    (found,) = of_kind(of_part(objects, part), kind)
     return found
 
 
-def pod_template(objects: list[Object]) -> Object:
-    """The operator's pod template."""
-    found: Object = the(objects, "Deployment")["spec"]["template"]
+def pod_template(objects: list[Object], part: str = "operator") -> Object:
+    """The pod template of a part."""
+    found: Object = the(objects, "Deployment", part)["spec"]["template"]
     return found
 
 
-def container(objects: list[Object]) -> Object:
-    """The operator's container."""
-    (found,) = pod_template(objects)["spec"]["containers"]
+def container(objects: list[Object], part: str = "operator") -> Object:
+    """The container of a part."""
+    (found,) = pod_template(objects, part)["spec"]["containers"]
     result: Object = found
     return result
 
 
-def environment(objects: list[Object]) -> dict[str, Any]:
+def environment(objects: list[Object], part: str = "operator") -> dict[str, Any]:
     """Its variables that have a plain value."""
-    return {one["name"]: one["value"] for one in container(objects)["env"] if "value" in one}
+    return {one["name"]: one["value"] for one in container(objects, part)["env"] if "value" in one}
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,13 @@ from release.manifests import manifests
 from tests.contract.chart.conftest import container, of_kind, pod_template, render, the
 from tests.support.kubeapi import Object
 
+_CLUSTER_WIDE = {
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "CustomResourceDefinition",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
+}
 _VARIANTS = [
     (),
     ("watchNamespaces={one,two}",),
@@ -45,7 +52,8 @@ def test_the_operator_writes_neither_specs_nor_weights_away() -> None:
     by_resource = {name: set(rule["verbs"]) for rule in role["rules"] for name in rule["resources"]}
     assert by_resource["models"] == by_resource["modelrunners"] == {"get", "list", "watch"}
     assert "delete" not in by_resource["persistentvolumeclaims"]
-    assert by_resource["pods"] == {"get", "list", "watch"}
+    assert by_resource["pods"] == {"get", "list", "watch", "patch"}
+    assert by_resource["deployments/scale"] == {"get", "patch"}
 
 
 def test_watched_namespaces_bound_the_rights() -> None:
@@ -99,13 +107,12 @@ def test_probes_and_limits() -> None:
 @pytest.mark.parametrize("settings", _VARIANTS)
 def test_every_object_has_the_labels_and_its_namespace(settings: tuple[str, ...]) -> None:
     """Everything can be found by one selector, and static YAML needs no --namespace."""
-    cluster_wide = {"ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"}
     for one in render(*settings):
         labels = one["metadata"]["labels"]
         assert labels["app.kubernetes.io/managed-by"] == "Helm"
         if one["kind"] != "CustomResourceDefinition":
             assert labels["app.kubernetes.io/instance"] == "model-runner-operator"
-        assert ("namespace" in one["metadata"]) == (one["kind"] not in cluster_wide), one["kind"]
+        assert ("namespace" in one["metadata"]) == (one["kind"] not in _CLUSTER_WIDE), one["kind"]
 
 
 def test_the_deployment_selects_its_pods_and_nothing_that_changes() -> None:
@@ -120,7 +127,7 @@ def test_the_deployment_selects_its_pods_and_nothing_that_changes() -> None:
 def test_two_releases_have_names_of_their_own() -> None:
     """Releases of one name in two namespaces share no cluster-wide object but the definitions."""
     first, second = render(namespace="one"), render(namespace="two")
-    cluster_wide = ("ClusterRole", "ClusterRoleBinding")
+    cluster_wide = _CLUSTER_WIDE - {"CustomResourceDefinition"}
     names = [
         {one["metadata"]["name"] for kind in cluster_wide for one in of_kind(objects, kind)}
         for objects in (first, second)

@@ -14,10 +14,12 @@ from tests.contract.chart.conftest import (
     container,
     environment,
     of_kind,
+    of_part,
     pod_template,
     render,
     the,
 )
+from tests.support.kubeapi import Object
 
 
 def leaves(values: dict[str, Any], path: str = "") -> Iterator[str]:
@@ -135,23 +137,52 @@ def test_scheduling_values_reach_the_pod() -> None:
     assert the(objects, "Deployment")["spec"]["replicas"] == 3
 
 
-def test_parts_that_can_be_left_out() -> None:
+_PARTS = [
+    ("crds.install=false", {"CustomResourceDefinition"}, {"crd"}),
+    ("podDisruptionBudget.enabled=false", {"PodDisruptionBudget"}, {"operator"}),
+    ("serviceAccount.create=false", {"ServiceAccount"}, {"operator"}),
+    (
+        "rbac.create=false",
+        {"ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"},
+        {"operator", "gateway"},
+    ),
+    ("gateway.podDisruptionBudget.enabled=false", {"PodDisruptionBudget"}, {"gateway"}),
+    ("gateway.serviceAccount.create=false", {"ServiceAccount"}, {"gateway"}),
+    (
+        "gateway.admissionPolicy.enabled=false",
+        {"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"},
+        {"gateway"},
+    ),
+]
+
+
+def _identity(one: Object) -> tuple[str, str, str]:
+    part = one["metadata"]["labels"].get("app.kubernetes.io/component", "")
+    return one["kind"], part, one["metadata"]["name"]
+
+
+@pytest.mark.parametrize(("setting", "kinds", "parts"), _PARTS, ids=[row[0] for row in _PARTS])
+def test_parts_that_can_be_left_out(setting: str, kinds: set[str], parts: set[str]) -> None:
     """Each switch removes its objects and only them."""
-    everything = {(one["kind"], one["metadata"]["name"]) for one in render()}
-    for setting, kinds in (
-        ("crds.install=false", {"CustomResourceDefinition"}),
-        ("podDisruptionBudget.enabled=false", {"PodDisruptionBudget"}),
-        ("serviceAccount.create=false", {"ServiceAccount"}),
-        ("rbac.create=false", {"ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}),
-    ):
-        left = {(one["kind"], one["metadata"]["name"]) for one in render(setting)}
-        assert everything - left == {one for one in everything if one[0] in kinds}, setting
-        assert left <= everything, setting
+    everything = {_identity(one) for one in render()}
+    left = {_identity(one) for one in render(setting)}
+    wanted = {one for one in everything if one[0] in kinds and one[1] in parts}
+    assert wanted
+    assert everything - left == wanted
+    assert left <= everything
+
+
+def test_the_gateway_can_be_left_out() -> None:
+    """With one switch nothing of the gateway is there, and the rest is as it was."""
+    without, everything = render("gateway.enabled=false"), render()
+    assert not of_part(without, "gateway")
+    gateway = {_identity(one) for one in of_part(everything, "gateway")}
+    assert without == [one for one in everything if _identity(one) not in gateway]
 
 
 def test_a_service_account_that_is_there_is_used() -> None:
     """A name of one's own replaces the release's in the pod and in every binding."""
-    objects = render("serviceAccount.create=false", "serviceAccount.name=mine")
+    objects = of_part(render("serviceAccount.create=false", "serviceAccount.name=mine"), "operator")
     assert pod_template(objects)["spec"]["serviceAccountName"] == "mine"
     for kind in ("ClusterRoleBinding", "RoleBinding"):
         for binding in of_kind(objects, kind):
