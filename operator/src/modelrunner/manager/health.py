@@ -1,15 +1,14 @@
 """What the probes say: whether this process should be restarted, whether it does its job."""
 
-import asyncio
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from modelrunner.manager.endpoints import Report
+from modelrunner.telemetry.lag import LoopLag
 
 _LAG_LIMIT: Final = 5.0
 _RUNNING_LIMIT: Final = 300.0
 _WAITING_LIMIT: Final = 600.0
-_TICK: Final = 1.0
 
 
 class QueueAges(Protocol):
@@ -44,26 +43,6 @@ class Freshness(Protocol):
     def age(self) -> float | None:
         """Seconds since the last round."""
         ...
-
-
-class LoopLag:
-    """How late the event loop is: it asks to be woken every second and looks at the clock."""
-
-    def __init__(self) -> None:
-        self._lag = 0.0
-
-    @property
-    def seconds(self) -> float:
-        """The last measured lag."""
-        return self._lag
-
-    async def run(self) -> None:
-        """Measure until cancelled."""
-        loop = asyncio.get_running_loop()
-        while True:
-            due = loop.time() + _TICK
-            await asyncio.sleep(_TICK)
-            self._lag = max(0.0, loop.time() - due)
 
 
 @dataclass(slots=True)

@@ -44,8 +44,9 @@ from modelrunner.kube.lease import LeaderElector, LeaseTimes
 from modelrunner.kube.resources import MODELS
 from modelrunner.kube.store import Store
 from modelrunner.manager.endpoints import application, serving
-from modelrunner.manager.health import Health, LoopLag
+from modelrunner.manager.health import Health
 from modelrunner.manager.leadership import Build, Leadership, Parts
+from modelrunner.telemetry.lag import LoopLag
 from modelrunner.telemetry.logs import configure
 from modelrunner.telemetry.metrics import Metrics
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from modelrunner.manager.health import Health, LoopLag
+from modelrunner.manager.health import Health
+from modelrunner.telemetry.lag import LoopLag
 from tests.support.virtual_time import run
 
 
