@@ -1,28 +1,25 @@
 """The client of the API server: raw JSON in and out, typed errors, a timeout on every call."""
 
-import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 from urllib.parse import urlencode
 
-import aiohttp
 from kubernetes.aio.client.api_client import ApiClient
-from kubernetes.aio.config import ConfigException
 from prometheus_client import Counter
 
 from modelrunner.domain.naming import FIELD_MANAGER
 from modelrunner.kube.connection import connect
-from modelrunner.kube.errors import Gone, Invalid, KubeError, NotFound, Unavailable, error_of
+from modelrunner.kube.errors import Gone, NotFound, error_of
 from modelrunner.kube.objects import KubeObject, merge_patch
 from modelrunner.kube.resources import Resource
+from modelrunner.kube.transport import JSON, Transport, decoded
 
 Propagation = Literal["Background", "Foreground", "Orphan"]
 
 _READS: Final = frozenset({"get", "list"})
-_JSON: Final = "application/json"
-_LARGEST_ANSWER: Final = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +40,8 @@ class KubeClient:
     def __init__(
         self, api: ApiClient, *, writes: Counter | None = None, timeout: float = 30.0
     ) -> None:
-        self._api = api
-        self._closed = False
+        self._transport = Transport(api, timeout=timeout)
         self._writes = writes
-        self._timeout = aiohttp.ClientTimeout(total=timeout, connect=min(timeout, 10.0))
 
     @classmethod
     async def connected(
@@ -75,8 +70,7 @@ class KubeClient:
 
     async def close(self) -> None:
         """Close all connections; calls in flight and later ones raise Unavailable."""
-        self._closed = True
-        await self._api.close()  # type: ignore[no-untyped-call]  # the library has no types
+        await self._transport.close()
 
     async def get(self, resource: Resource, namespace: str | None, name: str) -> KubeObject | None:
         """The object as it is now, or None when there is none (404)."""
@@ -141,6 +135,43 @@ class KubeClient:
             if not token:
                 return
             query["continue"] = str(token)
+
+    async def watch(
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        resource_version: str,
+        label_selector: str = "",
+        seconds: float = 290.0,
+        idle: float = 90.0,
+    ) -> AsyncGenerator[tuple[str, KubeObject]]:
+        """What happens after `resource_version`: ADDED, MODIFIED, DELETED or BOOKMARK, and of what.
+
+        The server ends it after `seconds`; bookmarks come about once a minute.
+
+        Raises:
+            Gone: the version is too old, said at once or later in the stream; list again.
+            KubeError: refused, cut off, or silent for more than `idle` seconds.
+        """
+        query = {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": resource_version,
+            "timeoutSeconds": str(max(1, round(seconds))),
+        }
+        if label_selector:
+            query["labelSelector"] = label_selector
+        path = f"{resource.path(namespace)}?{urlencode(query)}"
+        async with aclosing(self._transport.lines(path, idle=idle)) as lines:
+            async for line in lines:
+                event = decoded(line)
+                kind, found = str(event.get("type")), event.get("object")
+                item = found if isinstance(found, dict) else {}
+                if kind == "ERROR":
+                    code = item.get("code")
+                    raise error_of(code if isinstance(code, int) else 500, item)
+                yield kind, item
 
     async def create(
         self,
@@ -327,67 +358,10 @@ class KubeClient:
         query: Mapping[str, str] | None = None,
         *,
         body: Mapping[str, Any] | Sequence[Any] | None = None,
-        content_type: str = _JSON,
+        content_type: str = JSON,
     ) -> KubeObject:
-        if self._closed:
-            # The library would quietly open new connections.
-            raise Unavailable(0, "Closed", f"{method} {path}: the client is closed")
+        url = f"{path}?{urlencode(query)}" if query else path
+        self._transport.require_open(f"{method} {url}")
         if self._writes is not None and verb not in _READS:
             self._writes.labels(verb=verb, resource=resource.label).inc()
-        headers = {
-            "Accept": _JSON,
-            "Content-Type": content_type,
-            "User-Agent": str(self._api.user_agent),
-        }
-        url = f"{path}?{urlencode(query)}" if query else path
-        try:
-            response, raw = await self._send(method, url, headers, body)
-        except (aiohttp.ClientError, TimeoutError, OSError, ConfigException) as error:
-            what = f"{method} {path}: {type(error).__name__}: {error}"
-            raise Unavailable(0, "Unreachable", what) from error
-        except (AssertionError, RuntimeError) as error:
-            # How aiohttp says that its session was closed under a request.
-            if not self._closed:
-                raise
-            raise Unavailable(0, "Closed", f"{method} {path}: the client is closed") from error
-        if 200 <= response.status < 300:
-            return _decoded(raw)
-        try:
-            told = _decoded(raw)
-        except KubeError:
-            told = {"message": raw[:500].decode(errors="replace")}
-        raise error_of(response.status, told, response.headers.get("Retry-After"))
-
-    async def _send(
-        self, method: str, path: str, headers: dict[str, str], body: Any
-    ) -> tuple[aiohttp.ClientResponse, bytes]:
-        # Refreshes a token that is about to expire.
-        await self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
-        url = f"{self._api.configuration.host}{path}"
-        answer = await self._api.call_api(
-            method, url, header_params=headers, body=body, _request_timeout=self._timeout
-        )
-        response: aiohttp.ClientResponse = answer.response
-        async with response:
-            return response, await _bounded(response)
-
-
-async def _bounded(response: aiohttp.ClientResponse) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    async for part in response.content.iter_chunked(1 << 20):
-        size += len(part)
-        if size > _LARGEST_ANSWER:
-            raise Invalid(0, "TooLarge", f"an answer of more than {_LARGEST_ANSWER} bytes")
-        parts.append(part)
-    return b"".join(parts)
-
-
-def _decoded(raw: bytes) -> KubeObject:
-    try:
-        found = json.loads(raw)
-    except ValueError as error:
-        raise Unavailable(0, "Unreadable", f"not JSON: {raw[:100]!r}") from error
-    if not isinstance(found, dict):
-        raise Unavailable(0, "Unreadable", f"not an object: {raw[:100]!r}")
-    return found
+        return await self._transport.request(method, url, body=body, content_type=content_type)

@@ -47,6 +47,9 @@ async def connect(
     # As the watches do: no proxy between a cluster's operator and its API server, and no thread
     # that looks for a .netrc before each request.
     configuration.client_session_kwargs = {"trust_env": False}
+    # No bound (the library has 100): each watch holds a connection for as long as it lives, and with
+    # many namespaces there would be none left for a write.
+    configuration.connection_pool_maxsize = 0
     api = ApiClient(configuration)
     api.user_agent = user_agent
     return api

@@ -64,6 +64,8 @@ SERVICE_MONITORS: Final = Resource(
     "monitoring.coreos.com", "v1", "servicemonitors", "ServiceMonitor"
 )
 EVENTS: Final = Resource("events.k8s.io", "v1", "events", "Event")
+ENDPOINT_SLICES: Final = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
+SECRETS: Final = Resource("", "v1", "secrets", "Secret")
 LEASES: Final = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 NAMESPACES: Final = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
 CRDS: Final = Resource(

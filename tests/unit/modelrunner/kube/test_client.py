@@ -192,7 +192,7 @@ async def test_answers_that_are_not_kubernetes(
 
 async def test_an_endless_answer_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A wrong server cannot fill our memory."""
-    monkeypatch.setattr("modelrunner.kube.client._LARGEST_ANSWER", 1000)
+    monkeypatch.setattr("modelrunner.kube.transport._LARGEST_ANSWER", 1000)
 
     async def handler(_: web.Request) -> web.Response:
         return web.json_response({"x": "y" * 5000})
