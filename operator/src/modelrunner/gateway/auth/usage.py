@@ -1,0 +1,26 @@
+"""How much is used of something that is limited: what runs, and a bucket of tokens."""
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True, eq=False)
+class Usage:
+    """Requests in flight, and the tokens that are left of a minute's worth.
+
+    The bucket holds a whole minute's requests and fills steadily, so after a quiet minute all of
+    them may come at once. `filled_at` is a monotonic clock's time; None: never used, so full.
+    """
+
+    in_flight: int = 0
+    tokens: float = 0.0
+    filled_at: float | None = None
+
+    def wait(self, per_minute: int, now: float) -> float:
+        """Fill up to now; seconds until there is a token, 0 when there is one."""
+        if self.filled_at is None:
+            self.tokens = per_minute
+        else:
+            # min: a limit that was lowered lowers what had been saved.
+            self.tokens = min(per_minute, self.tokens + (now - self.filled_at) * per_minute / 60.0)
+        self.filled_at = now
+        return 0.0 if self.tokens >= 1.0 else (1.0 - self.tokens) * 60.0 / per_minute
