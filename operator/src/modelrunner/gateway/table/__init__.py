@@ -1,0 +1,1 @@
+"""The route table: which models there are, what they are doing and where they answer."""
