@@ -5,7 +5,7 @@ import binascii
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from modelrunner.gateway.auth.globs import EVERYTHING, Globs
@@ -122,11 +122,13 @@ def read_expiry(text: str) -> float:
     """
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        # In UTC, for it is told in UTC, where a year 1 or 9999 of another zone may not exist.
+        seconds = moment.astimezone(UTC).timestamp()
+    except (ValueError, OverflowError):
         raise ValueError("is not a time such as 2030-01-31T00:00:00Z") from None
     if moment.tzinfo is None:
         raise ValueError("names no time zone: write 2030-01-31T00:00:00Z")
-    return moment.timestamp()
+    return seconds
 
 
 _READERS: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
