@@ -106,7 +106,10 @@ def _read(hint: Any, value: Any, path: str) -> Any:
 
 def _read_scalar(hint: Any, value: Any, path: str) -> Any:
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError as error:
+            raise WireError(f"{path}: too large a number") from error
     if isinstance(hint, type) and issubclass(hint, str) and isinstance(value, str):
         try:
             return hint(value)

@@ -29,6 +29,8 @@ _UNIT_SECONDS: Final = {
 }
 _TERM: Final = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
 _LONGEST_TEXT: Final = 64
+_LONGEST: Final = float(2**63) / 1e9
+"""Seconds: Go counts nanoseconds in 64 bits, 292 years."""
 
 
 def parse_duration(text: str) -> float:
@@ -53,6 +55,8 @@ def parse_duration(text: str) -> float:
         raise ValueError(
             f'{text[:_LONGEST_TEXT]!r} is not a duration: use for example "30s", "5m" or "1h30m"'
         )
+    if seconds >= _LONGEST:
+        raise ValueError(f"{text!r} is not a duration: it is longer than 292 years")
     return sign * float(seconds)
 
 
@@ -75,20 +79,22 @@ def format_duration(seconds: float) -> str:
     return f"{int(hours)}h{text}" if hours else text
 
 
-def parse_keep_alive(text: str) -> float:
+def parse_keep_alive(value: str | float) -> float:
     """Seconds that an idle model stays loaded: 0 unloads at once, `NEVER` (-1) never.
 
+    A number is seconds, as Ollama has it.
+
     Raises:
-        ValueError: neither "0", a negative value nor a Go duration.
+        ValueError: neither "0", a negative value, a Go duration nor a number.
     """
-    if text == "-1":
+    if value == "-1":
         return NEVER
     try:
-        seconds = parse_duration(text)
+        seconds = parse_duration(value) if isinstance(value, str) else _in_range(value)
     except ValueError as error:
         raise ValueError(
-            f'{text[:_LONGEST_TEXT]!r} is not a keep-alive: use a duration ("30s", "5m", "1h30m"), '
-            '"0" to unload as soon as idle, or "-1" to keep the model loaded'
+            f'{str(value)[:_LONGEST_TEXT]!r} is not a keep-alive: use a duration ("30s", "5m", '
+            '"1h30m"), "0" to unload as soon as idle, or "-1" to keep the model loaded'
         ) from error
     return NEVER if seconds < 0 else seconds
 
@@ -100,3 +106,9 @@ def format_keep_alive(seconds: float) -> str:
 
 def _number(value: float) -> str:
     return f"{value:.9f}".rstrip("0").rstrip(".")
+
+
+def _in_range(seconds: float) -> float:
+    if not seconds < _LONGEST:
+        raise ValueError(f"{seconds} s is longer than 292 years, or no number")
+    return float(seconds)

@@ -1,6 +1,20 @@
 """Error bodies in the shapes that clients parse."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
+
+ANTHROPIC_KINDS: Final[Mapping[int, str]] = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    408: "timeout_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+    504: "timeout_error",
+}
+"""Anthropic's error types by status. Source: Anthropic API reference, "Errors"."""
 
 
 def openai_error(

@@ -61,8 +61,9 @@ class Settings:
     """RUNNERD_HANG_TIMEOUT: a ready engine that gives no sign of life for so long is killed and
     started again; 0: never. /health needs a free one of its HTTP threads (--threads-http)."""
 
-    drain_linger: float = 0.5
-    """RUNNERD_DRAIN_LINGER: at least so long a stopping runner answers "go elsewhere"."""
+    drain_linger: float = 2.0
+    """RUNNERD_DRAIN_LINGER: at least so long a stopping runner answers "go elsewhere": until
+    every gateway and every node's kube-proxy, which looks once a second, knows that it goes."""
 
     stop_grace: float = 5.0
     """RUNNERD_STOP_GRACE: between SIGTERM and SIGKILL for the engine."""

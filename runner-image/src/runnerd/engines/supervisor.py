@@ -42,6 +42,7 @@ class Supervisor:
 
     `epoch` counts the starts of the engine. `failure` is its last one, kept until it is ready.
     `heard_at` is when it last gave a sign of life (monotonic); the proxy notes its bytes there.
+    `slots` is how many requests the newest ready engine works on at once.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Supervisor:
         self.epoch = 0
         self.heard_at = 0.0
         self.restarts = 0
+        self.slots: int | None = None
         self.failure: Failure | None = None
         self.engine_ready_at: float | None = None
         self.warmed_at: float | None = None
@@ -271,6 +273,7 @@ class Supervisor:
     def _become_ready(self, slots: int) -> None:
         self._phase = RunnerState.READY
         self.failure = None
+        self.slots = slots
         self._on_ready(slots)
         self._signal()
         log.info("ready", extra=fields(slots=slots, restarts=self.restarts))

@@ -5,16 +5,17 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from modelrunner_protocol.errors import openai_error
 from modelrunner_protocol.reasons import Reason
-from modelrunner_protocol.wire import RunnerState
+from modelrunner_protocol.wire import DRAINING_HEADER, RunnerState
 from runnerd.engines.supervisor import Supervisor
-from runnerd.server.checks import Rejection
+from runnerd.server.dialects import SERVER_ERROR, Dialect, Rejection, error_body
 
 SERVER: Final = "runnerd"
 """Instead of the versions that aiohttp would tell."""
 
-DRAINING_HEADER: Final = "X-Runner-Draining"
+CLOSED: Final = "Draining"
+"""The word for programs of a closed door."""
+
 _RETRY_SECONDS: Final = {
     RunnerState.LOADING: 2,
     RunnerState.WARMING: 1,
@@ -35,41 +36,49 @@ def json_answer(status: int, body: Any, headers: dict[str, str] | None = None) -
     """A JSON answer."""
     return web.Response(
         status=status,
-        body=json.dumps(body, ensure_ascii=False).encode(),
+        # What a client sent may come back in an error, also half a character.
+        body=json.dumps(body, ensure_ascii=False).encode(errors="replace"),
         content_type="application/json",
         headers={"Server": SERVER, **(headers or {})},
     )
 
 
-def rejection(found: Rejection) -> web.Response:
-    """The answer to a request that is wrong."""
-    return json_answer(found.status, found.body)
+def rejection(
+    found: Rejection, dialect: Dialect = Dialect.OPENAI, headers: dict[str, str] | None = None
+) -> web.Response:
+    """The answer to a request that is wrong, or that cannot be done."""
+    return json_answer(found.status, error_body(dialect, found), headers)
 
 
-def unavailable(engine: Supervisor) -> web.Response:
+def unavailable(engine: Supervisor, dialect: Dialect) -> web.Response:
     """503: why the model does not answer now, and when to ask again."""
     state = engine.state
     reason, message = standing(engine)
     text = _STATES.get(state, "the engine is not ready")
-    error = openai_error(
-        f"{text}: {message}" if message else text, kind="server_error", code=reason.value
-    )
-    answer = json_answer(503, error, {"Retry-After": str(_RETRY_SECONDS.get(state, 1))})
-    if state is RunnerState.DRAINING:
-        answer.headers[DRAINING_HEADER] = "true"
-        answer.force_close()
+    found = Rejection(503, f"{text}: {message}" if message else text, SERVER_ERROR, reason.value)
+    headers = {"Retry-After": str(_RETRY_SECONDS.get(state, 1))}
+    if state is not RunnerState.DRAINING:
+        return rejection(found, dialect, headers)
+    answer = rejection(found, dialect, {**headers, DRAINING_HEADER: "true"})
+    answer.force_close()
     return answer
 
 
-def busy(what: str) -> web.Response:
+def closed(dialect: Dialect) -> web.Response:
+    """503: the door is closed for a while. The connection stays, since it opens again."""
+    found = Rejection(503, "this runner takes no new requests now", SERVER_ERROR, CLOSED)
+    return rejection(found, dialect, {"Retry-After": "1", DRAINING_HEADER: "true"})
+
+
+def busy(what: str, dialect: Dialect) -> web.Response:
     """429: too much at once."""
-    error = openai_error(f"{what}: try again", kind="rate_limit_error", code="queue_full")
-    return json_answer(429, error, {"Retry-After": "1"})
+    found = Rejection(429, f"{what}: try again", "rate_limit_error", "queue_full")
+    return rejection(found, dialect, {"Retry-After": "1"})
 
 
-def engine_error(message: str) -> dict[str, Any]:
-    """OpenAI's error object for an engine that failed under a request."""
-    return openai_error(message, kind="server_error", code="engine_failed")
+def engine_failure(message: str, status: int = 502) -> Rejection:
+    """An engine that failed under a request."""
+    return Rejection(status, message, SERVER_ERROR, "engine_failed")
 
 
 def standing(engine: Supervisor) -> tuple[Reason, str]:

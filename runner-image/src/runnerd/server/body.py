@@ -1,28 +1,29 @@
 """Reading a request's body within bounds."""
 
 import asyncio
+from collections.abc import Callable
 
 from aiohttp import web
 
-from runnerd.server.checks import Rejection, reject
-from runnerd.server.gate import Gate
+from runnerd.server.dialects import Rejection, reject
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Body:
-    """A request's body; `size` is what is held of it in the gate's account, whatever happened."""
+    """A request's body; `size` is what `hold` granted for it, whatever happened."""
 
-    def __init__(self, request: web.BaseRequest, gate: Gate) -> None:
+    def __init__(self, request: web.BaseRequest, hold: Callable[[int], bool]) -> None:
+        """`hold` takes bytes from the account of all bodies; False: there is no room."""
         self._request = request
-        self._gate = gate
+        self._hold = hold
         self.size = 0
         self.crowded = False
 
     async def read(self, *, limit: int, timeout: float) -> bytes | Rejection:
         """The whole body of at most `limit` bytes, arrived within `timeout` seconds.
 
-        When the gate has no room for it, `crowded` is set and the answer is a 429.
+        When there is no room for it, `crowded` is set and the answer is a 429.
         """
         request = self._request
         if request.headers.get("Content-Encoding", "identity").lower() != "identity":
@@ -49,7 +50,7 @@ class Body:
         while chunk := await content.readany():
             if self.size + len(chunk) > limit:
                 return _too_large(limit)
-            if not self._gate.hold(len(chunk)):
+            if not self._hold(len(chunk)):
                 self.crowded = True
                 return reject(429, "Too many large requests at once: try again")
             self.size += len(chunk)

@@ -1,38 +1,26 @@
 """What is wrong with a request, found before the engine sees it. Pure.
 
 llama-server answers some of these with 500 and its parser's words (malformed JSON, `"tools":
-"x"`, a model without eyes that is sent a picture), some with 200 (an unknown model); clients need 400 and 404 in OpenAI's shape.
+"x"`, no `messages` for Anthropic), some with 200 (an unknown model); clients need 400 and 404.
 """
 
 import json
-import re
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
-from modelrunner_protocol.errors import openai_error
+from modelrunner_protocol.references import key
 from modelrunner_protocol.wire import RunConfig
+from runnerd.server.dialects import Rejection, reject
+from runnerd.server.keep_alive import MEMBER, asked_keep_alive, without_keep_alive
 from runnerd.server.routes import Inference
-
-INVALID_REQUEST: Final = "invalid_request_error"
-_ENGINE_REFUSALS: Final = re.compile(
-    r"\[json\.exception\.|Failed to parse |\"prompt\" |Unknown reasoning format"
-    r"|(?:image|audio|video) input is not supported|input \([0-9]+ tokens\) is too large"
-)
 
 
 @dataclass(frozen=True, slots=True)
-class Rejection:
-    """An error answer: HTTP status and OpenAI's error object."""
+class Accepted:
+    """A body that the engine may see, and the seconds of keep_alive that stood in it."""
 
-    status: int
-    body: dict[str, Any]
-
-
-def reject(
-    status: int, message: str, *, code: str | None = None, param: str | None = None
-) -> Rejection:
-    """A client's error."""
-    return Rejection(status, openai_error(message, kind=INVALID_REQUEST, code=code, param=param))
+    body: bytes
+    keep_alive: float | None = None
 
 
 class Checks:
@@ -41,13 +29,14 @@ class Checks:
     def __init__(self, config: RunConfig) -> None:
         self._model = config.model
         self._mode = config.mode
-        self._names = frozenset(
-            {config.model, f"{config.namespace}/{config.model}", *config.aliases}
-        )
+        names = (config.model, *config.aliases)
+        self._names = frozenset({*names, f"{config.namespace}/{config.model}"})
+        # Text that is no reference has the key "", which nobody may know.
+        self._keys = frozenset(key(name) for name in names) - {""}
 
     def knows(self, name: str) -> bool:
-        """Whether this model goes by `name`."""
-        return name in self._names
+        """Whether this model goes by `name`, as written or as a reference to the same."""
+        return name in self._names or key(name) in self._keys
 
     def unknown_model(self, name: str) -> Rejection:
         """OpenAI's answer for a model that does not exist."""
@@ -60,7 +49,7 @@ class Checks:
 
     def wrong_mode(self, route: Inference) -> Rejection | None:
         """An answer when the engine was not started for this route."""
-        if route.mode is self._mode:
+        if route.mode is None or route.mode is self._mode:
             return None
         return reject(
             400,
@@ -69,40 +58,36 @@ class Checks:
             code="unsupported_mode",
         )
 
-    def body(self, route: Inference, raw: bytes) -> Rejection | None:
-        """What is wrong with a body; None when the engine may see it."""
+    def body(self, route: Inference, raw: bytes) -> Accepted | Rejection:
+        """What the engine may see of a body, or what is wrong with it."""
         if not raw:
             return reject(400, "The request has no body: send a JSON object")
         try:
             # From text, since from bytes Python would also take UTF-16.
-            data = _DECODER.decode(raw.decode())
+            text = raw.decode()
+            data = _DECODER.decode(text)
         except (ValueError, RecursionError) as error:
             return reject(400, f"The body is not JSON: {_reason(error)}")
         if not isinstance(data, dict):
             return reject(400, "The body must be a JSON object")
-        return self._fields(data) or (_chat(data) if route.messages else None)
+        wrong = self._fields(data) or (_chat(data) if route.messages else None)
+        if wrong or MEMBER not in data:
+            return wrong or Accepted(raw)
+        keep_alive = asked_keep_alive(data)
+        if isinstance(keep_alive, Rejection):
+            return keep_alive
+        return Accepted(without_keep_alive(text, _DECODER).encode(), keep_alive)
 
     def _fields(self, data: dict[str, Any]) -> Rejection | None:
         name, stream = data.get("model"), data.get("stream")
         if name is not None:
             if not isinstance(name, str):
                 return reject(400, "'model' must be a string", param="model")
-            if name not in self._names:
+            if not self.knows(name):
                 return self.unknown_model(name)
         if stream is not None and not isinstance(stream, bool):
             return reject(400, "'stream' must be true or false", param="stream")
         return None
-
-
-def engine_refusal(raw: bytes) -> Rejection | None:
-    """The 400 behind a 500 of llama-server that blames the request's form; else None."""
-    try:
-        message = json.loads(raw)["error"]["message"]
-    except (ValueError, KeyError, TypeError):
-        return None
-    if isinstance(message, str) and _ENGINE_REFUSALS.match(message):
-        return reject(400, message)
-    return None
 
 
 def _chat(data: dict[str, Any]) -> Rejection | None:

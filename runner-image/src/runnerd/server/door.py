@@ -9,17 +9,22 @@ from typing import Final
 from aiohttp import web
 
 from modelrunner_protocol.codec import to_dict
-from modelrunner_protocol.wire import STATUS_PATH, RunConfig, RunnerStatus
+from modelrunner_protocol.wire import CLOSE_PATH, HELD_PATH, OPEN_PATH, STATUS_PATH, RunConfig
 from runnerd.config import Settings
 from runnerd.engines import upstream
 from runnerd.engines.supervisor import Supervisor
 from runnerd.logs import fields
 from runnerd.server import answers
 from runnerd.server.body import Body
-from runnerd.server.checks import Checks, Rejection, reject
+from runnerd.server.checks import Accepted, Checks
+from runnerd.server.closure import Closure
+from runnerd.server.control import Control
+from runnerd.server.dialects import Dialect, Rejection, reject
 from runnerd.server.gate import Gate
 from runnerd.server.proxy import Proxy
+from runnerd.server.report import Report
 from runnerd.server.routes import Inference, clean, inference_routes, model_name
+from runnerd.server.waiting import Waiting
 from runnerd.telemetry.metrics import CONTENT_TYPE, Metrics
 
 log = logging.getLogger(__name__)
@@ -51,16 +56,37 @@ class Door:
         self._gate = gate
         self._proxy = proxy
         self._metrics = metrics
-        self._started_at = started_at
         self._checks = Checks(config)
         self._inference = inference_routes(config.engine)
-        self.listening_at: float | None = None
+        self._waiting = Waiting(time.monotonic)
+        self._closure = Closure(gate, self._waiting, clock=time.monotonic, now=time.time)
+        self._report = Report(
+            engine=engine,
+            gate=gate,
+            closure=self._closure,
+            waiting=self._waiting,
+            started_at=started_at,
+        )
         self._own = {
             "/healthz": self._healthz,
             _READY: self._readyz,
             "/metrics": self._render_metrics,
             STATUS_PATH: self._status,
         }
+        control = Control(self._closure, self._waiting, self._report.status)
+        self._control = {
+            CLOSE_PATH: control.close,
+            OPEN_PATH: control.open,
+            HELD_PATH: control.held,
+        }
+
+    def listening(self) -> None:
+        """Note that clients can come in from now on."""
+        self._report.listening_at = time.time()
+
+    def stopping(self) -> None:
+        """Nobody needs to wait for a closed door any more: this runner takes no more requests."""
+        self._closure.open()
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """The answer to any request; an error of ours is a 500 without its insides."""
@@ -70,26 +96,31 @@ class Door:
             raise
         except Exception:
             log.exception("a request failed", extra=fields(path=request.path[:200]))
-            error = answers.engine_error("the runner failed at this request; its log tells more")
-            return answers.json_answer(500, error)
+            text = "the runner failed at this request; its log tells more"
+            return answers.rejection(answers.engine_failure(text, 500))
 
     async def _dispatch(self, request: web.BaseRequest) -> web.StreamResponse:
         path = clean(request.rel_url.raw_path)
         if route := self._inference.get(path):
-            if request.method != "POST":
-                return _wrong_method("POST")
-            return await self._measured(request, route)
-        if own := self._own.get(path):
-            if path == _READY:
-                await self._hold(request)
-            return await own() if request.method in {"GET", "HEAD"} else _wrong_method("GET, HEAD")
-        name = model_name(path, self._config.engine)
-        if name is None:
+            if request.method == "POST":
+                return await self._measured(request, route)
+            return _wrong_method("POST", route.dialect)
+        if control := self._control.get(path):
+            return await control(request) if request.method == "POST" else _wrong_method("POST")
+        return await self._told(request, path)
+
+    async def _told(self, request: web.BaseRequest, path: str) -> web.Response:
+        """What is only read: probes, status, metrics, lists."""
+        own = self._own.get(path)
+        name = None if own else model_name(path, self._config.engine)
+        if own is None and name is None:
             found = reject(404, f"There is nothing at {path[:200]}", code="not_found")
             return answers.rejection(found)
         if request.method not in {"GET", "HEAD"}:
             return _wrong_method("GET, HEAD")
-        return self._models(name)
+        if path == _READY:
+            await self._hold(request)
+        return await own() if own else self._models(name or "")
 
     async def _measured(self, request: web.BaseRequest, route: Inference) -> web.StreamResponse:
         began, status = time.monotonic(), 499
@@ -112,41 +143,54 @@ class Door:
     async def _admitted(
         self, request: web.BaseRequest, route: Inference, request_id: str
     ) -> web.StreamResponse:
-        if self._engine.draining or not self._engine.ready:
-            return answers.unavailable(self._engine)
+        dialect = route.dialect
+        # From here to the gate nothing is awaited: see `Closure`.
+        if self._engine.draining or self._closure.closed:
+            stopping = self._engine.draining
+            self._metrics.turned_away(stopping=stopping)
+            return (
+                answers.unavailable(self._engine, dialect) if stopping else answers.closed(dialect)
+            )
+        if not self._engine.ready:
+            return answers.unavailable(self._engine, dialect)
         if wrong := self._checks.wrong_mode(route):
-            return answers.rejection(wrong)
+            return answers.rejection(wrong, dialect)
         if not self._gate.enter():
-            return answers.busy(f"{self._settings.max_in_flight} requests are waiting already")
-        body = Body(request, self._gate)
+            text = f"{self._settings.max_in_flight} requests are waiting already"
+            return answers.busy(text, dialect)
+        body = Body(request, self._gate.hold)
         try:
-            raw = await self._read(body, route)
-            if isinstance(raw, web.Response):
-                return raw
+            accepted = await self._read(body, route)
+            if isinstance(accepted, web.Response):
+                return accepted
             await self._gate.turn()
             try:
-                return await self._proxy.forward(request, route, raw, request_id)
+                return await self._proxy.forward(request, route, accepted.body, request_id)
             finally:
                 self._gate.done()
         finally:
             self._gate.leave(body.size)
 
-    async def _read(self, body: Body, route: Inference) -> bytes | web.Response:
+    async def _read(self, body: Body, route: Inference) -> Accepted | web.Response:
         """A body that the engine may see, or the answer to one that it may not."""
         limits = self._settings
         raw = await body.read(limit=limits.max_body, timeout=limits.body_timeout)
         if body.crowded:
-            return answers.busy("the requests that are waiting hold too much memory")
-        if isinstance(raw, Rejection):
-            return answers.rejection(raw)
-        wrong = self._checks.body(route, raw)
-        return answers.rejection(wrong) if wrong else raw
+            text = "the requests that are waiting hold too much memory"
+            return answers.busy(text, route.dialect)
+        found = raw if isinstance(raw, Rejection) else self._checks.body(route, raw)
+        if isinstance(found, Rejection):
+            return answers.rejection(found, route.dialect)
+        if found.keep_alive is not None:
+            self._report.keep_alive = found.keep_alive
+            self._metrics.overridden()
+        return found
 
     def _models(self, name: str) -> web.Response:
         model = {
             "id": self._config.model,
             "object": "model",
-            "created": int(self._started_at),
+            "created": int(self._report.started_at),
             "owned_by": "model-runner",
         }
         if not name:
@@ -159,7 +203,7 @@ class Door:
         return web.Response(text="ok\n", headers={"Server": answers.SERVER})
 
     async def _hold(self, request: web.BaseRequest) -> None:
-        """Let `?wait=SECONDS` wait for an engine that is on its way.
+        """Let `?wait=SECONDS` wait for an engine on its way, or for a door that will open.
 
         A probe that comes once a second would else see it a second late.
         """
@@ -168,45 +212,30 @@ class Door:
         except ValueError:
             return
         if 0 < seconds <= _LONGEST_HOLD:
-            await self._engine.arrived(seconds)
+            await self._report.arrived(seconds)
 
     async def _readyz(self) -> web.Response:
-        ready = self._engine.ready and not self._engine.draining
-        reason, message = answers.standing(self._engine)
-        found = {"state": self._engine.state.value, "reason": reason.value, "message": message}
-        return answers.json_answer(200 if ready else 503, found)
+        return answers.json_answer(200 if self._report.ready else 503, self._report.readiness())
 
     async def _status(self) -> web.Response:
-        engine = self._engine
-        failure = engine.failure
-        status = RunnerStatus(
-            state=engine.state,
-            started_at=self._started_at,
-            listening_at=self.listening_at,
-            engine_ready_at=engine.engine_ready_at,
-            warmed_at=engine.warmed_at,
-            reason=failure.reason if failure else None,
-            message=failure.message if failure else "",
-            restarts=engine.restarts,
-            in_flight=self._gate.in_flight,
-            last_used_at=self._gate.last_used_at,
-        )
-        return answers.json_answer(200, to_dict(status))
+        return answers.json_answer(200, to_dict(self._report.status()))
 
     async def _render_metrics(self) -> web.Response:
         engine = None
         if self._engine.ready:
             engine = await upstream.metrics(self._proxy.session, _ENGINE_METRICS_LIMIT)
         text = self._metrics.render(
-            ready=self._engine.ready and not self._engine.draining,
+            ready=self._report.ready,
+            closed=self._closure.closed,
             in_flight=self._gate.in_flight,
             waiting=self._gate.waiting,
+            held=self._waiting.total,
             engine=engine,
         )
         headers = {"Content-Type": CONTENT_TYPE, "Server": answers.SERVER}
         return web.Response(body=text.encode(), headers=headers)
 
 
-def _wrong_method(allowed: str) -> web.Response:
+def _wrong_method(allowed: str, dialect: Dialect = Dialect.OPENAI) -> web.Response:
     found = reject(405, f"Use {allowed}", code="method_not_allowed")
-    return answers.json_answer(found.status, found.body, {"Allow": allowed})
+    return answers.rejection(found, dialect, {"Allow": allowed})

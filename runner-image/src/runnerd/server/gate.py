@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 from collections import deque
 from collections.abc import Callable
 
@@ -42,14 +43,14 @@ class Gate:
             return False
         self.in_flight += 1
         self._idle.clear()
-        self.last_used_at = self._now()
+        self._used()
         return True
 
     def leave(self, held: int) -> None:
         """Give back the place and the `held` bytes taken with `hold`."""
         self.held -= held
         self.in_flight -= 1
-        self.last_used_at = self._now()
+        self._used()
         if not self.in_flight:
             self._idle.set()
 
@@ -86,6 +87,11 @@ class Gate:
     async def until_idle(self) -> None:
         """Wait until nobody is inside."""
         await self._idle.wait()
+
+    def _used(self) -> None:
+        now = self._now()
+        # Who compares it with what it was told sees every use, however coarse the clock is.
+        self.last_used_at = math.nextafter(now, math.inf) if now == self.last_used_at else now
 
     def _grant(self) -> None:
         while self._queue and self._working < self._turns:

@@ -1,7 +1,6 @@
 """A runner from the moment its engine is started: listen, supervise, drain, end."""
 
 import asyncio
-import contextlib
 import gc
 import logging
 import os
@@ -9,8 +8,8 @@ import random
 import signal
 import socket
 import time
-from collections.abc import Callable
-from typing import Final, Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, Protocol
 
 from aiohttp import web
 
@@ -23,6 +22,7 @@ from runnerd.engines.reaper import reap_orphans
 from runnerd.engines.restarts import Backoff, Delays
 from runnerd.engines.supervisor import Supervisor
 from runnerd.logs import fields
+from runnerd.server.connection import Server
 from runnerd.server.door import Door
 from runnerd.server.gate import Gate
 from runnerd.server.proxy import Proxy
@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 # llama-server's spare HTTP threads, which answer /health and /metrics.
 _AHEAD: Final = 2
 _LAST_WRITES: Final = 1.0
+_LAST_READS: Final = 0.05
 
 
 class Launch(Protocol):
@@ -114,12 +115,7 @@ class Runner:
             gc.enable()
             await stop.wait()
             stop.clear()
-            await self._drain(stop)
-            await self._engine.stop(self._settings.stop_grace)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_LAST_WRITES):
-                    await self._gate.until_idle()
-            await runner.cleanup()
+            await self._leave(runner, stop)
         finally:
             await self._engine.stop(0)
             life.cancel()
@@ -129,48 +125,48 @@ class Runner:
         return life.cancelled() or life.exception() is None
 
     async def _listen(self) -> web.ServerRunner:
-        server = web.Server(
-            self._door.answer,
-            handler_cancellation=True,
-            access_log=None,
-            auto_decompress=False,
-            keepalive_timeout=self._settings.idle_timeout,
-            lingering_time=2.0,
-        )
+        server = Server(self._door.answer, self._settings.idle_timeout)
         runner = web.ServerRunner(server, shutdown_timeout=_LAST_WRITES)
         await runner.setup()
         await web.SockSite(runner, self._listener, backlog=1024).start()
-        self._door.listening_at = time.time()
+        self._door.listening()
         port = runner.addresses[0][1]
         log.info("listening", extra=fields(port=port))
         if self._on_listening:
             self._on_listening(port)
         return runner
 
-    async def _drain(self, hasten: asyncio.Event) -> None:
-        """Wait until nobody is inside, not longer than the configuration allows."""
+    async def _leave(self, runner: web.ServerRunner, hasten: asyncio.Event) -> None:
+        """Finish what is inside, end the engine, and be there for a while to say so.
+
+        Others learn late that this runner goes: the engine's memory is given back meanwhile.
+        """
+        lingered = asyncio.get_running_loop().time() + self._settings.drain_linger
         self._engine.drain()
+        self._door.stopping()
         log.info("draining", extra=fields(in_flight=self._gate.in_flight))
-        linger = self._settings.drain_linger
-
-        async def empty() -> None:
-            await asyncio.sleep(linger)
-            await self._gate.until_idle()
-
-        async def hurried() -> None:
-            await hasten.wait()
-
-        waiting = {asyncio.create_task(empty()), asyncio.create_task(hurried())}
-        _, pending = await asyncio.wait(
-            waiting,
-            timeout=max(linger, self._config.drain_timeout),
-            return_when=asyncio.FIRST_COMPLETED,
-        )
-        for task in pending:
-            task.cancel()
-        await asyncio.gather(*pending, return_exceptions=True)
+        await _first(self._gate.until_idle(), hasten.wait(), timeout=self._config.drain_timeout)
         if self._gate.in_flight:
             log.warning("requests are cut off", extra=fields(in_flight=self._gate.in_flight))
+        await self._engine.stop(self._settings.stop_grace)
+        await _first(self._gate.until_idle(), timeout=_LAST_WRITES)
+        left = lingered - asyncio.get_running_loop().time()
+        await _first(hasten.wait(), timeout=max(left, 0))
+        # Who connected before the port is closed is told, too; the kernel would reset the rest.
+        await asyncio.sleep(0)
+        for site in runner.sites:
+            await site.stop()
+        await asyncio.sleep(min(_LAST_READS, self._settings.drain_linger))
+        await runner.cleanup()
+
+
+async def _first(*events: Coroutine[Any, Any, object], timeout: float) -> None:
+    """Wait for the first of `events`, at most `timeout` seconds."""
+    waiting = [asyncio.ensure_future(event) for event in events]
+    await asyncio.wait(waiting, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
 
 
 def _report(task: "asyncio.Task[None]", stop: asyncio.Event) -> None:

@@ -1,7 +1,6 @@
 """One request to the engine, its answer to the client, byte for byte."""
 
 import contextlib
-import json
 import time
 from collections.abc import Mapping
 from typing import Final
@@ -21,7 +20,8 @@ from yarl import URL
 from runnerd.engines.supervisor import Supervisor
 from runnerd.engines.upstream import BASE
 from runnerd.server import answers
-from runnerd.server.checks import engine_refusal
+from runnerd.server.dialects import Dialect, error_event
+from runnerd.server.refusals import refusal
 from runnerd.server.routes import Inference
 from runnerd.telemetry.metrics import Metrics
 
@@ -75,21 +75,22 @@ class Proxy:
         for name in _FORWARDED:
             if value := request.headers.get(name):
                 headers[name] = value
-        found = await self._obtain(route.path, body, headers)
+        found = await self._obtain(route, body, headers)
         if isinstance(found, web.Response):
             return found
         upstream, epoch = found
         self._engine.heard_at = time.monotonic()
         self._metrics.first_byte(route.name, self._engine.heard_at - began)
         try:
-            return await self._relay(request, upstream, epoch, _headers(upstream, request_id))
+            told = _headers(upstream, request_id)
+            return await self._relay(request, route, upstream, epoch, told)
         finally:
             # Nothing happens when the answer was read to its end; otherwise the connection is
             # closed, which makes the engine stop generating.
             upstream.close()
 
     async def _obtain(
-        self, path: str, body: bytes, headers: Mapping[str, str]
+        self, route: Inference, body: bytes, headers: Mapping[str, str]
     ) -> tuple[ClientResponse, int] | web.Response:
         """The head of the engine's answer and the epoch that gave it; else our own answer."""
         retried = False
@@ -97,17 +98,17 @@ class Proxy:
             epoch = self._engine.epoch
             if self._engine.ready:
                 try:
-                    return await self._send(path, body, headers), epoch
+                    return await self._send(route.path, body, headers), epoch
                 except _GONE:
                     if retried:
-                        return await self._lost(epoch)
+                        return await self._lost(route.dialect, epoch)
                     retried = True
                 except ServerTimeoutError:
-                    return self._failed("the engine takes no connections")
+                    return _failed(route.dialect, "the engine takes no connections")
                 except ClientError:
-                    return self._failed("the engine gave an answer that is not HTTP")
+                    return _failed(route.dialect, "the engine gave an answer that is not HTTP")
             if not await self._engine.recovered(epoch, self._retry_wait):
-                return answers.unavailable(self._engine)
+                return answers.unavailable(self._engine, route.dialect)
 
     async def _send(self, path: str, body: bytes, headers: Mapping[str, str]) -> ClientResponse:
         url = self._urls.get(path)
@@ -115,33 +116,32 @@ class Proxy:
             url = self._urls[path] = URL(BASE + path, encoded=True)
         return await self.session.post(url, data=body, headers=headers, allow_redirects=False)
 
-    async def _lost(self, epoch: int) -> web.Response:
-        return self._failed(await self._engine.explained(epoch))
-
-    def _failed(self, message: str) -> web.Response:
-        return answers.json_answer(502, answers.engine_error(message))
+    async def _lost(self, dialect: Dialect, epoch: int) -> web.Response:
+        return _failed(dialect, await self._engine.explained(epoch))
 
     async def _relay(
         self,
         request: web.BaseRequest,
+        route: Inference,
         upstream: ClientResponse,
         epoch: int,
         headers: CIMultiDict[str],
     ) -> web.StreamResponse:
         length = upstream.content_length
         if length is None or length > _READ_WHOLE:
-            return await self._stream(request, upstream, epoch, headers)
+            return await self._stream(request, route.dialect, upstream, epoch, headers)
         try:
             body = await upstream.read()
         except (ClientError, OSError):
-            return await self._lost(epoch)
-        if upstream.status == 500 and (found := engine_refusal(body)):
-            return answers.rejection(found)
+            return await self._lost(route.dialect, epoch)
+        if found := refusal(route, upstream.status, body):
+            return answers.rejection(found, route.dialect)
         return web.Response(status=upstream.status, headers=headers, body=body)
 
     async def _stream(
         self,
         request: web.BaseRequest,
+        dialect: Dialect,
         upstream: ClientResponse,
         epoch: int,
         headers: CIMultiDict[str],
@@ -151,7 +151,7 @@ class Proxy:
             chunk = await readany()
         except (ClientError, OSError):
             # Nothing was said yet, so this can still be an error like any other.
-            return await self._lost(epoch)
+            return await self._lost(dialect, epoch)
         response = _Stream(status=upstream.status, headers=headers)
         if upstream.content_length is not None:
             response.content_length = upstream.content_length
@@ -165,7 +165,7 @@ class Proxy:
             try:
                 chunk = await readany()
             except (ClientError, OSError) as error:
-                await self._break_off(request, response, upstream, last, epoch, error)
+                await self._break_off(request, dialect, response, last, epoch, error)
                 break
         with contextlib.suppress(ConnectionError):
             await response.write_eof()
@@ -174,22 +174,26 @@ class Proxy:
     async def _break_off(
         self,
         request: web.BaseRequest,
+        dialect: Dialect,
         response: web.StreamResponse,
-        upstream: ClientResponse,
         last: bytes,
         epoch: int,
         error: Exception,
     ) -> None:
         """End an answer whose engine died, so that nobody takes it for a whole one."""
-        if upstream.content_type != "text/event-stream":
+        if response.content_type != "text/event-stream":
             if request.transport is not None:
                 request.transport.abort()
             raise ConnectionResetError("the engine died within an answer") from error
         message = "the runner is stopping" if self._engine.draining else ""
         message = message or await self._engine.explained(epoch)
-        event = b"data: " + json.dumps(answers.engine_error(message)).encode() + b"\n\n"
+        event = error_event(dialect, answers.engine_failure(message))
         # An event that was cut in its middle is closed first.
         await response.write(event if last.endswith(b"\n\n") else b"\n\n" + event)
+
+
+def _failed(dialect: Dialect, message: str) -> web.Response:
+    return answers.rejection(answers.engine_failure(message), dialect)
 
 
 def _headers(upstream: ClientResponse, request_id: str) -> CIMultiDict[str]:

@@ -6,6 +6,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from modelrunner_protocol.wire import Mode
+from runnerd.server.dialects import Dialect
 
 MODELS: Final = "/v1/models"
 _SLASHES: Final = re.compile("/{2,}")
@@ -13,24 +14,51 @@ _SLASHES: Final = re.compile("/{2,}")
 
 @dataclass(frozen=True, slots=True)
 class Inference:
-    """A path that the engine answers: its label in metrics, the engine's path, its mode."""
+    """A path that the engine answers: its label in metrics, the engine's path, its mode.
+
+    Without a mode it is the engine that says whether it was started for this. `messages`: the
+    body must hold a list of them.
+    """
 
     name: str
     path: str
-    mode: Mode
+    mode: Mode | None
     messages: bool = False
+    dialect: Dialect = Dialect.OPENAI
 
 
-_ROUTES: Final = (
-    Inference("chat_completions", "/v1/chat/completions", Mode.COMPLETION, messages=True),
-    Inference("completions", "/v1/completions", Mode.COMPLETION),
-    Inference("embeddings", "/v1/embeddings", Mode.EMBEDDING),
+_RERANK: Final = Inference("rerank", "/v1/rerank", None)
+_RESPONSES: Final = Inference(
+    "responses", "/v1/responses", Mode.COMPLETION, dialect=Dialect.RESPONSES
 )
+_ANTHROPIC: Final = tuple(
+    Inference(name, path, Mode.COMPLETION, messages=True, dialect=Dialect.ANTHROPIC)
+    for name, path in (
+        ("messages", "/v1/messages"),
+        ("count_tokens", "/v1/messages/count_tokens"),
+    )
+)
+_ROUTES: Final = {
+    "/v1/chat/completions": Inference(
+        "chat_completions", "/v1/chat/completions", Mode.COMPLETION, messages=True
+    ),
+    "/v1/completions": Inference("completions", "/v1/completions", Mode.COMPLETION),
+    "/v1/embeddings": Inference("embeddings", "/v1/embeddings", Mode.EMBEDDING),
+    "/v1/responses": _RESPONSES,
+    "/responses": _RESPONSES,
+    "/v1/rerank": _RERANK,
+    "/rerank": _RERANK,
+    "/score": Inference("score", "/score", None),
+    **{route.path: route for route in _ANTHROPIC},
+}
+"""What follows a prefix. Source: docker/model-runner `pkg/routing`, `pkg/responses/handler.go`."""
 
 
 def inference_routes(engine: str) -> dict[str, Inference]:
     """Every spelling of every inference path."""
-    return {prefix + route.path: route for route in _ROUTES for prefix in prefixes(engine)}
+    usual = {prefix + path: route for path, route in _ROUTES.items() for prefix in prefixes(engine)}
+    # Anthropic's clients are given this prefix as their base URL.
+    return usual | {f"/anthropic{route.path}": route for route in _ANTHROPIC}
 
 
 def clean(path: str) -> str:

@@ -58,6 +58,25 @@ class Metrics:
         self._waiting = Gauge(
             "runnerd_waiting", "Requests waiting for their turn at the engine", registry=registry
         )
+        self._held = Gauge(
+            "runnerd_held", "Requests that wait at the gateways, as these told", registry=registry
+        )
+        self._closed = Gauge(
+            "runnerd_closed", "1 while the door is closed to new requests", registry=registry
+        )
+        turned_away = Counter(
+            "runnerd_turned_away",
+            "Requests sent elsewhere with X-Runner-Draining, by why",
+            ["reason"],
+            registry=registry,
+        )
+        # From the start, so that a rate has a first value to count from.
+        self._turned_away = {word: turned_away.labels(word) for word in ("closed", "stopping")}
+        self._overrides = Counter(
+            "runnerd_keep_alive_overrides",
+            "Requests that brought a keep_alive of their own",
+            registry=registry,
+        )
         self._restarts = Counter(
             "runnerd_engine_restarts",
             "Engines started again after an end, by reason",
@@ -92,6 +111,14 @@ class Metrics:
             found = self._first_bytes[route] = self._first_byte.labels(route)
         found.observe(seconds)
 
+    def turned_away(self, *, stopping: bool) -> None:
+        """Count one request that met a closed door, or a runner that is stopping."""
+        self._turned_away["stopping" if stopping else "closed"].inc()
+
+    def overridden(self) -> None:
+        """Count one request with a keep_alive."""
+        self._overrides.inc()
+
     def restarted(self, reason: Reason) -> None:
         """Count one more start after an end."""
         self._restarts.labels(reason.value).inc()
@@ -100,9 +127,20 @@ class Metrics:
         """Tell how long one stage ("load", "warmup") of the newest start took."""
         self._stages.labels(name).set(seconds)
 
-    def render(self, *, ready: bool, in_flight: int, waiting: int, engine: str | None) -> str:
+    def render(
+        self,
+        *,
+        ready: bool,
+        closed: bool,
+        in_flight: int,
+        waiting: int,
+        held: int,
+        engine: str | None,
+    ) -> str:
         """Own families, then those of `engine` (its own exposition), all with our labels."""
         self._ready.set(ready)
+        self._closed.set(closed)
+        self._held.set(held)
         self._in_flight.set(in_flight)
         self._waiting.set(waiting)
         own = generate_latest(self._registry).decode()

@@ -1,9 +1,12 @@
 """What is wrong with a request, without a server."""
 
+from dataclasses import replace
+
 import pytest
 
-from modelrunner_protocol.wire import Mode
-from runnerd.server.checks import Checks, engine_refusal
+from modelrunner_protocol.wire import Mode, RunConfig
+from runnerd.server.checks import Accepted, Checks
+from runnerd.server.dialects import Rejection
 from runnerd.server.routes import Inference, inference_routes
 from tests.support.scripted_runner import CONFIG
 
@@ -11,49 +14,74 @@ ROUTES = inference_routes("llama.cpp")
 COMPLETIONS = ROUTES["/v1/completions"]
 
 
-@pytest.mark.parametrize("name", ["smol", "ml/smol", "gpt-x"])
+def _refused(body: bytes, *, config: RunConfig = CONFIG) -> Rejection:
+    found = Checks(config).body(COMPLETIONS, body)
+    assert isinstance(found, Rejection)
+    return found
+
+
+def _passes(body: bytes) -> bool:
+    """Whether the engine sees exactly this."""
+    return Checks(CONFIG).body(COMPLETIONS, body) == Accepted(body)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("smol", "ml/smol", "gpt-x"),
+        *("SMOL", "smol:latest", "ai/smol", "docker.io/ai/smol:latest", "ai%2Fgpt-x", " smol"),
+    ],
+)
 def test_names(name: str) -> None:
-    """The name, namespace/name and the aliases are this model; a missing name is, too."""
-    checks = Checks(CONFIG)
-    assert checks.knows(name)
-    assert checks.body(COMPLETIONS, f'{{"model": "{name}"}}'.encode()) is None
-    assert checks.body(COMPLETIONS, b'{"model": null}') is None
-    assert checks.body(COMPLETIONS, b'{"prompt": "x"}') is None
+    """The name, namespace/name and the aliases are this model, in any spelling of a reference."""
+    assert Checks(CONFIG).knows(name)
+    assert _passes(f'{{"model": "{name}"}}'.encode())
 
 
-@pytest.mark.parametrize("name", ["", "other/smol", "SMOL", "smol:latest"])
+@pytest.mark.parametrize("body", [b'{"model": null}', b'{"prompt": "x"}'])
+def test_no_name(body: bytes) -> None:
+    """A missing name is this model, too: there is no other."""
+    assert _passes(body)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "other/smol", "ML/smol", "smol:v2", "ai/ml/smol", "smol/", "?", "s" * 600]
+)
 def test_other_names(name: str) -> None:
     """Any other name is a 404 with OpenAI's code."""
-    found = Checks(CONFIG).body(COMPLETIONS, f'{{"model": "{name}"}}'.encode())
-    assert found
-    assert (found.status, found.body["error"]["code"]) == (404, "model_not_found")
+    found = _refused(f'{{"model": "{name}"}}'.encode())
+    assert (found.status, found.code) == (404, "model_not_found")
+
+
+def test_alias_that_is_no_reference() -> None:
+    """Text that is no reference names only itself, not all other such text."""
+    checks = Checks(replace(CONFIG, aliases=("a b",)))
+    assert checks.knows("a b")
+    assert not checks.knows("c d")
 
 
 def test_deep_nesting() -> None:
     """Nesting that no reader bears is the client's error."""
-    found = Checks(CONFIG).body(COMPLETIONS, b'{"a":' + b"[" * 100_000)
-    assert found
-    assert "nested too deeply" in found.body["error"]["message"]
+    assert "nested too deeply" in _refused(b'{"a":' + b"[" * 100_000).message
 
 
 @pytest.mark.parametrize("value", ["1", '"true"', "[]", "{}", "0"])
 def test_stream_of_a_wrong_type(value: str) -> None:
     """`stream` decides how the answer looks, so nobody may guess what it means."""
-    found = Checks(CONFIG).body(COMPLETIONS, f'{{"stream": {value}}}'.encode())
-    assert found
-    assert (found.status, found.body["error"]["param"]) == (400, "stream")
+    found = _refused(f'{{"stream": {value}}}'.encode())
+    assert (found.status, found.param) == (400, "stream")
 
 
 @pytest.mark.parametrize("value", ["true", "false", "null"])
 def test_stream(value: str) -> None:
     """A truth or nothing is a good `stream`."""
-    assert Checks(CONFIG).body(COMPLETIONS, f'{{"stream": {value}}}'.encode()) is None
+    assert _passes(f'{{"stream": {value}}}'.encode())
 
 
 @pytest.mark.parametrize("number", ["9" * 100_000, "-1e999", "1e5", "-0"])
 def test_numbers_are_for_the_engine(number: str) -> None:
     """However long a number is, it is JSON."""
-    assert Checks(CONFIG).body(COMPLETIONS, f'{{"seed": {number}}}'.encode()) is None
+    assert _passes(f'{{"seed": {number}}}'.encode())
 
 
 @pytest.mark.parametrize(
@@ -72,46 +100,37 @@ def test_numbers_are_for_the_engine(number: str) -> None:
 )
 def test_almost_json(body: bytes) -> None:
     """What is nearly JSON is told to be none, with the place where it can be told."""
-    found = Checks(CONFIG).body(COMPLETIONS, body)
-    assert found
+    found = _refused(body)
     assert found.status == 400
-    assert "not JSON" in found.body["error"]["message"]
+    assert "not JSON" in found.message
 
 
 def test_duplicate_keys() -> None:
     """Of equal keys the last counts, as it does in the engine."""
-    checks = Checks(CONFIG)
-    assert checks.body(COMPLETIONS, b'{"model": "other", "model": "smol"}') is None
-    assert checks.body(COMPLETIONS, b'{"model": "smol", "model": "other"}')
+    assert _passes(b'{"model": "other", "model": "smol"}')
+    assert _refused(b'{"model": "smol", "model": "other"}').status == 404
 
 
 def test_modes() -> None:
     """A route of another mode is refused with the mode to ask for."""
     checks = Checks(CONFIG)
     assert checks.wrong_mode(COMPLETIONS) is None
+    assert checks.wrong_mode(Inference("x", "/v1/x", None)) is None
     found = checks.wrong_mode(Inference("x", "/v1/x", Mode.EMBEDDING))
     assert found
     assert found.status == 400
 
 
-@pytest.mark.parametrize(
-    ("answer", "refused"),
-    [
-        (b'{"error": {"message": "[json.exception.parse_error.101] bad"}}', True),
-        (b'{"error": {"message": "Failed to parse tools: x"}}', True),
-        (b'{"error": {"message": "\\"prompt\\" must not be empty"}}', True),
-        (b'{"error": {"message": "Unknown reasoning format: zz"}}', True),
-        (b'{"error": {"message": "image input is not supported - hint: mmproj"}}', True),
-        (b'{"error": {"message": "input (2001 tokens) is too large to process."}}', True),
-        (b'{"error": {"message": "the prompt was lost"}}', False),
-        (b'{"error": {"message": "out of memory"}}', False),
-        (b'{"error": {"message": 5}}', False),
-        (b'{"error": "x"}', False),
-        (b"[]", False),
-        (b"<html>", False),
-    ],
-)
-def test_engine_refusals(answer: bytes, refused: bool) -> None:
-    """Only a 500 that blames the request's form becomes a 400."""
-    found = engine_refusal(answer)
-    assert (found is not None) is refused
+def test_keep_alive_is_taken_out() -> None:
+    """The engine sees the other members to the letter; what was asked for is kept."""
+    body = b' {"model": "smol" , "keep_alive" : 5, "seed": 123456789012345678901234567890.10}\n'
+    assert Checks(CONFIG).body(COMPLETIONS, body) == Accepted(
+        b'{"model": "smol","seed": 123456789012345678901234567890.10}', 5.0
+    )
+    assert Checks(CONFIG).body(COMPLETIONS, b'{"keep_alive": null}') == Accepted(b"{}")
+
+
+def test_keep_alive_of_a_request_that_is_wrong() -> None:
+    """Only a request that the engine may see changes anything."""
+    assert _refused(b'{"model": "other", "keep_alive": 5}').code == "model_not_found"
+    assert _refused(b'{"keep_alive": "soon"}').param == "keep_alive"

@@ -6,13 +6,34 @@ from modelrunner_protocol.wire import Mode
 from runnerd.server.routes import clean, inference_routes, model_name
 
 
-def test_inference() -> None:
-    """Three paths under three prefixes, each with the engine's path and its mode."""
+@pytest.mark.parametrize(
+    ("path", "name", "engine", "mode"),
+    [
+        ("/v1/chat/completions", "chat_completions", "/v1/chat/completions", Mode.COMPLETION),
+        ("/v1/completions", "completions", "/v1/completions", Mode.COMPLETION),
+        ("/v1/embeddings", "embeddings", "/v1/embeddings", Mode.EMBEDDING),
+        ("/v1/messages", "messages", "/v1/messages", Mode.COMPLETION),
+        (
+            "/v1/messages/count_tokens",
+            "count_tokens",
+            "/v1/messages/count_tokens",
+            Mode.COMPLETION,
+        ),
+        ("/v1/responses", "responses", "/v1/responses", Mode.COMPLETION),
+        ("/responses", "responses", "/v1/responses", Mode.COMPLETION),
+        ("/v1/rerank", "rerank", "/v1/rerank", None),
+        ("/rerank", "rerank", "/v1/rerank", None),
+        ("/score", "score", "/score", None),
+    ],
+)
+def test_inference(path: str, name: str, engine: str, mode: Mode | None) -> None:
+    """Each path under each prefix, with its label, the engine's path and its mode."""
     routes = inference_routes("llama.cpp")
-    assert len(routes) == 9
-    found = routes["/engines/llama.cpp/v1/embeddings"]
-    assert (found.path, found.mode) == ("/v1/embeddings", Mode.EMBEDDING)
-    assert "/engines/vllm/v1/embeddings" not in routes
+    for prefix in ("", "/engines", "/engines/llama.cpp"):
+        found = routes[prefix + path]
+        assert (found.name, found.path, found.mode) == (name, engine, mode)
+    assert f"/engines/vllm{path}" not in routes
+    assert (f"/anthropic{path}" in routes) is ("messages" in path)
 
 
 def test_empty_segments() -> None:

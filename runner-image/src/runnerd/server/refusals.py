@@ -1,0 +1,48 @@
+"""An engine's own error answers, in the words and with the status that clients need. Pure.
+
+llama-server blames itself (500) for some requests that are wrong in their form, says 404 for a
+route that it does not have, and speaks OpenAI's language on Anthropic's routes.
+"""
+
+import json
+import re
+from typing import Final
+
+from runnerd.server.dialects import INVALID_REQUEST, SERVER_ERROR, Dialect, Rejection, reject
+from runnerd.server.routes import Inference
+
+_FORM: Final = re.compile(
+    r"\[json\.exception\.|Failed to parse |\"prompt\" |Unknown reasoning format"
+    r"|(?:image|audio|video) input is not supported|input \([0-9]+ tokens\) is too large"
+)
+_RERANKING: Final = 'set config.runtimeFlags ["--reranking"] on the Model, with weights made for it'
+
+
+def refusal(route: Inference, status: int, raw: bytes) -> Rejection | None:
+    """What to tell instead of an engine's answer with this status; None: the answer itself."""
+    if status < 400:
+        return None
+    if status == 404:
+        # It serves one model under any name: what it cannot find is the path.
+        return reject(
+            501, f"the engine of this model has no {route.path}", code="unsupported_route"
+        )
+    message = _message(raw)
+    if message is None:
+        return None
+    if status == 501:
+        hint = f": {_RERANKING}" if route.name == "rerank" else ""
+        return reject(501, message + hint, code="unsupported_mode")
+    if status == 500 and _FORM.match(message):
+        return reject(400, message)
+    # Only OpenAI's clients can read what it says.
+    kind = SERVER_ERROR if status >= 500 else INVALID_REQUEST
+    return Rejection(status, message, kind) if route.dialect is Dialect.ANTHROPIC else None
+
+
+def _message(raw: bytes) -> str | None:
+    try:
+        message = json.loads(raw)["error"]["message"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return message if isinstance(message, str) else None

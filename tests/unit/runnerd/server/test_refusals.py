@@ -1,0 +1,73 @@
+"""An engine's own error answers."""
+
+import pytest
+
+from runnerd.server.dialects import INVALID_REQUEST, SERVER_ERROR
+from runnerd.server.refusals import refusal
+from runnerd.server.routes import inference_routes
+
+ROUTES = inference_routes("llama.cpp")
+CHAT = ROUTES["/v1/chat/completions"]
+MESSAGES = ROUTES["/v1/messages"]
+RERANK = ROUTES["/rerank"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "refused"),
+    [
+        (b'{"error": {"message": "[json.exception.parse_error.101] bad"}}', True),
+        (b'{"error": {"message": "Failed to parse tools: x"}}', True),
+        (b'{"error": {"message": "\\"prompt\\" must not be empty"}}', True),
+        (b'{"error": {"message": "Unknown reasoning format: zz"}}', True),
+        (b'{"error": {"message": "image input is not supported - hint: mmproj"}}', True),
+        (b'{"error": {"message": "input (2001 tokens) is too large to process."}}', True),
+        (b'{"error": {"message": "the prompt was lost"}}', False),
+        (b'{"error": {"message": "out of memory"}}', False),
+        (b'{"error": {"message": 5}}', False),
+        (b'{"error": "x"}', False),
+        (b"[" * 100_000, False),
+        (b"[]", False),
+        (b"<html>", False),
+    ],
+)
+def test_500_for_a_wrong_form(answer: bytes, refused: bool) -> None:
+    """Only a 500 that blames the request's form becomes a 400."""
+    found = refusal(CHAT, 500, answer)
+    assert (found is not None) is refused
+    assert found is None or found.status == 400
+
+
+def test_other_answers_stay() -> None:
+    """What is good, and OpenAI's own errors, are for the client as they are."""
+    assert refusal(CHAT, 200, b'{"error": {"message": "Failed to parse"}}') is None
+    assert refusal(MESSAGES, 200, b"{}") is None
+    assert refusal(CHAT, 400, b'{"error": {"message": "no"}}') is None
+
+
+def test_a_route_that_the_engine_does_not_have() -> None:
+    """The engine's 404 would tell the client that the model does not exist."""
+    found = refusal(ROUTES["/score"], 404, b'{"error": {"message": "File Not Found"}}')
+    assert found
+    assert (found.status, found.code) == (501, "unsupported_route")
+    assert "/score" in found.message
+
+
+def test_a_route_that_the_engine_was_not_started_for() -> None:
+    """Who asks a chat model to rank learns how to start one that does."""
+    answer = b'{"error": {"message": "This server does not support reranking"}}'
+    found = refusal(RERANK, 501, answer)
+    assert found
+    assert (found.status, found.code) == (501, "unsupported_mode")
+    assert '"--reranking"' in found.message
+    other = refusal(CHAT, 501, answer)
+    assert other
+    assert "--reranking" not in other.message
+
+
+@pytest.mark.parametrize(("status", "kind"), [(400, INVALID_REQUEST), (500, SERVER_ERROR)])
+def test_errors_on_the_routes_of_anthropic(status: int, kind: str) -> None:
+    """They are told anew, to be given Anthropic's shape."""
+    found = refusal(MESSAGES, status, b'{"error": {"message": "no"}}')
+    assert found
+    assert (found.status, found.message, found.kind) == (status, "no", kind)
+    assert refusal(MESSAGES, status, b"<html>") is None
