@@ -1,6 +1,10 @@
 """How much is used of something that is limited: what runs, and a bucket of tokens."""
 
 from dataclasses import dataclass
+from typing import Final
+
+# Of a token: who waited as long as was asked must not be a rounding error short of one.
+_ROUNDING: Final = 1e-6
 
 
 @dataclass(slots=True, eq=False)
@@ -23,4 +27,5 @@ class Usage:
             # min: a limit that was lowered lowers what had been saved.
             self.tokens = min(per_minute, self.tokens + (now - self.filled_at) * per_minute / 60.0)
         self.filled_at = now
-        return 0.0 if self.tokens >= 1.0 else (1.0 - self.tokens) * 60.0 / per_minute
+        short = 1.0 - self.tokens
+        return short * 60.0 / per_minute if short > _ROUNDING else 0.0
