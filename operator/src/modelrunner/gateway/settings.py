@@ -75,7 +75,7 @@ class GatewaySettings(ProcessSettings):
     body_timeout: float = Field(
         alias="MODELRUNNER_GATEWAY_BODY_TIMEOUT", default=60.0, gt=0, le=3600
     )
-    """From a request's head to the last byte of its body, else 408."""
+    """Without one more byte of a request's body, else 408."""
 
     idle_timeout: float = Field(
         alias="MODELRUNNER_GATEWAY_IDLE_TIMEOUT", default=75.0, gt=0, le=86400
@@ -112,16 +112,6 @@ class GatewaySettings(ProcessSettings):
     )
     """Then what is in flight may take this long to end. The pod's grace period must be longer
     than both together."""
-
-    max_held: int = Field(alias="MODELRUNNER_GATEWAY_MAX_HELD", default=100, ge=0, le=1_000_000)
-    """Requests that wait for one model, where its status tells no `activation` yet; one more gets
-    429."""
-
-    hold_timeout: float = Field(
-        alias="MODELRUNNER_GATEWAY_HOLD_TIMEOUT", default=300.0, gt=0, le=86400
-    )
-    """How long a request waits for its model, where the model's status tells no `activation` yet;
-    then it gets 503."""
 
     max_held_bytes: int = Field(
         alias="MODELRUNNER_GATEWAY_MAX_HELD_BYTES", default=128 * _MEBIBYTE, ge=_MEBIBYTE

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from modelrunner.manager.endpoints import Report
 from modelrunner.telemetry.lag import LoopLag
+from modelrunner.telemetry.probes import Report
 
 _LAG_LIMIT: Final = 5.0
 _RUNNING_LIMIT: Final = 300.0

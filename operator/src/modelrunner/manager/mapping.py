@@ -9,6 +9,7 @@ from modelrunner.kube.objects import KubeObject, labels_of, metadata, name_of, n
 from modelrunner.kube.resources import MODEL_RUNNERS, MODELS, Resource
 from modelrunner.kube.store import Store
 from modelrunner.manager.keys import Key
+from modelrunner.reconcilers.index import NameIndex
 
 
 class KeyMapper(Protocol):
@@ -25,7 +26,8 @@ class KeyMapper(Protocol):
 class OwnerKeys:
     """The mapping of our kinds and their children.
 
-    A Model → itself and its ModelRunner (which counts its Models). A ModelRunner → itself and,
+    A Model → itself, its ModelRunner (which counts its Models), and Models that want a name which
+    it has got or given up. A ModelRunner → itself and,
     when it is new, gone or its spec has changed, all its Models: its status, which the operator
     itself writes whenever a Model becomes ready, is none of theirs. A child → the Model and the artifact its labels name; one that names no Model
     → the ModelRunner it names.
@@ -37,6 +39,7 @@ class OwnerKeys:
         self._store = store
         self._artifact_key = artifact_key
         self._specs: dict[tuple[str, str], tuple[str, object]] = {}
+        self._names = NameIndex()
 
     def keys(self, resource: Resource, item: KubeObject, *, gone: bool) -> Iterator[Key]:
         """See KeyMapper."""
@@ -44,6 +47,9 @@ class OwnerKeys:
         if resource == MODELS:
             yield Key.of(resource, item)
             yield Key(MODEL_RUNNERS.kind, namespace, runner_of(item))
+            rivals = self._names.drop(item) if gone else self._names.put(item)
+            for rival in rivals:
+                yield Key(MODELS.kind, *rival)
         elif resource == MODEL_RUNNERS:
             yield Key.of(resource, item)
             if not self._other_spec(item, gone=gone):

@@ -43,12 +43,13 @@ from modelrunner.kube.events import EventRecorder
 from modelrunner.kube.lease import LeaderElector, LeaseTimes
 from modelrunner.kube.resources import MODELS
 from modelrunner.kube.store import Store
-from modelrunner.manager.endpoints import application, serving
+from modelrunner.manager.endpoints import application
 from modelrunner.manager.health import Health
 from modelrunner.manager.leadership import Build, Leadership, Parts
 from modelrunner.telemetry.lag import LoopLag
 from modelrunner.telemetry.logs import configure
 from modelrunner.telemetry.metrics import Metrics
+from modelrunner.telemetry.probes import serving
 
 OK: Final = 0
 FAILED: Final = 1

@@ -2,8 +2,9 @@
 
 import aiohttp
 
-from modelrunner.manager.endpoints import Report, application, serving
+from modelrunner.manager.endpoints import application
 from modelrunner.telemetry.metrics import Metrics
+from modelrunner.telemetry.probes import Report, serving
 
 
 async def test_probes_and_metrics_are_served() -> None:

@@ -52,7 +52,7 @@ def _line(exchange: Exchange, now: float) -> dict[str, Any]:
         "method": exchange.method,
         "route": exchange.route,
         "dialect": exchange.dialect,
-        "model": f"{entry.namespace}/{entry.name}" if entry is not None else "",
+        "model": entry.path if entry is not None else "",
         "key": exchange.key,
         "status": exchange.status,
         "code": exchange.code,

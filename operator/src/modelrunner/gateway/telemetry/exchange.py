@@ -1,25 +1,9 @@
 """One request as metrics and the access log tell it."""
 
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-
-class Measured(Protocol):
-    """What a model's series need of its entry in the route table. Hashed by identity."""
-
-    @property
-    def namespace(self) -> str:
-        """Namespace of the Model."""
-        ...
-
-    @property
-    def name(self) -> str:
-        """Name of the Model."""
-        ...
-
-    @property
-    def gone(self) -> bool:
-        """Whether the Model was deleted."""
-        ...
+if TYPE_CHECKING:
+    from modelrunner.gateway.table.entry import ModelEntry
 
 
 class Exchange:
@@ -68,7 +52,7 @@ class Exchange:
         self.route = route
         self.dialect = dialect
         self.received_at = received_at
-        self.entry: Measured | None = None
+        self.entry: ModelEntry | None = None
         self.key = ""
         self.endpoint = ""
         self.stream = False

@@ -5,14 +5,13 @@ import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Final
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from modelrunner.gateway.messages import Endpoint
-from modelrunner.gateway.telemetry.exchange import Measured
+from modelrunner.gateway.table.entry import ModelEntry
 from modelrunner.gateway.telemetry.histogram import Histogram
 from modelrunner.gateway.telemetry.meters import Meters, ModelMeter
 from modelrunner.gateway.telemetry.page import Labels, Page, labels
@@ -26,35 +25,11 @@ _STAGES: Final = ("scheduled", "image", "engine", "warmup", "total")
 _Models = Sequence[tuple[Labels, ModelMeter]]
 
 
-class Shown(Measured, Protocol):
-    """What gauges read of a model's entry in the route table."""
-
-    @property
-    def ready(self) -> Sequence[Endpoint]:
-        """Endpoints that answer."""
-        ...
-
-    @property
-    def starting(self) -> Sequence[Endpoint]:
-        """Endpoints that will."""
-        ...
-
-    @property
-    def status(self) -> Mapping[str, Any]:
-        """The Model's status."""
-        ...
-
-    @property
-    def in_flight(self) -> int:
-        """This process's requests."""
-        ...
-
-
 @dataclass(slots=True)
 class Sources:
     """What is read at each scrape. `gauges` and `counters`: name → (help, value)."""
 
-    models: Callable[[], Sequence[Shown]]
+    models: Callable[[], Sequence[ModelEntry]]
     clock: Callable[[], float]
     build: Mapping[str, str]
     gauges: dict[str, tuple[str, Callable[[], float]]] = field(default_factory=dict)
@@ -104,7 +79,7 @@ class Exposition:
         )
 
 
-def _of(entry: Measured) -> Labels:
+def _of(entry: ModelEntry) -> Labels:
     return labels(namespace=entry.namespace, model=entry.name)
 
 
@@ -181,13 +156,13 @@ _COUNTED: Final[Iterable[Callable[[Page, _Models], None]]] = (
 )
 
 
-def _in_flight(page: Page, models: Sequence[tuple[Labels, Shown]], now: float) -> None:
+def _in_flight(page: Page, models: Sequence[tuple[Labels, ModelEntry]], now: float) -> None:
     del now
     samples = [(at, entry.in_flight) for at, entry in models]
     page.family(f"{_PREFIX}in_flight", "gauge", "Requests at runners.", samples)
 
 
-def _endpoints(page: Page, models: Sequence[tuple[Labels, Shown]], now: float) -> None:
+def _endpoints(page: Page, models: Sequence[tuple[Labels, ModelEntry]], now: float) -> None:
     def samples() -> Iterator[tuple[Labels, float]]:
         for at, entry in models:
             resting = sum(endpoint.rests_until > now for endpoint in entry.ready)
@@ -199,7 +174,7 @@ def _endpoints(page: Page, models: Sequence[tuple[Labels, Shown]], now: float) -
     page.family(f"{_PREFIX}endpoints", "gauge", text, samples())
 
 
-def _stages(page: Page, models: Sequence[tuple[Labels, Shown]], now: float) -> None:
+def _stages(page: Page, models: Sequence[tuple[Labels, ModelEntry]], now: float) -> None:
     del now
 
     def samples() -> Iterator[tuple[Labels, float]]:
@@ -214,7 +189,7 @@ def _stages(page: Page, models: Sequence[tuple[Labels, Shown]], now: float) -> N
     page.family(f"{_PREFIX}cold_start_stage_seconds", "gauge", text, samples())
 
 
-_SHOWN: Final[Iterable[Callable[[Page, Sequence[tuple[Labels, Shown]], float], None]]] = (
+_SHOWN: Final[Iterable[Callable[[Page, Sequence[tuple[Labels, ModelEntry]], float], None]]] = (
     _in_flight,
     _endpoints,
     _stages,

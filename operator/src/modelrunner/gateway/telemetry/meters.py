@@ -12,7 +12,8 @@ names, refusals before a model was found, the back office) has the empty name.
 from collections.abc import Callable
 from typing import Final, Literal
 
-from modelrunner.gateway.telemetry.exchange import Exchange, Measured
+from modelrunner.gateway.table.entry import ModelEntry
+from modelrunner.gateway.telemetry.exchange import Exchange
 from modelrunner.gateway.telemetry.histogram import Histogram
 from modelrunner.gateway.telemetry.usage import usage
 
@@ -57,7 +58,7 @@ class Meters:
     """All counters of the process. `log` is told of each request that ended."""
 
     def __init__(self, log: Callable[[Exchange, float], None] | None = None) -> None:
-        self.models: dict[Measured, ModelMeter] = {}
+        self.models: dict[ModelEntry, ModelMeter] = {}
         self.nobody = ModelMeter()
         self.rejected: dict[str, int] = {}
         self._log = log
@@ -92,25 +93,25 @@ class Meters:
             code = "other"
         self.rejected[code] = self.rejected.get(code, 0) + 1
 
-    def held(self, entry: Measured, change: Literal[1, -1]) -> None:
+    def held(self, entry: ModelEntry, change: Literal[1, -1]) -> None:
         """A request begins to wait for the model, or waits no more."""
         self._of(entry).held += change
 
-    def wake(self, entry: Measured, result: Wake, seconds: float) -> None:
+    def wake(self, entry: ModelEntry, result: Wake, seconds: float) -> None:
         """A wake that ended, `seconds` after it was begun; once however many waited."""
         meter = self._of(entry)
         meter.wakes[result] = meter.wakes.get(result, 0) + 1
         if result == "ready":
             meter.cold_start.observe(seconds)
 
-    def drop(self, entry: Measured) -> None:
+    def drop(self, entry: ModelEntry) -> None:
         """End the series of a deleted model."""
         self.models.pop(entry, None)
 
-    def _of(self, entry: Measured) -> ModelMeter:
+    def _of(self, entry: ModelEntry) -> ModelMeter:
         return self.models.get(entry) or self._begin(entry)
 
-    def _begin(self, entry: Measured) -> ModelMeter:
+    def _begin(self, entry: ModelEntry) -> ModelMeter:
         if entry.gone:
             # It was dropped already: what still ends of it must not bring its series back.
             return self.nobody

@@ -1,0 +1,184 @@
+"""The application behind the front, and the one at the admin port.
+
+The front has routed and authenticated what comes here. It tells which models the client may know
+of in `X-Modelrunner-Models` (patterns of `namespace/name`; no header: all).
+
+Lists of an engine's path (`/engines/vllm/v1/models`) hold that engine's models, and an engine
+nobody knows is 404, as for inference. (Docker Model Runner does not look at the segment.)
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from aiohttp import web
+
+from modelrunner.gateway.auth.globs import Globs
+from modelrunner.gateway.backoffice.catalogue import Allowed, Catalogue, anthropic, openai
+from modelrunner.gateway.dialects import dialect_of
+from modelrunner.gateway.messages import Answer
+from modelrunner.gateway.routing.paths import ENGINES, ROUTES
+from modelrunner.gateway.table.entry import ModelEntry
+from modelrunner.gateway.telemetry.exposition import CONTENT_TYPE
+from modelrunner.telemetry.probes import Report, answer
+
+SERVER: Final = "model-runner-gateway"
+MODELS_HEADER: Final = "X-Modelrunner-Models"
+_WELCOME: Final = "Model Runner is running\n"
+
+_globs: Final = lru_cache(maxsize=64)(Globs.parse)
+
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Probes:
+    """What the process tells of itself."""
+
+    version: str
+    health: Callable[[], Report]
+    ready: Callable[[], Report]
+    metrics: Callable[[], Awaitable[bytes]]
+
+    def routes(self) -> list[web.RouteDef]:
+        """`/healthz`, `/readyz`, `/metrics` and `/version`."""
+
+        async def healthz(_: web.Request) -> web.Response:
+            return answer(self.health())
+
+        async def readyz(_: web.Request) -> web.Response:
+            return answer(self.ready())
+
+        async def metrics(_: web.Request) -> web.Response:
+            return web.Response(body=await self.metrics(), headers={"Content-Type": CONTENT_TYPE})
+
+        async def version(_: web.Request) -> web.Response:
+            return web.json_response({"version": self.version})
+
+        return [
+            web.get("/healthz", healthz),
+            web.get("/readyz", readyz),
+            web.get("/metrics", metrics),
+            web.get("/version", version),
+        ]
+
+
+def admin(probes: Probes) -> web.Application:
+    """The application at the admin port: probes only."""
+    return _application(probes.routes())
+
+
+def back_office(probes: Probes, catalogue: Catalogue) -> web.Application:
+    """The application behind the front."""
+
+    async def welcome(_: web.Request) -> web.Response:
+        return web.Response(text=_WELCOME)
+
+    async def models(request: web.Request) -> web.Response:
+        engine = _engine(request)
+        found = catalogue.listed(_allowed(request), engine)
+        data = [openai(name, model) for name, model in found]
+        return web.json_response({"object": "list", "data": data})
+
+    async def model(request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        found = catalogue.one(name, _allowed(request), _engine(request))
+        if found is None:
+            raise _Refused(404, "model_not_found", f"The model `{name}` does not exist", "model")
+        return web.json_response(openai(name, found))
+
+    async def anthropic_models(request: web.Request) -> web.Response:
+        found = catalogue.listed(_allowed(request))
+        data = [anthropic(name, model) for name, model in found]
+        ends = {"first_id": data[0]["id"], "last_id": data[-1]["id"]} if data else {}
+        page = {"data": data, "has_more": False, "first_id": None, "last_id": None}
+        return web.json_response(page | ends)
+
+    async def anthropic_model(request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        found = catalogue.one(name, _allowed(request))
+        if found is None:
+            raise _Refused(404, "model_not_found", f"The model `{name}` does not exist", "model")
+        return web.json_response(anthropic(name, found))
+
+    routes = [*probes.routes(), web.get("/", welcome)]
+    for prefix in ("", "/engines", "/engines/{engine}"):
+        routes.append(web.get(f"{prefix}/v1/models", models))
+        routes.append(web.get(f"{prefix}/v1/models/{{name:.*}}", model))
+    routes.append(web.get("/anthropic/v1/models", anthropic_models))
+    routes.append(web.get("/anthropic/v1/models/{name:.*}", anthropic_model))
+    return _application(routes)
+
+
+def _allowed(request: web.Request) -> Allowed:
+    patterns = request.headers.get(MODELS_HEADER)
+    if patterns is None:
+        return _any
+    globs = _globs(patterns)
+    return lambda model: globs.allow(model.namespace, model.name)
+
+
+def _any(_: ModelEntry) -> bool:
+    return True
+
+
+class _Refused(Exception):  # noqa: N818 - no fault of ours: it is what the client is told
+    def __init__(self, status: int, code: str, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message, self.param = status, code, message, param
+
+
+def _application(routes: list[web.RouteDef]) -> web.Application:
+    app = web.Application(client_max_size=4096, middlewares=[_in_dialect])
+    app.add_routes(routes)
+    app.on_response_prepare.append(_signed)
+    return app
+
+
+@web.middleware
+async def _in_dialect(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    """Errors in the words of the client's family, as all others of the gateway are."""
+    path = request.rel_url.raw_path
+    dialect = dialect_of(path)
+    try:
+        return await handler(request)
+    except _Refused as refused:
+        told = dialect.answer(refused.status, refused.code, refused.message, param=refused.param)
+    except web.HTTPMethodNotAllowed as refused:
+        told = _wrong_method(request, ", ".join(sorted(refused.allowed_methods)))
+    except web.HTTPNotFound:
+        if path in ROUTES:
+            told = _wrong_method(request, "POST")
+        else:
+            told = dialect.answer(404, "not_found", f"There is nothing at {path}")
+    except web.HTTPException as refused:
+        told = dialect.answer(refused.status, "invalid_request", refused.reason)
+    except Exception:  # noqa: BLE001 - whatever a handler does, the client gets an answer
+        _log.exception("%s failed", request.match_info.route.resource)
+        told = dialect.answer(500, "internal_error", "The gateway failed; its log says how")
+    headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in told.headers]
+    return web.Response(status=told.status, body=told.body, headers=headers)
+
+
+def _wrong_method(request: web.Request, allowed: str) -> Answer:
+    path = request.rel_url.raw_path
+    words = f"{request.method} is not possible at {path}; use {allowed}"
+    told = dialect_of(path).answer(405, "method_not_allowed", words)
+    told.headers.append((b"allow", allowed.encode("latin-1")))
+    return told
+
+
+def _engine(request: web.Request) -> str:
+    engine = request.match_info.get("engine", "")
+    if engine and engine not in ENGINES:
+        known = ", ".join(ENGINES)
+        raise _Refused(404, "engine_not_found", f"There is no engine {engine!r}; use {known}")
+    return engine
+
+
+async def _signed(_: web.Request, response: web.StreamResponse) -> None:
+    response.headers["Server"] = SERVER

@@ -1,0 +1,106 @@
+"""The models as lists tell them. Pure.
+
+An entry is there for each name that a request may use: the Model's name and its aliases, as
+written, so that a client finds the very name it was configured with (docker-agent compares IDs).
+A name that belongs to an older Model is not the younger one's; if that is its own name, it is
+listed as `namespace/name`. Sleeping and failed Models are listed too: the first wake when asked,
+the others say what is wrong with them.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from modelrunner.gateway.table.entry import ModelEntry
+from modelrunner.gateway.table.table import RouteTable
+
+_OWNER: Final = "docker"
+"""What Docker Model Runner's lists say (dmr-golden/034); Olla and others know no other word."""
+
+
+Allowed = Callable[[ModelEntry], bool]
+"""Whether the client that asks may know of a model."""
+
+
+class Catalogue:
+    """Lists and single entries, for one client and one engine ("": any) at a time."""
+
+    def __init__(self, table: RouteTable) -> None:
+        self._table = table
+
+    def listed(self, allowed: Allowed, engine: str = "") -> list[tuple[str, ModelEntry]]:
+        """Names with their models, by name."""
+        found = [
+            (name, model)
+            for model in self._table.models()
+            if allowed(model) and _serves(model, engine)
+            for name in self._own(model)
+        ]
+        return sorted(found, key=lambda one: one[0])
+
+    def one(self, name: str, allowed: Allowed, engine: str = "") -> ModelEntry | None:
+        """The model that answers to a name in any spelling; None also for what is not allowed."""
+        model = self._table.find(name)
+        if model is None or not allowed(model) or not _serves(model, engine):
+            return None
+        return model
+
+    def _own(self, model: ModelEntry) -> Iterator[str]:
+        mine = self._table.find(model.name) is model
+        yield model.name if mine else model.path
+        for alias in dict.fromkeys(model.aliases):
+            if alias != model.name and self._table.find(alias) is model:
+                yield alias
+
+
+def _serves(model: ModelEntry, engine: str) -> bool:
+    """A path that names an engine lists what may be asked there: inference refuses the rest."""
+    return not engine or model.engine in {"", engine}
+
+
+def openai(name: str, model: ModelEntry) -> dict[str, Any]:
+    """One entry of OpenAI's list, with Docker Model Runner's `dmr` (dmr-api.md §1.2).
+
+    Fields of `dmr` that nobody knows yet are left out.
+    """
+    artifact = model.status.get("artifact") or {}
+    told = {
+        "context_window": _context(model),
+        "architecture": artifact.get("architecture"),
+        "parameters": artifact.get("parameters"),
+        "quantization": artifact.get("quantization"),
+        "size": artifact.get("size"),
+    }
+    return {
+        "id": name,
+        "object": "model",
+        "created": int(_moment(model.created).timestamp()),
+        "owned_by": _OWNER,
+        "dmr": {key: value for key, value in told.items() if value},
+    }
+
+
+def anthropic(name: str, model: ModelEntry) -> dict[str, Any]:
+    """One entry of Anthropic's list (Anthropic API reference, "List Models")."""
+    return {
+        "type": "model",
+        "id": name,
+        "display_name": name,
+        "created_at": _moment(model.created).isoformat().replace("+00:00", "Z"),
+    }
+
+
+def _context(model: ModelEntry) -> int | None:
+    """Tokens that a conversation may have: what the Model asks for, else what it was trained for."""
+    asked = (model.spec.get("config") or {}).get("contextSize")
+    if asked is not None and asked > 0:
+        return int(asked)
+    trained = (model.status.get("artifact") or {}).get("contextSize")
+    return None if trained is None else int(trained)
+
+
+def _moment(created: str) -> datetime:
+    try:
+        return datetime.fromisoformat(created)
+    except ValueError:
+        return datetime.fromtimestamp(0, tz=UTC)
