@@ -1,7 +1,7 @@
 """The client of the API server: raw JSON in and out, typed errors, a timeout on every call."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Literal, Self
@@ -136,6 +136,7 @@ class KubeClient:
                 return
             query["continue"] = str(token)
 
+    @asynccontextmanager
     async def watch(
         self,
         resource: Resource,
@@ -145,14 +146,14 @@ class KubeClient:
         label_selector: str = "",
         seconds: float = 290.0,
         idle: float = 90.0,
-    ) -> AsyncGenerator[tuple[str, KubeObject]]:
+    ) -> AsyncIterator[AsyncIterator[tuple[str, KubeObject]]]:
         """What happens after `resource_version`: ADDED, MODIFIED, DELETED or BOOKMARK, and of what.
 
         The server ends it after `seconds`; bookmarks come about once a minute.
 
         Raises:
-            Gone: the version is too old, said at once or later in the stream; list again.
-            KubeError: refused, cut off, or silent for more than `idle` seconds.
+            Gone: on entering or later in the stream: the version is too old; list again.
+            KubeError: refused on entering; cut off, or silent for more than `idle` seconds.
         """
         query = {
             "watch": "true",
@@ -163,15 +164,8 @@ class KubeClient:
         if label_selector:
             query["labelSelector"] = label_selector
         path = f"{resource.path(namespace)}?{urlencode(query)}"
-        async with aclosing(self._transport.lines(path, idle=idle)) as lines:
-            async for line in lines:
-                event = decoded(line)
-                kind, found = str(event.get("type")), event.get("object")
-                item = found if isinstance(found, dict) else {}
-                if kind == "ERROR":
-                    code = item.get("code")
-                    raise error_of(code if isinstance(code, int) else 500, item)
-                yield kind, item
+        async with self._transport.stream(path, idle=idle) as lines:
+            yield _events(lines)
 
     async def create(
         self,
@@ -365,3 +359,14 @@ class KubeClient:
         if self._writes is not None and verb not in _READS:
             self._writes.labels(verb=verb, resource=resource.label).inc()
         return await self._transport.request(method, url, body=body, content_type=content_type)
+
+
+async def _events(lines: AsyncIterator[bytes]) -> AsyncIterator[tuple[str, KubeObject]]:
+    async for line in lines:
+        event = decoded(line)
+        kind, found = str(event.get("type")), event.get("object")
+        item = found if isinstance(found, dict) else {}
+        if kind == "ERROR":
+            code = item.get("code")
+            raise error_of(code if isinstance(code, int) else 500, item)
+        yield kind, item

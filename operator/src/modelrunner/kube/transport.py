@@ -1,7 +1,7 @@
 """HTTP to the API server: credentials, time limits, size limits, typed errors."""
 
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import Any, Final
 
 import aiohttp
@@ -59,26 +59,35 @@ class Transport:
             raise _refusal(answer, raw)
         return decoded(raw)
 
-    async def lines(self, path: str, *, idle: float) -> AsyncGenerator[bytes]:
+    @asynccontextmanager
+    async def stream(self, path: str, *, idle: float) -> AsyncIterator[AsyncIterator[bytes]]:
         """The lines of an answer that goes on until the server ends it.
 
         Raises:
-            KubeError: refused, cut off, or silent for more than `idle` seconds.
+            KubeError: refused on entering; while reading: cut off, or silent for more than `idle`
+                seconds.
         """
         what = f"GET {path}"
         self.require_open(what)
         timeout = aiohttp.ClientTimeout(total=None, connect=_CONNECT_SECONDS, sock_read=idle)
         with self._told(what):
-            async with await self._send("GET", path, None, JSON, timeout) as answer:
-                if not 200 <= answer.status < 300:
+            answer = await self._send("GET", path, None, JSON, timeout)
+        async with answer:
+            if not 200 <= answer.status < 300:
+                with self._told(what):
                     raise _refusal(answer, await _bounded(answer))
-                rest = b""
-                async for part in answer.content.iter_any():
-                    *whole, rest = (rest + part).split(b"\n")
-                    for line in whole:
-                        yield line
-                    if len(rest) > _LONGEST_LINE:
-                        raise Invalid(0, "TooLarge", f"a line of more than {_LONGEST_LINE} bytes")
+            async with aclosing(self._lines(answer, what)) as lines:
+                yield lines
+
+    async def _lines(self, answer: aiohttp.ClientResponse, what: str) -> AsyncGenerator[bytes]:
+        rest = b""
+        with self._told(what):
+            async for part in answer.content.iter_any():
+                *whole, rest = (rest + part).split(b"\n")
+                for line in whole:
+                    yield line
+                if len(rest) > _LONGEST_LINE:
+                    raise Invalid(0, "TooLarge", f"a line of more than {_LONGEST_LINE} bytes")
 
     @contextmanager
     def _told(self, what: str) -> Iterator[None]:

@@ -12,7 +12,6 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -146,12 +145,11 @@ class Watch:
         self._version = found.resource_version
         self._heard_at = self._now()
         self.synced.set()
-        self._tell("")
 
     async def _follow(self) -> None:
         """One stream, until the server ends it."""
         began = self._now()
-        stream = self._client.watch(
+        async with self._client.watch(
             self.resource,
             self._namespace,
             resource_version=self._version,
@@ -159,12 +157,12 @@ class Watch:
             # Streams of many processes that started together shall not end together.
             seconds=self._times.stream * (0.8 + 0.2 * self._jitter()),
             idle=self._times.idle,
-        )
-        async with aclosing(stream) as events:
+        ) as events:
+            self._heard_at = self._now()
+            self._tell("")
             async for kind, item in events:
                 self._heard_at = self._now()
                 self._retry = 0.0
-                self._tell("")
                 self._take(kind, item)
         if self._now() - began < min(_SHORT, self._times.stream / 2):
             raise Unavailable(0, "Ended", "the stream ended as soon as it began")
@@ -226,6 +224,8 @@ def _keeps_place(error: Exception) -> bool:
     """Whether to continue where the stream was; else list anew.
 
     A gateway timeout is how the API server says that it does not know a version yet, as after a
-    restore from a backup: that may be for ever.
+    restore from a backup: that may be for ever. What cannot be read would come again.
     """
-    return isinstance(error, Unavailable) and error.status != 504
+    if isinstance(error, Unavailable):
+        return error.status != 504 and error.reason != "Unreadable"
+    return isinstance(error, KubeError) and error.status in {401, 403}
