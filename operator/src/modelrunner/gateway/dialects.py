@@ -1,14 +1,19 @@
 """Errors and heartbeats in the words of each client: OpenAI, Anthropic, Ollama. Pure."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from modelrunner.gateway.messages import Answer
+from modelrunner.gateway.messages import Answer, Headers
 from modelrunner_protocol.errors import anthropic_error, ollama_error, openai_error
 
-_KINDS: Final = {
+_OPENAI_KINDS: Final = {
+    401: "authentication_error",
+    403: "permission_error",
+    429: "rate_limit_error",
+}
+_ANTHROPIC_KINDS: Final = {
     400: "invalid_request_error",
     401: "authentication_error",
     403: "permission_error",
@@ -21,15 +26,25 @@ _KINDS: Final = {
 }
 """Anthropic's error types by status (Anthropic API reference, "Errors")."""
 
+_TEXT_LIMIT: Final = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """One family of clients. `heartbeat` is what keeps a waiting stream alive."""
+    """One family of clients.
+
+    `heartbeat` is what keeps a waiting stream alive. `error` is the body of an error by status,
+    word for programs, sentence and field at fault; `owns` says whether a decoded body is an error
+    in this dialect; `frame` makes a stream's event of one.
+    `names_request`: errors carry the request's ID, in the body and in a header of their own.
+    """
 
     name: str
     heartbeat: bytes
     error: Callable[[int, str, str, str | None], dict[str, Any]]
-    event: Callable[[bytes], bytes]
+    owns: Callable[[Any], bool]
+    frame: Callable[[dict[str, Any]], bytes]
+    names_request: bool = False
 
     def answer(
         self,
@@ -39,26 +54,55 @@ class Dialect:
         *,
         param: str | None = None,
         retry_after: float | None = None,
+        request_id: bytes = b"",
     ) -> Answer:
         """An error answer. `retry_after` is in seconds."""
-        body = json.dumps(self.error(status, code, message, param), ensure_ascii=False).encode()
-        headers = [(b"content-type", b"application/json")]
+        body = self.error(status, code, message, param)
+        headers: Headers = [(b"content-type", b"application/json")]
+        if self.names_request and request_id:
+            body["request_id"] = request_id.decode("latin-1")
+            headers.append((b"request-id", request_id))
         if retry_after is not None:
             headers.append((b"retry-after", b"%d" % max(1, round(retry_after))))
-        return Answer(status, body, headers, code)
+        return Answer(status, _encoded(body), headers, code)
+
+    def event(self, status: int, body: bytes) -> bytes:
+        """The last event of a stream that ends in an error.
+
+        `body` is that of an error answer, ours or an endpoint's: what is not in this dialect is put
+        into it, since a client that does not know an event for an error takes the stream for whole.
+        """
+        try:
+            found = json.loads(body)
+        except (ValueError, RecursionError):
+            found = body.decode(errors="replace")
+        if not self.owns(found):
+            found = self.error(status, "upstream_error", _message(status, found), None)
+        return self.frame(found)
 
 
 def _openai(status: int, code: str, message: str, param: str | None) -> dict[str, Any]:
-    kind = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}.get(
-        status, "invalid_request_error" if status < 500 else "server_error"
-    )
+    kind = _OPENAI_KINDS.get(status, "invalid_request_error" if status < 500 else "server_error")
     return openai_error(message, kind=kind, code=code, param=param)
+
+
+def _is_openai(body: Any) -> bool:
+    error = body.get("error") if isinstance(body, Mapping) else None
+    return isinstance(error, Mapping) and isinstance(error.get("message"), str)
 
 
 def _anthropic(status: int, code: str, message: str, param: str | None) -> dict[str, Any]:
     del code, param
-    kind = _KINDS.get(status, "invalid_request_error" if status < 500 else "api_error")
+    kind = _ANTHROPIC_KINDS.get(status, "invalid_request_error" if status < 500 else "api_error")
     return anthropic_error(message, kind=kind)
+
+
+def _is_anthropic(body: Any) -> bool:
+    return (
+        _is_openai(body)
+        and body.get("type") == "error"
+        and isinstance(body["error"].get("type"), str)
+    )
 
 
 def _ollama(status: int, code: str, message: str, param: str | None) -> dict[str, Any]:
@@ -66,23 +110,65 @@ def _ollama(status: int, code: str, message: str, param: str | None) -> dict[str
     return ollama_error(message)
 
 
-def _data_event(body: bytes) -> bytes:
-    return b"data: " + b" ".join(body.split(b"\n")) + b"\n\n"
+def _is_ollama(body: Any) -> bool:
+    return isinstance(body, Mapping) and isinstance(body.get("error"), str)
 
 
-def _named_event(body: bytes) -> bytes:
-    return b"event: error\n" + _data_event(body)
+def _message(status: int, body: Any) -> str:
+    """The sentence of an error in whatever shape."""
+    if isinstance(body, Mapping):
+        inner = body.get("error")
+        named = inner if isinstance(inner, Mapping) else body
+        for found in (named.get("message"), inner, body.get("detail")):
+            if isinstance(found, str) and found:
+                return found
+        body = ""
+    text = str(body).strip()[:_TEXT_LIMIT]
+    return text or f"the runner answered with status {status}"
 
 
-def _line(body: bytes) -> bytes:
-    return b" ".join(body.split(b"\n")) + b"\n"
+def _encoded(body: Mapping[str, Any]) -> bytes:
+    # Names of models come from clients, so they may hold what UTF-8 cannot: "\ud800" is JSON.
+    return json.dumps(body, ensure_ascii=False).encode(errors="replace")
 
 
-OPENAI: Final = Dialect("openai", b": waking\n\n", _openai, _data_event)
+def _data(body: dict[str, Any]) -> bytes:
+    return b"data: " + _encoded(body) + b"\n\n"
+
+
+def _error_event(body: dict[str, Any]) -> bytes:
+    return b"event: error\n" + _data(body)
+
+
+def _responses_event(body: dict[str, Any]) -> bytes:
+    """The Responses API's own `error` event, which also holds the error as all others do.
+
+    openai-python only raises for the member `error`; others read the members beside it.
+    """
+    error = body["error"]
+    told = {key: error.get(key) for key in ("code", "message", "param")}
+    return _error_event({"type": "error", "sequence_number": 0, **told, "error": error})
+
+
+def _line(body: dict[str, Any]) -> bytes:
+    return _encoded(body) + b"\n"
+
+
+_WAKING: Final = b": waking\n\n"
+
+OPENAI: Final = Dialect("openai", _WAKING, _openai, _is_openai, _data)
+RESPONSES: Final = Dialect("openai", _WAKING, _openai, _is_openai, _responses_event)
+"""OpenAI's Responses API: errors are the same, events are named."""
+
 ANTHROPIC: Final = Dialect(
-    "anthropic", b'event: ping\ndata: {"type": "ping"}\n\n', _anthropic, _named_event
+    "anthropic",
+    b'event: ping\ndata: {"type": "ping"}\n\n',
+    _anthropic,
+    _is_anthropic,
+    _error_event,
+    names_request=True,
 )
-OLLAMA: Final = Dialect("ollama", b"", _ollama, _line)
+OLLAMA: Final = Dialect("ollama", b"", _ollama, _is_ollama, _line)
 
 
 def dialect_of(path: str) -> Dialect:
@@ -91,4 +177,4 @@ def dialect_of(path: str) -> Dialect:
         return OLLAMA
     if path.startswith("/anthropic/") or "/v1/messages" in path:
         return ANTHROPIC
-    return OPENAI
+    return RESPONSES if path.endswith("/responses") else OPENAI

@@ -1,0 +1,1 @@
+"""Keeps requests while their model cannot take them, and wakes it."""

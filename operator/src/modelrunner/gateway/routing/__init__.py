@@ -1,0 +1,1 @@
+"""Decides about each request: whose path, whose key, which model, which endpoint."""

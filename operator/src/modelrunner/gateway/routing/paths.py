@@ -1,0 +1,70 @@
+"""Which paths a model answers, in whose dialect. Pure.
+
+What is not here is the back office's: lists, probes, metrics, and 404 for everything unknown.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from modelrunner.gateway.dialects import ANTHROPIC, OPENAI, RESPONSES, Dialect
+
+ENGINES: Final = ("llama.cpp", "vllm")
+"""Engines that a path may name, as Docker Model Runner's paths do."""
+
+OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", "/version"})
+"""The back office's paths that never ask for a key."""
+
+BACK_OFFICE: Final = "back_office"
+"""The label of everything that no model answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A path that a runner answers (POST only): its label in metrics, its dialect, its engine.
+
+    `engine` is the one that the path names, "" when it names none.
+    """
+
+    name: str
+    dialect: Dialect
+    engine: str = ""
+
+
+_ROUTES: Final = {
+    "/v1/chat/completions": Route("chat_completions", OPENAI),
+    "/v1/completions": Route("completions", OPENAI),
+    "/v1/embeddings": Route("embeddings", OPENAI),
+    "/v1/responses": Route("responses", RESPONSES),
+    "/responses": Route("responses", RESPONSES),
+    "/v1/rerank": Route("rerank", OPENAI),
+    "/rerank": Route("rerank", OPENAI),
+    "/score": Route("score", OPENAI),
+    "/v1/messages": Route("messages", ANTHROPIC),
+    "/v1/messages/count_tokens": Route("count_tokens", ANTHROPIC),
+}
+_ENGINE_PATH: Final = re.compile(r"/engines/([^/]+)(/.+)")
+
+
+def _spellings() -> dict[str, Route]:
+    found = {}
+    for path, route in _ROUTES.items():
+        found[path] = found[f"/engines{path}"] = route
+        if route.dialect is ANTHROPIC:
+            found[f"/anthropic{path}"] = route
+        for engine in ENGINES:
+            found[f"/engines/{engine}{path}"] = Route(route.name, route.dialect, engine)
+    return found
+
+
+ROUTES: Final = _spellings()
+"""Every spelling of every path that a model answers."""
+
+
+def unknown_engine(path: str) -> tuple[str, Route] | None:
+    """The engine that nobody knows in a path that would else be a model's, and that route."""
+    found = _ENGINE_PATH.fullmatch(path)
+    if found is None:
+        return None
+    route = _ROUTES.get(found[2])
+    return None if route is None else (found[1], route)
