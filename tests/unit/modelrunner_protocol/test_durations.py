@@ -131,6 +131,22 @@ def test_keep_alive(text: str, seconds: float, written: str) -> None:
     assert re.fullmatch(KEEP_ALIVE_PATTERN, text)
 
 
+@pytest.mark.parametrize(
+    ("number", "seconds"), [(0, 0), (-0.0, 0), (300, 300), (0.5, 0.5), (-1, NEVER), (-0.001, NEVER)]
+)
+def test_keep_alive_in_numbers(number: float, seconds: float) -> None:
+    """Ollama's clients send numbers: seconds, negative for ever (`OllamaKeepAlive`)."""
+    assert parse_keep_alive(number) == seconds
+
+
+@pytest.mark.parametrize("value", [1e400, float("nan"), 1e10, "9999999999s", "2562048h"])
+def test_keep_alive_beyond_all_clocks(value: str | float) -> None:
+    """What Go's clock cannot count is refused: it would not be JSON, or no date."""
+    with pytest.raises(ValueError, match="is not a keep-alive"):
+        parse_keep_alive(value)
+    assert parse_keep_alive("2562047h") == 2562047 * 3600
+
+
 @pytest.mark.parametrize("text", ["", "abc", "300", "-2", "5 minutes", "never"])
 def test_what_is_no_keep_alive(text: str) -> None:
     """Everything else is refused, and the message lists the three forms."""

@@ -5,6 +5,9 @@ import contextlib
 import math
 from collections import deque
 from collections.abc import Callable
+from typing import Final
+
+_JITTER: Final = 1.0
 
 
 class Gate:
@@ -89,9 +92,12 @@ class Gate:
         await self._idle.wait()
 
     def _used(self) -> None:
-        now = self._now()
+        last, now = self.last_used_at, self._now()
         # Who compares it with what it was told sees every use, however coarse the clock is.
-        self.last_used_at = math.nextafter(now, math.inf) if now == self.last_used_at else now
+        # Only a clock that was set back is followed back.
+        if last is not None and last - _JITTER < now <= last:
+            now = math.nextafter(last, math.inf)
+        self.last_used_at = now
 
     def _grant(self) -> None:
         while self._queue and self._working < self._turns:

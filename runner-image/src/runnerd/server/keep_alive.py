@@ -18,7 +18,7 @@ def asked_keep_alive(data: Mapping[str, Any]) -> float | Rejection | None:
     value = data.get(MEMBER)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, str | float):
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
         return reject(400, "'keep_alive' must be a duration or a number of seconds", param=MEMBER)
     try:
         return parse_keep_alive(value)

@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 
+import pytest
+
 from runnerd.server.gate import Gate
 
 
@@ -18,7 +20,22 @@ def test_places() -> None:
     assert not gate.enter()
     gate.leave(0)
     assert gate.enter()
-    assert gate.last_used_at == 5.0
+    assert gate.last_used_at == pytest.approx(5.0)
+
+
+def test_every_use_has_a_time_of_its_own() -> None:
+    """Also within one tick of the clock, and with a clock that was set back."""
+    ticks = [5.0] * 4 + [4.9] * 2 + [5.1] * 2 + [2.0] * 4
+    clock = iter(ticks)
+    gate = Gate(max_in_flight=3, max_held=1, now=lambda: next(clock))
+    times = []
+    for _ in range(len(ticks) // 2):
+        assert gate.enter()
+        times.append(gate.last_used_at)
+        gate.leave(0)
+        times.append(gate.last_used_at)
+    assert len(set(times)) == 12
+    assert times == pytest.approx([5.0] * 6 + [5.1] * 2 + [2.0] * 4)
 
 
 def test_memory() -> None:

@@ -15,7 +15,10 @@ def test_families() -> None:
     metrics.first_byte("completions", 0.1)
     metrics.restarted(Reason.OUT_OF_MEMORY)
     metrics.stage("load", 1.5)
-    text = metrics.render(ready=True, in_flight=3, waiting=1, engine="bad\nllamacpp:n 4\n")
+    metrics.turned_away(stopping=False)
+    metrics.overridden()
+    engine = "bad\nllamacpp:n 4\n"
+    text = metrics.render(ready=True, closed=False, in_flight=3, waiting=1, held=7, engine=engine)
     samples = {
         (sample.name, sample.labels.get("status") or sample.labels.get("reason", "")): sample
         for family in text_string_to_metric_families(text)
@@ -26,6 +29,11 @@ def test_families() -> None:
     assert samples["runnerd_engine_restarts_total", "OutOfMemory"].value == 1
     assert samples["runnerd_in_flight", ""].value == 3
     assert samples["runnerd_ready", ""].value == 1
+    assert samples["runnerd_closed", ""].value == 0
+    assert samples["runnerd_held", ""].value == 7
+    assert samples["runnerd_turned_away_total", "closed"].value == 1
+    assert samples["runnerd_turned_away_total", "stopping"].value == 0
+    assert samples["runnerd_keep_alive_overrides_total", ""].value == 1
     assert samples["llamacpp:n", ""].value == 4
     assert not [name for name, _ in samples if name.endswith("_created")]
     common = {"namespace": "ml", "model": "smol", "runner": "cpu", "engine": "llama.cpp"}
