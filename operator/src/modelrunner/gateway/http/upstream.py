@@ -1,0 +1,221 @@
+"""One connection to an endpoint, and the answer that comes on it."""
+
+import asyncio
+from typing import TYPE_CHECKING, Final, cast
+
+from modelrunner.gateway.http.answer_head import (
+    CHUNKED,
+    UNTIL_CLOSE,
+    AnswerHead,
+    BadAnswer,
+    HeadReader,
+)
+from modelrunner.gateway.http.chunks import BadChunk, Chunks
+from modelrunner.gateway.messages import Endpoint, Failure
+
+if TYPE_CHECKING:
+    from modelrunner.gateway.http.exchange import Exchange
+    from modelrunner.gateway.http.pool import Pool
+
+_HEAD_LIMIT: Final = 64 * 1024
+_SLICE: Final = 256 * 1024
+"""Of a large body, what is given to the transport at once."""
+
+
+class Upstream(asyncio.Protocol):
+    """Sends one request at a time, and tells its exchange of the answer as it comes."""
+
+    __slots__ = (
+        "_body",
+        "_chunks",
+        "_head",
+        "_left",
+        "_reader",
+        "_start",
+        "endpoint",
+        "exchange",
+        "idle_since",
+        "paused",
+        "pool",
+        "transport",
+        "used",
+    )
+
+    def __init__(self, pool: "Pool", endpoint: Endpoint) -> None:
+        self.pool = pool
+        self.endpoint = endpoint
+        self.transport = cast("asyncio.Transport", None)
+        self.exchange: Exchange | None = None
+        self.idle_since = 0.0
+        self.used = False
+        self.paused = False
+        self._reader = HeadReader()
+        self._head: AnswerHead | None = None
+        self._start = b""
+        self._left = 0
+        self._chunks: Chunks | None = None
+        self._body: memoryview | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Part of asyncio.Protocol."""
+        self.transport = cast("asyncio.Transport", transport)
+        self.pool.opened(self.endpoint)
+
+    @property
+    def usable(self) -> bool:
+        """It is open, as far as is known."""
+        return not self.transport.is_closing()
+
+    def send(self, exchange: "Exchange", head: bytes, body: bytes) -> None:
+        """Begin an exchange; its answer comes in by itself."""
+        self.exchange = exchange
+        self._head = None
+        if len(body) <= _SLICE:
+            self.transport.write(head + body if body else head)
+        else:
+            self.transport.write(head)
+            self._body = memoryview(body)
+            self._send_on()
+
+    def _send_on(self) -> None:
+        while self._body is not None and not self.paused:
+            part, self._body = self._body[:_SLICE], self._body[_SLICE:] or None
+            self.transport.write(part)
+
+    def pause_writing(self) -> None:
+        """Part of asyncio.Protocol: the endpoint takes the body slowly."""
+        self.paused = True
+
+    def resume_writing(self) -> None:
+        """Part of asyncio.Protocol."""
+        self.paused = False
+        self._send_on()
+
+    def close(self) -> None:
+        """End it without waiting for anything."""
+        self._body = None
+        self.exchange = None
+        self.transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Part of asyncio.Protocol."""
+        exchange = self.exchange
+        if exchange is None:
+            self.close()  # Nobody asked for this.
+        elif self._head is None:
+            self._receive_head(exchange, data)
+        else:
+            self._receive_body(exchange, data)
+
+    def _receive_head(self, exchange: "Exchange", data: bytes) -> None:
+        exchange.answer_comes()
+        data = self._start + data if self._start else data
+        while True:
+            end = data.find(b"\r\n\r\n") + 4
+            if end < 4 or end > _HEAD_LIMIT:
+                self._start = data
+                if len(data) > _HEAD_LIMIT or not b"HTTP/1.".startswith(data[:7]):
+                    self._fail(exchange, Failure.MALFORMED)
+                return
+            try:
+                head = self._reader.read(data[:end], bodiless=exchange.bodiless)
+            except BadAnswer:
+                self._fail(exchange, Failure.MALFORMED)
+                return
+            data = data[end:]
+            if head.status >= 200:
+                break
+        self._start = b""
+        if head.draining:
+            self._fail(exchange, Failure.DRAINING)
+            return
+        self._head = head
+        exchange.answer_begins(head)
+        if self.exchange is exchange:
+            self._receive_first(exchange, head, data)
+
+    def _receive_first(self, exchange: "Exchange", head: AnswerHead, data: bytes) -> None:
+        """What came with the head."""
+        if head.length == len(data) and not exchange.bodiless:
+            if data:
+                self._reader.keep_for_next(data)
+            exchange.relay((data,), verbatim=False, ended=True, raw=data)
+            self._end(exchange, clean=True)
+            return
+        self._reader.forget()
+        if head.length == 0:
+            exchange.relay((), verbatim=False, ended=True, raw=b"")
+            self._end(exchange, clean=not data)
+            return
+        self._left = head.length
+        self._chunks = Chunks() if head.length == CHUNKED else None
+        if data:
+            self._receive_body(exchange, data)
+        else:
+            exchange.flush()
+
+    def _receive_body(self, exchange: "Exchange", data: bytes) -> None:
+        if self._chunks is not None:
+            self._receive_chunks(exchange, self._chunks, data)
+        elif self._left == UNTIL_CLOSE:
+            exchange.relay((data,), verbatim=False, ended=False, raw=data)
+        elif len(data) < self._left:
+            self._left -= len(data)
+            exchange.relay((data,), verbatim=False, ended=False, raw=data)
+        else:
+            clean = len(data) == self._left
+            part = data if clean else data[: self._left]
+            exchange.relay((part,), verbatim=False, ended=True, raw=part)
+            self._end(exchange, clean=clean)
+
+    def _receive_chunks(self, exchange: "Exchange", chunks: Chunks, data: bytes) -> None:
+        try:
+            pieces = chunks.feed(data)
+        except BadChunk:
+            self.close()
+            exchange.broken()
+            return
+        ended = chunks.ended
+        exchange.relay(pieces, verbatim=chunks.verbatim, ended=ended, raw=data)
+        if ended:
+            self._chunks = None
+            self._end(exchange, clean=not chunks.rest)
+
+    def _end(self, exchange: "Exchange", *, clean: bool) -> None:
+        head = self._head
+        self.exchange = None
+        self._head = None
+        if clean and head is not None and head.keep_alive and self._may_be_kept():
+            self.used = True
+            self.pool.give(self)
+        else:
+            self.close()
+        exchange.completed()
+
+    def _may_be_kept(self) -> bool:
+        if self._body is not None or self.paused or self.transport.is_closing():
+            return False
+        self.transport.resume_reading()
+        return True
+
+    def _fail(self, exchange: "Exchange", failure: Failure) -> None:
+        self.close()
+        exchange.failed(failure)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Part of asyncio.Protocol."""
+        self.pool.closed(self)
+        exchange, self.exchange = self.exchange, None
+        self._body = None
+        if exchange is None:
+            return
+        if self._head is None:
+            if self._start:
+                exchange.failed(Failure.MALFORMED)
+            else:
+                exchange.reset(again=self.used)
+        elif self._left == UNTIL_CLOSE and exc is None:
+            exchange.relay((), verbatim=False, ended=True, raw=b"")
+            exchange.completed()
+        else:
+            exchange.broken()
