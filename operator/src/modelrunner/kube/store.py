@@ -49,6 +49,7 @@ class Store:
         self._items: dict[tuple[Resource, str], dict[str, KubeObject]] = {}
         self._labels: dict[tuple[Resource, str, str, str], set[str]] = {}
         self._dropped: dict[_Key, int] = {}
+        self._revisions: dict[Resource, int] = {}
 
     def put(self, resource: Resource, item: KubeObject) -> bool:
         """Keep a newer state of an object; False when it is older than what is known.
@@ -65,6 +66,7 @@ class Store:
         self._dropped.pop((resource, namespace, name), None)
         self._forget(resource, namespace, name)
         item = _trimmed(item)
+        self._revisions[resource] = self.revision(resource) + 1
         self._items.setdefault((resource, namespace), {})[name] = item
         for label, value in _indexed(item):
             self._labels.setdefault((resource, namespace, label, value), set()).add(name)
@@ -81,6 +83,10 @@ class Store:
             self._bury((resource, namespace, name), version)
         self._forget(resource, namespace, name)
         return True
+
+    def revision(self, resource: Resource) -> int:
+        """A number that is another one after every change of any object of the resource."""
+        return self._revisions.get(resource, 0)
 
     def get(self, resource: Resource, namespace: str, name: str) -> KubeObject | None:
         """The object as last seen, or None."""
@@ -140,6 +146,7 @@ class Store:
         old = items.pop(name, None) if items is not None else None
         if old is None:
             return
+        self._revisions[resource] = self.revision(resource) + 1
         if not items:
             del self._items[resource, namespace]
         for label, value in _indexed(old):

@@ -25,11 +25,15 @@ class Transport:
     def __init__(self, api: ApiClient, *, timeout: float) -> None:
         self._api = api
         self._closed = False
+        self._streams: set[aiohttp.ClientResponse] = set()
         self._timeout = aiohttp.ClientTimeout(total=timeout, connect=min(timeout, _CONNECT_SECONDS))
 
     async def close(self) -> None:
         """Close all connections; requests in flight and later ones raise Unavailable."""
         self._closed = True
+        for answer in self._streams:
+            # Whoever reads from it would else wait for ever.
+            answer.close()
         await self._api.close()  # type: ignore[no-untyped-call]  # the library has no types
 
     def require_open(self, what: str) -> None:
@@ -76,8 +80,12 @@ class Transport:
             if not 200 <= answer.status < 300:
                 with self._told(what):
                     raise _refusal(answer, await _bounded(answer))
-            async with aclosing(self._lines(answer, what)) as lines:
-                yield lines
+            self._streams.add(answer)
+            try:
+                async with aclosing(self._lines(answer, what)) as lines:
+                    yield lines
+            finally:
+                self._streams.discard(answer)
 
     async def _lines(self, answer: aiohttp.ClientResponse, what: str) -> AsyncGenerator[bytes]:
         rest = b""
