@@ -27,3 +27,6 @@ lock requirements/operator.txt operator/pyproject.toml "$@"
 lock requirements/runner.txt runner-image/pyproject.toml "$@"
 lock requirements/dev.txt requirements/dev.in requirements/build.in \
   operator/pyproject.toml runner-image/pyproject.toml "$@"
+for peer in envoy vllm-router litellm; do
+  lock "requirements/peer-$peer.txt" "requirements/peer-$peer.in" "$@"
+done

@@ -21,6 +21,7 @@ import httpx
 from modelrunner_protocol.wire import STATUS_PATH
 from tests.cluster.progress import Progress
 from tests.cluster.waiting import wait_until
+from tests.perf.options import USUAL, Options
 from tests.support import manifests
 from tests.support.engine import ensure_engine
 from tests.support.stack import Stack, bring_up, condition
@@ -51,7 +52,7 @@ class Run:
         self.at.setdefault(stage, (when or time.time()) - self.begin)
 
 
-def main() -> None:
+def main(options: Options = USUAL) -> None:
     """Measure and print."""
     with bring_up(Progress()) as stack:
         namespace = f"bench-{stack.run_id}"
@@ -59,7 +60,7 @@ def main() -> None:
         try:
             warm_up = _run(stack, namespace, "fill-cache")
             runs, alone = [], []
-            for number in range(_RUNS):
+            for number in range(options.rounds or options.pick(_RUNS, 2)):
                 runs.append(_run(stack, namespace, f"cold-{number}"))
                 alone.append(_engine_alone())
         finally:

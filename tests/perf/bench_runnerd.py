@@ -26,6 +26,7 @@ from typing import Final
 
 from modelrunner_protocol.codec import encode
 from modelrunner_protocol.wire import RUN_CONFIG_VARIABLE, RunConfig
+from tests.perf.options import USUAL, Options
 from tests.support.engine import ensure_engine
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -251,11 +252,11 @@ def _quantile(values: list[float], point: float) -> float:
     return sorted(values)[min(int(point * len(values)), len(values) - 1)]
 
 
-def main() -> None:
+def main(options: Options = USUAL) -> None:
     """Parse the command line and print both tables."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
-    parser.add_argument("--requests", type=int, default=2000)
-    parser.add_argument("--streams", type=int, default=60)
+    parser.add_argument("--requests", type=int, default=options.pick(2000, 200))
+    parser.add_argument("--streams", type=int, default=options.pick(60, 10))
     parser.add_argument("--no-real", action="store_true", help="only the fast engine")
     settings, rest = parser.parse_known_args()
     if "--host" in rest:
