@@ -1,7 +1,7 @@
 """Conditions as kstatus and Argo CD read them (DESIGN §3).
 
 `Ready` and `Cached` are normal-true. `Reconciling` and `Stalled` are abnormal-true, exclude one
-another and are absent when all is well.
+another and are absent when all is well; so is `NameConflict`, which touches none of the others.
 """
 
 from collections.abc import Iterable, Sequence
@@ -54,6 +54,11 @@ def reconciling(reason: Reason, message: str) -> Verdict:
 def stalled(reason: Reason, message: str) -> Verdict:
     """Somebody has to act."""
     return Verdict(ConditionType.STALLED, holds=True, reason=reason, message=message)
+
+
+def name_conflict(reason: Reason, message: str) -> Verdict:
+    """Somebody else has a name of this Model."""
+    return Verdict(ConditionType.NAME_CONFLICT, holds=True, reason=reason, message=message)
 
 
 def merge(

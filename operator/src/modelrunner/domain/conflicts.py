@@ -1,40 +1,34 @@
 """Who a name belongs to: among Models, and between the operator and everybody else."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Sequence
 
+from modelrunner.domain.names import Claimant
 from modelrunner.domain.objects import Object, controller_uid, is_managed, name_of
 from modelrunner.domain.problem import Problem
 from modelrunner_protocol.reasons import Reason
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claimant:
-    """A Model with the names it wants to answer to, its own among them."""
+def lost_names(model: str, lost: Sequence[tuple[str, Claimant]]) -> Problem | None:
+    """Say which names of a Model go to others. It serves all the same, under its other names.
 
-    name: str
-    uid: str
-    created: float
-    names: frozenset[str]
-
-    @property
-    def age_order(self) -> tuple[float, str]:
-        """Sorts the older first; the uid decides within one second."""
-        return (self.created, self.uid)
-
-
-def name_conflict(model: Claimant, others: Iterable[Claimant]) -> Problem | None:
-    """Say so when an older Model of the namespace already has one of the names."""
-    for other in sorted(others, key=lambda one: one.age_order):
-        shared = model.names & other.names
-        if other.uid != model.uid and shared and other.age_order < model.age_order:
-            taken = ", ".join(repr(name) for name in sorted(shared))
-            mend = "remove the alias" if shared != {model.name} else "use another name"
-            return Problem(
-                Reason.NAME_CONFLICT,
-                f"the name {taken} belongs to the older Model {other.name}: {mend}, or remove it there",
-            )
-    return None
+    Args:
+        model: `namespace/name` of the Model.
+        lost: names as written with those who have them (see names.losses).
+    """
+    if not lost:
+        return None
+    told = ", ".join(f"{name!r} goes to {owner.path}" for name, owner in lost)
+    own = model.rpartition("/")[2]
+    mends = [
+        *(["give this Model another name"] if any(name == own for name, _ in lost) else []),
+        *(["remove the alias here"] if any(name != own for name, _ in lost) else []),
+        "remove it there",
+    ]
+    return Problem(
+        Reason.NAME_CONFLICT,
+        f"an older Model has the name: {told}. Mend: {', or '.join(mends)}."
+        f" {model!r} always reaches this one",
+    )
 
 
 def foreign(obj: Object | None, kind: str, *, model: str, uid: str) -> Problem | None:

@@ -1,11 +1,18 @@
 """The state of a Model: its conditions and phase, out of everything that was observed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from modelrunner.api.v1alpha1.values import ConditionType, Phase
 from modelrunner.domain.cache import CacheDecision
-from modelrunner.domain.conditions import Verdict, not_ready, ready, reconciling, stalled
+from modelrunner.domain.conditions import (
+    Verdict,
+    name_conflict,
+    not_ready,
+    ready,
+    reconciling,
+    stalled,
+)
 from modelrunner.domain.objects import Object, dig, number
 from modelrunner.domain.pods import STARTING, PodsView, pod_problem, starting_message
 from modelrunner.domain.problem import Problem
@@ -19,7 +26,8 @@ class World:
 
     `problem` is what keeps the operator from doing anything (settings, names, a missing
     ModelRunner); what serves already goes on serving. `changing`: this very pass writes the
-    Deployment, so what the old one looks like does not count as arrived.
+    Deployment, so what the old one looks like does not count as arrived. `lost_names`: requests
+    with some of its names go to an older Model, which changes nothing else about it.
     """
 
     now: float
@@ -31,6 +39,7 @@ class World:
     runner_status: RunnerStatus | None = None
     changing: bool = False
     terminating: bool = False
+    lost_names: Problem | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +54,14 @@ class Decision:
 
 def decide(world: World) -> Decision:
     """Judge the whole: problems before progress, and what serves goes on serving."""
+    decision = _decide(world)
+    if world.lost_names is None or world.terminating:
+        return decision
+    told = name_conflict(world.lost_names.reason, world.lost_names.message)
+    return replace(decision, verdicts=[*decision.verdicts, told])
+
+
+def _decide(world: World) -> Decision:
     if world.terminating:
         return _terminating(world)
     problem, progress = world.problem, None

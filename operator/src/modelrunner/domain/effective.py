@@ -3,7 +3,17 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from modelrunner.api.v1alpha1 import AccessMode, Cache, Engine, Model, ModelRunner, Retention
+from modelrunner.api.v1alpha1 import (
+    AccessMode,
+    Activation,
+    Cache,
+    Engine,
+    Limits,
+    Model,
+    ModelRunner,
+    Retention,
+    Scaling,
+)
 from modelrunner.api.v1alpha1 import defaults as absent
 from modelrunner.api.v1alpha1.model import ModelSource
 from modelrunner_protocol.durations import parse_duration, parse_keep_alive
@@ -57,6 +67,30 @@ class MonitoringSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScalingSettings:
+    """Bounds of the number of runners, and how many requests at once are right for one.
+
+    `elastic`: somebody has set maxReplicas, so the operator scales by demand. Else the number is
+    only raised to `min_replicas`, and set to 0 after the keep-alive.
+    """
+
+    min_replicas: int
+    max_replicas: int
+    target_concurrency: int
+    elastic: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewaySettings:
+    """What the gateway is told in the status. `timeout` is seconds; None: no limit."""
+
+    max_held: int
+    timeout: float
+    concurrent_requests: int | None
+    requests_per_minute: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Effective:
     """Everything that decides how one Model runs. Times are seconds.
 
@@ -81,6 +115,8 @@ class Effective:
     reasoning_budget: int | None
     warmup: Warmup
     keep_alive: float
+    scaling: ScalingSettings
+    gateway: GatewaySettings
     startup_timeout: float
     drain_timeout: float
     accelerator: tuple[str, int] | None
@@ -137,6 +173,8 @@ def settle(model: Model, runner: ModelRunner) -> Effective:
         reasoning_budget=llamacpp.reasoning_budget if llamacpp else None,
         warmup=_warmup(model),
         keep_alive=parse_keep_alive(spec.keep_alive or on.keep_alive or absent.KEEP_ALIVE),
+        scaling=_scaling(model, runner),
+        gateway=_gateway(model, runner),
         startup_timeout=parse_duration(on.startup_timeout or absent.STARTUP_TIMEOUT),
         drain_timeout=parse_duration(on.drain_timeout or absent.DRAIN_TIMEOUT),
         accelerator=_accelerator(runner),
@@ -192,6 +230,35 @@ def _warmup(model: Model) -> Warmup:
 def _accelerator(runner: ModelRunner) -> tuple[str, int] | None:
     found = runner.spec.accelerator
     return (found.resource, found.count or absent.ACCELERATOR_COUNT) if found else None
+
+
+def _scaling(model: Model, runner: ModelRunner) -> ScalingSettings:
+    mine, theirs = model.spec.scaling or Scaling(), runner.spec.scaling or Scaling()
+    low = _first(mine.min_replicas, theirs.min_replicas)
+    high = _first(mine.max_replicas, theirs.max_replicas)
+    target = _first(mine.target_concurrency, theirs.target_concurrency)
+    least = absent.MIN_REPLICAS if low is None else low
+    return ScalingSettings(
+        min_replicas=least,
+        max_replicas=max(least, absent.MAX_REPLICAS) if high is None else high,
+        target_concurrency=target or absent.TARGET_CONCURRENCY,
+        elastic=high is not None,
+    )
+
+
+def _gateway(model: Model, runner: ModelRunner) -> GatewaySettings:
+    activation = runner.spec.activation or Activation()
+    mine, theirs = model.spec.limits or Limits(), runner.spec.limits or Limits()
+    return GatewaySettings(
+        max_held=activation.max_held or absent.MAX_HELD,
+        timeout=parse_duration(activation.timeout or absent.ACTIVATION_TIMEOUT),
+        concurrent_requests=_first(mine.concurrent_requests, theirs.concurrent_requests),
+        requests_per_minute=_first(mine.requests_per_minute, theirs.requests_per_minute),
+    )
+
+
+def _first(mine: int | None, theirs: int | None) -> int | None:
+    return theirs if mine is None else mine
 
 
 def _cache(cache: Cache | None) -> CacheSettings:

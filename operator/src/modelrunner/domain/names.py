@@ -6,7 +6,7 @@ ask here.
 """
 
 from bisect import insort
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from modelrunner_protocol.references import key
@@ -102,6 +102,15 @@ class Ownership:
             return False
         self._release(old)
         return True
+
+    def rivals(self, claimant: Claimant) -> Iterator[Claimant]:
+        """The others that want one of its names, possibly some more than once."""
+        for wanted in claimant.wanted:
+            line = self._contested.get(wanted)
+            holder = self.owners.get(wanted)
+            for one in line or ([holder] if holder is not None else []):
+                if one.path != claimant.path:
+                    yield one
 
     def _claim(self, wanted: str, claimant: Claimant) -> None:
         holder = self.owners.get(wanted)

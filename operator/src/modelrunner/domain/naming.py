@@ -46,6 +46,12 @@ RENDERED_ANNOTATION: Final = f"{GROUP}/rendered"
 ATTEMPT_ANNOTATION: Final = f"{GROUP}/attempt"
 """On a Job: how often the same work was tried, from 1."""
 
+DELETION_COST_ANNOTATION: Final = "controller.kubernetes.io/pod-deletion-cost"
+"""Kubernetes' own: of two running pods, the one that costs less goes first."""
+
+FIRST_TO_GO: Final = "-1000"
+"""Deletion cost of a runner that has been drained; absent counts as 0."""
+
 RUNNER_CONTAINER: Final = "runner"
 RESERVED_PREFIXES: Final = (f"{GROUP}/", "app.kubernetes.io/")
 """Labels and annotations below these are the operator's."""

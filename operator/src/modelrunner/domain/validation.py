@@ -78,11 +78,22 @@ def _faults(effective: Effective) -> Iterator[str]:
         check_flags(ENGINE, effective.runtime_flags)
     except FlagError as error:
         yield f"spec.config: {error}"
+    yield from _scaling_faults(effective)
     variables = Variables(
         model=effective.name, namespace=effective.namespace, runner=effective.runner
     )
     for fault in _template_faults(list(effective.env), effective.pod_template, variables):
         yield f"ModelRunner {effective.runner}: {fault}"
+
+
+def _scaling_faults(effective: Effective) -> Iterator[str]:
+    """The API server has compared the two bounds within each object, not across both."""
+    low, high = effective.scaling.min_replicas, effective.scaling.max_replicas
+    if low > high:
+        yield (
+            f"spec.scaling: of the Model and ModelRunner {effective.runner} together, minReplicas"
+            f" {low} is more than maxReplicas {high}: lower the one or raise the other"
+        )
 
 
 def _template_faults(

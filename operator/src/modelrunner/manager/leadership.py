@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from modelrunner.config import OperatorSettings
 from modelrunner.controller.reconciler import Reconciler
@@ -30,12 +30,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What reconcilers are built from."""
+    """What reconcilers are built from. `scaled` is told each scale step (see doors.Told)."""
 
     client: KubeClient
     store: Store
     recorder: EventRecorder
     settings: OperatorSettings
+    scaled: Callable[[str, str], None] = lambda _direction, _result: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class Leadership:
         namespaces = settings.watch_namespaces
         self._parts = parts
         self._health = health
-        self._wiring = build(parts)
+        self._wiring = build(replace(parts, scaled=metrics.scaled))
         self._collections = watched(namespaces)
         self.queue: WorkQueue[Key] = WorkQueue(self._reconcile, observer=metrics)
         self.resync: Resync[Change] = Resync(

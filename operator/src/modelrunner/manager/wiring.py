@@ -19,7 +19,13 @@ def build(parts: Parts) -> Wiring:
         image_pull_policy=parts.settings.runner_image_pull_policy,
     )
     models = ModelReconciler(
-        parts.client, parts.store, parts.recorder, probe, defaults=defaults, clock=time.time
+        parts.client,
+        parts.store,
+        parts.recorder,
+        probe,
+        defaults=defaults,
+        clock=time.time,
+        scaled=parts.scaled,
     )
     runners = ModelRunnerReconciler(parts.client, parts.store, parts.recorder, clock=time.time)
     return Wiring(

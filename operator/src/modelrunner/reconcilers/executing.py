@@ -113,13 +113,9 @@ class Hands:
             except NotFound:
                 return
             self.store.put(resource, live)
-        if plan.event is not None:
+        for event in plan.events:
             await self.recorder.record(
-                obj,
-                type=plan.event.type,
-                reason=plan.event.reason,
-                note=plan.event.note,
-                action=_ACTION,
+                obj, type=event.type, reason=event.reason, note=event.note, action=_ACTION
             )
 
     async def _step(self, namespace: str, step: Step) -> None:

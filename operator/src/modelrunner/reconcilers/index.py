@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from modelrunner.api.v1alpha1.model import ModelSource
-from modelrunner.domain.conflicts import Claimant
 from modelrunner.domain.effective import wire_source
+from modelrunner.domain.names import Claimant, Ownership, losses
 from modelrunner.domain.objects import (
     Object,
     being_deleted,
@@ -16,8 +16,11 @@ from modelrunner.domain.objects import (
     dig,
     name_of,
     number,
+    text,
     uid_of,
 )
+from modelrunner.kube.resources import MODELS
+from modelrunner.kube.store import Store
 from modelrunner_protocol.sources import artifact_key
 
 
@@ -25,9 +28,16 @@ from modelrunner_protocol.sources import artifact_key
 class Entry:
     """What others need to know of a Model. `key` None: its source cannot be read."""
 
-    claimant: Claimant
+    name: str
+    uid: str
+    created: float
     key: str | None
     deleting: bool
+
+    @property
+    def age_order(self) -> tuple[float, str]:
+        """Sorts the older first; the uid decides within one second."""
+        return (self.created, self.uid)
 
 
 class ModelIndex:
@@ -49,6 +59,60 @@ class ModelIndex:
             )
         self._known[namespace] = fresh
         return [entry for _, entry in fresh.values()]
+
+
+class NameIndex:
+    """Which Models want which names, of all namespaces."""
+
+    def __init__(self) -> None:
+        self._ownership = Ownership()
+        self._known: dict[str, tuple[Object, Claimant]] = {}
+        self._revision = 0
+
+    def follow(self, store: Store) -> None:
+        """Set it to the Models of a cache. Costs nothing while none of them changes."""
+        revision = store.revision(MODELS)
+        if revision == self._revision:
+            return
+        self._revision = revision
+        left = set(self._known)
+        for model in store.list(MODELS):
+            path = f"{text(model, 'metadata', 'namespace')}/{name_of(model)}"
+            left.discard(path)
+            known = self._known.get(path)
+            if known is None or known[0] is not model:
+                self.put(model)
+        for path in left:
+            self._remove(path)
+
+    def put(self, model: Object) -> set[tuple[str, str]]:
+        """Take in a Model's names. Who wants one that it has got or given up: (namespace, name)."""
+        claimant = claimant_of(model)
+        known = self._known.get(claimant.path)
+        self._known[claimant.path] = (model, claimant)
+        if not self._ownership.add(claimant):
+            return set()
+        found = self._rivals(claimant)
+        return found | self._rivals(known[1]) if known is not None else found
+
+    def drop(self, model: Object) -> set[tuple[str, str]]:
+        """Forget a Model that is gone. Who wants one of its names: (namespace, name)."""
+        claimant = self._remove(claimant_of(model).path)
+        return self._rivals(claimant) if claimant is not None else set()
+
+    def losses(self, model: Object) -> list[tuple[str, Claimant]]:
+        """The names of a Model that others have, as written, with those others."""
+        return losses(claimant_of(model), self._ownership.owners)
+
+    def _remove(self, path: str) -> Claimant | None:
+        known = self._known.pop(path, None)
+        if known is None:
+            return None
+        self._ownership.remove(path)
+        return known[1]
+
+    def _rivals(self, claimant: Claimant) -> set[tuple[str, str]]:
+        return {(one.namespace, one.name) for one in self._ownership.rivals(claimant)}
 
 
 class ArtifactKeys:
@@ -76,14 +140,25 @@ class ArtifactKeys:
 
 def entry_of(model: Object) -> Entry:
     """Read one Model."""
-    aliases = dig(model, "spec", "aliases") or ()
-    claimant = Claimant(
+    return Entry(
         name=name_of(model),
         uid=uid_of(model),
         created=created_at(model),
-        names=frozenset({name_of(model), *(str(alias) for alias in aliases)}),
+        key=key_of(model),
+        deleting=being_deleted(model),
     )
-    return Entry(claimant, key_of(model), being_deleted(model))
+
+
+def claimant_of(model: Object) -> Claimant:
+    """The names a Model wants."""
+    aliases = dig(model, "spec", "aliases")
+    return Claimant(
+        namespace=text(model, "metadata", "namespace"),
+        name=name_of(model),
+        uid=uid_of(model),
+        created=text(model, "metadata", "creationTimestamp"),
+        aliases=tuple(map(str, aliases)) if isinstance(aliases, list) else (),
+    )
 
 
 def key_of(model: Object) -> str | None:

@@ -7,17 +7,22 @@ from modelrunner.domain.effective import OperatorDefaults
 from modelrunner.domain.expressions import ExpressionError
 from modelrunner.domain.objects import uid_of
 from modelrunner.domain.problem import Problem
+from modelrunner.domain.usage import FIELDS
 from modelrunner.kube.client import KubeClient
 from modelrunner.kube.events import EventRecorder
 from modelrunner.kube.resources import MODELS
 from modelrunner.kube.store import Store
+from modelrunner.reconcilers.doors import Doors, Told
 from modelrunner.reconcilers.executing import Hands, StepRefused
+from modelrunner.reconcilers.glancing import Glance
 from modelrunner.reconcilers.index import ModelIndex
+from modelrunner.reconcilers.ledger import Ledger, Record
 from modelrunner.reconcilers.observation import Observation
 from modelrunner.reconcilers.observing import Sight
 from modelrunner.reconcilers.plan import Plan
 from modelrunner.reconcilers.planning import plan_model, refused
 from modelrunner.reconcilers.probe import RunnerProbe
+from modelrunner.reconcilers.steering import recall
 from modelrunner.render.documents import RenderError
 from modelrunner_protocol.reasons import Reason
 
@@ -25,7 +30,7 @@ from modelrunner_protocol.reasons import Reason
 class ModelReconciler:
     """Brings a Model from its source to a ready pod, and tells how far it is.
 
-    `clock` gives seconds since the epoch.
+    `clock` gives seconds since the epoch; `scaled` is told each change of the number of runners.
     """
 
     def __init__(
@@ -37,9 +42,13 @@ class ModelReconciler:
         *,
         defaults: OperatorDefaults,
         clock: Callable[[], float],
+        scaled: Told = lambda _direction, _result: None,
     ) -> None:
         self._sight = Sight(client, store, probe, ModelIndex())
+        self._glance = Glance(store, probe, self._sight.names)
         self._hands = Hands(client, store, recorder, clock)
+        self._doors = Doors(client, store, recorder, probe, clock, scaled)
+        self._ledger = Ledger()
         self._defaults = defaults
         self._clock = clock
 
@@ -52,15 +61,32 @@ class ModelReconciler:
         namespace, name = key
         model = await self._sight.find(MODELS, namespace, name)
         if model is None or not uid_of(model):
+            self._ledger.forget(key)
             return Result()
-        seen = await self._sight.observe(model, self._clock())
+        now = self._clock()
+        record = self._ledger.of(model, now)
+        enough, look_after = await self._glance.is_enough(model, record, now)
+        if enough:
+            return Result(look_after)
+        seen = recall(await self._sight.observe(model, now), record)
         plan = self._plan(seen)
         try:
             await self._hands.carry_out(namespace, plan)
         except StepRefused as error:
             plan = refused(seen, self._defaults, error.problem)
         await self._hands.tell(MODELS, model, plan)
+        self._remember(seen, plan, record)
+        if plan.scaling is not None:
+            await self._doors.carry_out(model, plan.scaling, record)
         return Result(plan.requeue_after)
+
+    def _remember(self, seen: Observation, plan: Plan, record: Record) -> None:
+        old = seen.model.get("status") or {}
+        if any(plan.status.get(field) != old.get(field) for field in FIELDS):
+            record.written_at = seen.now
+        record.resting = None
+        if plan.at_rest and seen.settings is not None:
+            record.resting = self._glance.rest(seen.model, seen.settings, seen.now)
 
     def _plan(self, seen: Observation) -> Plan:
         try:

@@ -104,7 +104,7 @@ class ModelRunnerReconciler:
         status = runner_status(
             runner, problem, models=len(mine), ready_models=ready, now=self._clock()
         )
-        return Plan(steps=steps, status=status, event=_event(runner, problem), requeue_after=None)
+        return Plan(steps=steps, status=status, events=_events(runner, problem), requeue_after=None)
 
 
 def _problem(runner: Object) -> Problem | None:
@@ -144,11 +144,11 @@ def _is_ready(model: Object) -> bool:
     return found is not None and found.get("status") == "True"
 
 
-def _event(runner: Object, problem: Problem | None) -> Event | None:
+def _events(runner: Object, problem: Problem | None) -> list[Event]:
     found = find(dig(runner, "status"), ConditionType.READY)
     reason = str(problem.reason) if problem is not None else "Ready"
     if found is not None and found.get("reason") == reason:
-        return None
+        return []
     if problem is None:
-        return Event("Normal", reason, "Models can use this ModelRunner")
-    return Event("Warning", reason, problem.message)
+        return [Event("Normal", reason, "Models can use this ModelRunner")]
+    return [Event("Warning", reason, problem.message)]

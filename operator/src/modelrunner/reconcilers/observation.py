@@ -1,11 +1,13 @@
 """Everything one reconcile of a Model looks at, as a value."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from modelrunner.domain.effective import Effective
+from modelrunner.domain.names import Claimant
 from modelrunner.domain.objects import Object
 from modelrunner.domain.problem import Problem
+from modelrunner.domain.scaling import Demand
 from modelrunner.render.objects import Owner
 from modelrunner_protocol.wire import Progress, RunnerStatus
 
@@ -25,7 +27,9 @@ class Observation:
     `settings` None: nothing can be done, and `problem` says why. `sharers` are the Models with an
     equal source, this one included; `claim_owners` those that own the cache claim (empty: it is
     retained). `recorded_by` are the Deployments of sharers, `stale_jobs` Jobs that only this Model
-    owns and that pull something it no longer wants.
+    owns and that pull something it no longer wants. `statuses` is what pods said, by uid: None
+    where one gave no answer. `doorless`, `demand`, `used` and `written_at` are remembered (see
+    Record). `lost_names`: names that older Models have.
     """
 
     now: float
@@ -42,5 +46,10 @@ class Observation:
     pull: JobAndPods | None = None
     stale_jobs: Sequence[Object] = ()
     pods: Sequence[Object] = ()
-    runner_status: RunnerStatus | None = None
+    statuses: Mapping[str, RunnerStatus | None] = field(default_factory=dict)
+    doorless: Collection[str] = ()
+    demand: Demand = field(default_factory=Demand)
+    used: float | None = None
+    written_at: float = 0.0
+    lost_names: Sequence[tuple[str, Claimant]] = ()
     progress: Progress | None = None

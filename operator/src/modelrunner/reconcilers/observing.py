@@ -8,8 +8,8 @@ from typing import Any, Final
 from modelrunner.api.v1alpha1 import Model, ModelRunner, Retention
 from modelrunner.domain import naming
 from modelrunner.domain.cache import cache_claim, owns_claim
-from modelrunner.domain.conflicts import name_conflict
 from modelrunner.domain.effective import Effective, runner_name, settle
+from modelrunner.domain.fleet import alive
 from modelrunner.domain.objects import (
     Object,
     annotation,
@@ -21,7 +21,6 @@ from modelrunner.domain.objects import (
 )
 from modelrunner.domain.pods import address, look
 from modelrunner.domain.problem import Problem
-from modelrunner.domain.status import was_settled
 from modelrunner.domain.validation import ConfigurationError, check, read
 from modelrunner.kube.client import KubeClient
 from modelrunner.kube.resources import (
@@ -35,9 +34,9 @@ from modelrunner.kube.resources import (
     Resource,
 )
 from modelrunner.kube.store import Store
-from modelrunner.reconcilers.index import Entry, ModelIndex
+from modelrunner.reconcilers.index import Entry, ModelIndex, NameIndex
 from modelrunner.reconcilers.observation import JobAndPods, Observation
-from modelrunner.reconcilers.probe import RunnerProbe
+from modelrunner.reconcilers.probe import RunnerProbe, ask_runners
 from modelrunner.render.objects import Owner
 from modelrunner_protocol.reasons import Reason
 from modelrunner_protocol.wire import Progress
@@ -56,6 +55,7 @@ class Sight:
     store: Store
     probe: RunnerProbe
     index: ModelIndex
+    names: NameIndex = field(default_factory=NameIndex)
     told: dict[str, tuple[float, Progress | None]] = field(default_factory=dict)
 
     async def find(self, resource: Resource, namespace: str, name: str) -> Object | None:
@@ -77,16 +77,18 @@ class Sight:
         deployment, service = await asyncio.gather(
             self.find(DEPLOYMENTS, namespace, name), self.find(SERVICES, namespace, name)
         )
-        pods = [
-            pod
-            for pod in self.store.by_label(PODS, namespace, naming.MODEL_LABEL, name)
-            if label(pod, naming.COMPONENT_LABEL) == naming.COMPONENT_RUNNER
-        ]
-        seen = replace(seen, deployment=deployment, service=service, pods=pods)
+        pods = runner_pods(self.store, namespace, name)
+        self.names.follow(self.store)
+        seen = replace(
+            seen,
+            deployment=deployment,
+            service=service,
+            pods=pods,
+            lost_names=self.names.losses(model),
+        )
         settings, problem = await self._settings(model)
         entries = self.index.entries(namespace, self.store.list(MODELS, namespace))
         if settings is not None:
-            problem = problem or _conflict(entries, uid_of(model))
             seen = await self._cache(replace(seen, settings=settings), entries)
         return await self._ask_pods(replace(seen, problem=problem))
 
@@ -112,12 +114,8 @@ class Sight:
             return seen
         namespace = settings.namespace
         sharers = sorted(
-            (
-                entry.claimant
-                for entry in entries
-                if entry.key == settings.key and not entry.deleting
-            ),
-            key=lambda claimant: claimant.age_order,
+            (entry for entry in entries if entry.key == settings.key and not entry.deleting),
+            key=lambda entry: entry.age_order,
         )
         owners = [Owner("Model", sharer.name, sharer.uid) for sharer in sharers]
         theirs = [self.store.get(DEPLOYMENTS, namespace, owner.name) for owner in owners]
@@ -192,13 +190,7 @@ class Sight:
         return other.cache.retention if same else None
 
     async def _ask_pods(self, seen: Observation) -> Observation:
-        view = look(seen.pods)
-        status = seen.model.get("status") or {}
-        if view.newest is not None and not (view.newest_ready and was_settled(status)):
-            ip = address(view.newest)
-            if ip:
-                found = await self.probe.runner_status(ip)
-                seen = replace(seen, runner_status=found)
+        seen = replace(seen, statuses=await ask_runners(self.probe, _worth_asking(seen)))
         if seen.pull is not None:
             for pod in seen.pull.pods:
                 ip = address(pod)
@@ -222,6 +214,22 @@ class Sight:
         return found
 
 
+def runner_pods(store: Store, namespace: str, model: str) -> list[Object]:
+    """The runner pods of a Model, those of earlier templates and those on their way out, too."""
+    return [
+        pod
+        for pod in store.by_label(PODS, namespace, naming.MODEL_LABEL, model)
+        if label(pod, naming.COMPONENT_LABEL) == naming.COMPONENT_RUNNER
+    ]
+
+
+def _worth_asking(seen: Observation) -> Sequence[Object]:
+    """All runners; only the newest where nothing follows from what the others say."""
+    pods = alive(seen.pods) if seen.settings is not None else []
+    newest = look(seen.pods).newest
+    return pods or ([newest] if newest is not None else [])
+
+
 _WHOLE = frozenset({MODELS, MODEL_RUNNERS})
 
 
@@ -235,14 +243,6 @@ def _recorded(seen: Observation, settings: Effective) -> bool:
         claim = seen.claim or {}
         return annotation(claim, naming.COMPLETE_ANNOTATION) == "true"
     return annotation(seen.deployment or {}, naming.ARTIFACT_KEY_ANNOTATION) == settings.key
-
-
-def _conflict(entries: Sequence[Entry], uid: str) -> Problem | None:
-    own = next((entry.claimant for entry in entries if entry.claimant.uid == uid), None)
-    if own is None:
-        return None
-    others = (entry.claimant for entry in entries if not entry.deleting)
-    return name_conflict(own, others)
 
 
 def _no_runner(name: str, namespace: str) -> Problem:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from modelrunner.domain.scaling import Grow, Reopen, Retire, Sleep
 from modelrunner.kube.resources import Resource
 
 
@@ -36,6 +37,16 @@ Step = Apply | Create | Delete
 
 
 @dataclass(frozen=True, slots=True)
+class Scaling:
+    """A change of the number of runners, from the state of the Deployment that was looked at."""
+
+    deployment: str
+    resource_version: str
+    replicas: int
+    action: Grow | Sleep | Retire | Reopen
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """A transition, told once."""
 
@@ -46,9 +57,15 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What one reconcile does. `status` is the whole value; it is written when it differs."""
+    """What one reconcile does. `status` is the whole value; it is written when it differs.
+
+    `scaling` comes last: it needs runners that agree, and may be refused like any other race.
+    `at_rest`: nothing is to be done, and only use or a change of an object can change that.
+    """
 
     steps: Sequence[Step]
     status: dict[str, Any]
-    event: Event | None
+    events: Sequence[Event]
     requeue_after: float | None
+    scaling: Scaling | None = None
+    at_rest: bool = False

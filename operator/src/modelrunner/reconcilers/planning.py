@@ -14,7 +14,7 @@ from modelrunner.domain.cache import (
     owns_claim,
 )
 from modelrunner.domain.conditions import find
-from modelrunner.domain.conflicts import foreign, left_over
+from modelrunner.domain.conflicts import foreign, left_over, lost_names
 from modelrunner.domain.decision import Decision, World, decide
 from modelrunner.domain.effective import Effective, OperatorDefaults
 from modelrunner.domain.jobs import JobView, look_at_job
@@ -36,6 +36,7 @@ from modelrunner.kube.comparison import covers
 from modelrunner.kube.resources import CLAIMS, DEPLOYMENTS, JOBS, SERVICES
 from modelrunner.reconcilers.observation import JobAndPods, Observation
 from modelrunner.reconcilers.plan import Apply, Create, Delete, Event, Plan, Step
+from modelrunner.reconcilers.steering import scaling_of, steer, visible, with_use
 from modelrunner.reconcilers.timing import look_again
 from modelrunner.render import objects as desired
 from modelrunner.render.objects import Owner
@@ -72,6 +73,10 @@ def endpoint(model: Object) -> str:
     return f"http://{name_of(model)}.{text(model, 'metadata', 'namespace')}.svc:80"
 
 
+def _path(model: Object) -> str:
+    return f"{text(model, 'metadata', 'namespace')}/{name_of(model)}"
+
+
 def _conclude(
     seen: Observation,
     steps: list[Step],
@@ -83,24 +88,34 @@ def _conclude(
     stranger = _not_ours(seen, seen.deployment, "Deployment") is not None
     former = left_over(seen.deployment, uid=uid_of(seen.model))
     ours = None if stranger or former else seen.deployment
+    pods = look(visible(seen) if ours is not None else ())
     world = World(
         now=seen.now,
         endpoint=endpoint(seen.model),
         problem=problem,
         cache=cache,
         deployment=ours,
-        pods=look(seen.pods if ours is not None else ()),
-        runner_status=seen.runner_status,
+        pods=pods,
+        runner_status=seen.statuses.get(uid_of(pods.newest)) if pods.newest is not None else None,
         changing=changing,
+        lost_names=lost_names(_path(seen.model), seen.lost_names),
         terminating=being_deleted(seen.model),
     )
     decision = decide(world)
     engine = ENGINE if cache is not None and cache.complete else None
+    status = model_status(world, decision, seen.model, engine=engine, progress=seen.progress)
+    course = steer(replace(seen, problem=problem), changing=changing)
+    status = with_use(seen, status)
+    scaling = scaling_of(seen, course)
+    again = look_again(seen, world, decision)
+    still = not steps and scaling is None and again is None and problem is None
     return Plan(
         steps=steps,
-        status=model_status(world, decision, seen.model, engine=engine, progress=seen.progress),
-        event=_event(seen.model, decision),
-        requeue_after=look_again(seen, world, decision),
+        status=status,
+        events=[*_events(seen.model, decision), *_conflict_events(seen.model, world)],
+        requeue_after=_sooner(again, course.look_after),
+        scaling=scaling,
+        at_rest=still and status == seen.model.get("status"),
     )
 
 
@@ -253,12 +268,21 @@ def _delete_job(job: Object) -> Delete:
     return Delete(JOBS, name_of(job), uid_of(job))
 
 
-def _event(model: Object, decision: Decision) -> Event | None:
+def _conflict_events(model: Object, world: World) -> Iterator[Event]:
+    found = find(model.get("status"), ConditionType.NAME_CONFLICT)
+    if world.lost_names is not None and found is None:
+        yield Event("Warning", str(world.lost_names.reason), world.lost_names.message)
+
+
+def _sooner(one: float | None, other: float | None) -> float | None:
+    return min((wait for wait in (one, other) if wait is not None), default=None)
+
+
+def _events(model: Object, decision: Decision) -> Iterator[Event]:
     status = model.get("status")
     kinds = (ConditionType.STALLED, ConditionType.RECONCILING, ConditionType.READY)
     found = next((one for kind in kinds if (one := find(status, kind)) is not None), None)
     head = decision.headline
-    if found is not None and found.get("reason") == head.reason:
-        return None
-    good = head.reason in _GOOD
-    return Event("Normal" if good else "Warning", str(head.reason), head.message)
+    if found is None or found.get("reason") != head.reason:
+        good = head.reason in _GOOD
+        yield Event("Normal" if good else "Warning", str(head.reason), head.message)

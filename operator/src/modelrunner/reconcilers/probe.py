@@ -1,17 +1,26 @@
-"""Asking runner and pull pods how they are."""
+"""Asking runner and pull pods how they are, and runners to close their doors."""
 
+import asyncio
 import logging
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
 from http import HTTPStatus
 from typing import Final, TypeVar
 
 import aiohttp
 
-from modelrunner_protocol.codec import WireError, decode
+from modelrunner.domain.objects import Object, uid_of
+from modelrunner.domain.pods import address
+from modelrunner_protocol.codec import WireError, decode, encode
 from modelrunner_protocol.wire import (
+    CLOSE_PATH,
+    OPEN_PATH,
     PORT,
     PROGRESS_PATH,
     STATUS_PATH,
+    Closing,
     Progress,
     RunnerStatus,
 )
@@ -21,7 +30,31 @@ LARGEST_ANSWER: Final = 64 * 1024
 _CONNECTIONS: Final = 64
 _IDLE_SECONDS: Final = 15.0
 _log = logging.getLogger(__name__)
+_NO_ANSWER: Final = (aiohttp.ClientError, OSError, TimeoutError, ValueError)
+_DOORLESS: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED})
 T = TypeVar("T")
+
+
+class Door(Enum):
+    """What became of asking a runner to close its door."""
+
+    CLOSED = "closed"
+    BUSY = "busy"
+    """It stays open: somebody is in, or came in since."""
+
+    MISSING = "missing"
+    """Its image is of a time when runners had no door."""
+
+    UNKNOWN = "unknown"
+    """No answer that can be understood; it may be closed all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class DoorAnswer:
+    """What a runner said to a `Closing`, with its status where it told one."""
+
+    door: Door
+    status: RunnerStatus | None = None
 
 
 class RunnerProbe(ABC):
@@ -36,8 +69,19 @@ class RunnerProbe(ABC):
         """The progress of the pull pod at that address."""
 
     @abstractmethod
+    async def close_door(self, ip: str, closing: Closing) -> DoorAnswer:
+        """Ask the runner pod at that address to refuse new requests for a while."""
+
+    @abstractmethod
+    async def open_door(self, ip: str) -> None:
+        """Ask the runner pod at that address to take requests again; it does so by itself, too."""
+
+    @abstractmethod
     async def close(self) -> None:
         """Give up all connections."""
+
+
+_DOORS: Final = {HTTPStatus.OK.value: Door.CLOSED, HTTPStatus.CONFLICT.value: Door.BUSY}
 
 
 class HttpRunnerProbe(RunnerProbe):
@@ -67,21 +111,58 @@ class HttpRunnerProbe(RunnerProbe):
         """See RunnerProbe."""
         return await self._get(ip, PROGRESS_PATH, Progress)
 
+    async def close_door(self, ip: str, closing: Closing) -> DoorAnswer:
+        """See RunnerProbe."""
+        url = self._url(ip, CLOSE_PATH)
+        headers = {"Content-Type": "application/json"}
+        try:
+            async with self._http.post(
+                url, data=encode(closing), headers=headers, allow_redirects=False
+            ) as answer:
+                if answer.status in _DOORLESS:
+                    return DoorAnswer(Door.MISSING)
+                door = _DOORS.get(answer.status)
+                if door is None:
+                    return DoorAnswer(Door.UNKNOWN)
+                return DoorAnswer(door, decode(RunnerStatus, await _bounded(answer)))
+        except _NO_ANSWER as error:
+            _log.debug("%s gave no answer: %r", url, error)
+            return DoorAnswer(Door.UNKNOWN)
+
+    async def open_door(self, ip: str) -> None:
+        """See RunnerProbe."""
+        url = self._url(ip, OPEN_PATH)
+        try:
+            async with self._http.post(url, allow_redirects=False):
+                return
+        except _NO_ANSWER as error:
+            _log.debug("%s gave no answer: %r", url, error)
+
     async def close(self) -> None:
         """See RunnerProbe."""
         await self._http.close()
 
-    async def _get(self, ip: str, path: str, kind: type[T]) -> T | None:
+    def _url(self, ip: str, path: str) -> str:
         host = f"[{ip}]" if ":" in ip else ip
-        url = f"http://{host}:{self._port}{path}"
+        return f"http://{host}:{self._port}{path}"
+
+    async def _get(self, ip: str, path: str, kind: type[T]) -> T | None:
+        url = self._url(ip, path)
         try:
             async with self._http.get(url, allow_redirects=False) as answer:
                 if answer.status != HTTPStatus.OK:
                     return None
                 return decode(kind, await _bounded(answer))
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+        except _NO_ANSWER as error:
             _log.debug("%s gave no answer: %r", url, error)
             return None
+
+
+async def ask_runners(probe: RunnerProbe, pods: Iterable[Object]) -> dict[str, RunnerStatus | None]:
+    """What pods say, by uid; those that cannot be asked yet are left out."""
+    ips = {uid_of(pod): ip for pod in pods if (ip := address(pod))}
+    told = await asyncio.gather(*map(probe.runner_status, ips.values()))
+    return dict(zip(ips, told, strict=True))
 
 
 async def _bounded(answer: aiohttp.ClientResponse) -> bytes:

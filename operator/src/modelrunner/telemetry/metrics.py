@@ -40,6 +40,14 @@ class Metrics:
             ["verb", "resource"],
             registry=self.registry,
         )
+        self.scale_steps = Counter(
+            "modelrunner_scale_steps",
+            "Scale steps of the operator by direction (up, down) and result: done; busy (a runner "
+            "was in use again), outrun (somebody changed the Deployment first), unknown (a runner "
+            "gave no answer), denied (RBAC or a policy), failed (no answer of the API server).",
+            ["direction", "result"],
+            registry=self.registry,
+        )
         self.leader = Gauge(
             "modelrunner_leader", "1 while this process leads, else 0.", registry=self.registry
         )
@@ -55,6 +63,10 @@ class Metrics:
         kind = str(getattr(key, "kind", ""))
         self.reconciles.labels(kind=kind, result=result).inc()
         self.reconcile_seconds.labels(kind=kind).observe(seconds)
+
+    def scaled(self, direction: str, result: str) -> None:
+        """Count one scale step."""
+        self.scale_steps.labels(direction=direction, result=result).inc()
 
     def gauge(self, name: str, text: str, read: Callable[[], float | None]) -> None:
         """A gauge that is read when asked for; None leaves it out."""

@@ -4,37 +4,35 @@ from typing import Any
 
 import pytest
 
-from modelrunner.domain.conflicts import Claimant, foreign, left_over, name_conflict
+from modelrunner.domain.conflicts import foreign, left_over, lost_names
+from modelrunner.domain.names import Claimant
 
 
-def claimant(name: str, created: float, *aliases: str, uid: str = "") -> Claimant:
-    """A Model with its names."""
-    return Claimant(name=name, uid=uid or name, created=created, names=frozenset({name, *aliases}))
+def owner(path: str) -> Claimant:
+    """An older Model."""
+    namespace, _, name = path.partition("/")
+    return Claimant(namespace, name, path, "2026-11-21T10:00:00Z")
 
 
-def test_the_older_wins() -> None:
-    """Of two with one alias the younger is told, and whom to ask."""
-    old, new = claimant("a", 1, "gpt"), claimant("b", 2, "gpt")
-    problem = name_conflict(new, [old, new])
-    assert problem is not None
-    assert problem.reason == "NameConflict"
-    assert "'gpt'" in problem.message
-    assert "Model a" in problem.message
-    assert name_conflict(old, [old, new]) is None
+def test_a_model_that_has_all_its_names_has_nothing_to_tell() -> None:
+    """No condition."""
+    assert lost_names("ml/m", []) is None
 
 
-def test_a_name_can_be_an_alias_of_another() -> None:
-    """metadata.name and aliases are one space of names."""
-    problem = name_conflict(claimant("gpt", 2), [claimant("a", 1, "gpt")])
-    assert problem is not None
-    assert "use another name" in problem.message
-
-
-def test_within_one_second_the_uid_decides() -> None:
-    """Both sides come to the same answer."""
-    one, two = claimant("a", 1, "x", uid="1"), claimant("b", 1, "x", uid="2")
-    assert name_conflict(one, [two, one]) is None
-    assert name_conflict(two, [two, one]) is not None
+def test_lost_names_are_told_with_whom_they_reach_and_how_to_mend() -> None:
+    """An alias is removed, a name is changed, and `namespace/name` works whatever happens."""
+    alias = lost_names("ml/m", [("gpt", owner("web/old"))])
+    assert alias is not None
+    assert alias.reason == "NameConflict"
+    assert "'gpt' goes to web/old" in alias.message
+    assert "remove the alias here, or remove it there" in alias.message
+    assert "'ml/m' always reaches this one" in alias.message
+    name = lost_names("ml/m", [("m", owner("web/m"))])
+    assert name is not None
+    assert "give this Model another name, or remove it there" in name.message
+    both = lost_names("ml/m", [("m", owner("web/m")), ("gpt", owner("web/old"))])
+    assert both is not None
+    assert "another name, or remove the alias here, or remove it there" in both.message
 
 
 def deployment(*, owner: str = "", managed: bool = False) -> dict[str, Any]:

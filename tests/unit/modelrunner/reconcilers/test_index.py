@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from modelrunner.kube.resources import MODELS
+from modelrunner.kube.store import Store
 from modelrunner.reconcilers import index
-from modelrunner.reconcilers.index import ArtifactKeys, ModelIndex, entry_of, key_of
+from modelrunner.reconcilers.index import ArtifactKeys, ModelIndex, NameIndex, key_of
 from modelrunner_protocol.sources import artifact_key
 from modelrunner_protocol.wire import ClaimSource, HttpSource, Source
 
@@ -47,19 +49,67 @@ def test_a_key_is_computed_once_for_each_generation(monkeypatch: pytest.MonkeyPa
     assert asked == ["m", "m", "n", "m"]
 
 
-def test_names() -> None:
-    """A Model answers to its own name and its aliases."""
-    assert entry_of(model(aliases=["a", "b"])).claimant.names == {"m", "a", "b"}
-
-
 def test_only_changes_are_read_again() -> None:
     """By generation; what is gone is forgotten; a deletion is a change."""
     entries = ModelIndex().entries
     first = entries("ml", [model(), model("n")])
-    second = entries("ml", [model(), model("n", 2, aliases=["x"])])
+    second = entries("ml", [model(), model("n", 2, source={})])
     assert second[0] is first[0]
-    assert second[1].claimant.names == {"n", "x"}
+    assert (first[1].key, second[1].key) == (key_of(model()), None)
     gone = model()
     gone["metadata"]["deletionTimestamp"] = "2026-11-21T10:00:00Z"
     assert entries("ml", [gone])[0].deleting
     assert entries("ml", []) == []
+
+
+def named(path: str, *aliases: str, age: int = 0) -> dict[str, Any]:
+    """A Model with names; one of a higher age is older."""
+    namespace, _, name = path.partition("/")
+    found = model(name, aliases=list(aliases))
+    found["metadata"] |= {
+        "namespace": namespace,
+        "uid": path,
+        "creationTimestamp": f"2026-11-21T10:00:{59 - age:02}Z",
+    }
+    return found
+
+
+def lost(names: NameIndex, found: dict[str, Any]) -> dict[str, str]:
+    """The names that a Model has lost, and to whom."""
+    return {name: owner.path for name, owner in names.losses(found)}
+
+
+def test_whom_a_change_of_names_concerns() -> None:
+    """Those that want a name which came or went, in any namespace; nobody when no name changed."""
+    names = NameIndex()
+    old, young = named("ml/old", "gpt", age=9), named("web/young", "gpt")
+    assert names.put(young) == set()
+    assert names.put(old) == {("web", "young")}
+    assert names.put({**old, "status": {"phase": "Ready"}}) == set()
+    assert lost(names, young) == {"gpt": "ml/old"}
+    assert names.put(named("ml/old", age=9)) == {("web", "young")}
+    assert lost(names, young) == {}
+    names.put(old)
+    assert names.drop(old) == {("web", "young")}
+    assert names.drop(old) == set()
+    assert lost(names, young) == {}
+
+
+def test_names_follow_the_cache() -> None:
+    """Models come, change and go; while none does, nothing is read again."""
+    store, names = Store(), NameIndex()
+    old, young = named("ml/old", "gpt", age=9), named("web/young", "gpt")
+    for found in (old, young):
+        store.put(MODELS, found)
+    names.follow(store)
+    assert lost(names, young) == {"gpt": "ml/old"}
+    names.follow(store)
+    store.put(MODELS, named("ml/old", "gpt-4", age=9))
+    names.follow(store)
+    assert lost(names, young) == {}
+    store.put(MODELS, old)
+    names.follow(store)
+    assert lost(names, young) == {"gpt": "ml/old"}
+    store.drop(MODELS, old)
+    names.follow(store)
+    assert lost(names, young) == {}

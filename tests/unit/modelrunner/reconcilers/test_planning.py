@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from modelrunner.domain.effective import OperatorDefaults
 from modelrunner.domain.problem import Problem
+from modelrunner.domain.scaling import POLL
 from modelrunner.kube.apply import ApplyMemo, needs_apply
 from modelrunner.kube.resources import CLAIMS, DEPLOYMENTS, JOBS, SERVICES
 from modelrunner.reconcilers.observation import JobAndPods, Observation
@@ -52,7 +53,7 @@ def advance(seen: Observation) -> Observation:
     settled = after(done, again)
     last = plan_model(settled, DEFAULTS)
     assert last.status == settled.model["status"]
-    assert last.event is None
+    assert last.events == []
     return settled
 
 
@@ -81,7 +82,7 @@ def test_every_plan_is_the_last_of_its_kind(spec: dict[str, Any], runner: dict[s
     assert seen.model["status"]["phase"] == "Ready"
     assert (seen.resolve, seen.pull) == (None, None)
     plan = plan_model(seen, DEFAULTS)
-    assert plan.requeue_after is None
+    assert (plan.requeue_after, plan.at_rest) == (POLL, True)
 
 
 @settings(max_examples=30, deadline=None)
@@ -160,8 +161,7 @@ def test_a_problem_stops_all_writing_but_the_status() -> None:
     problem = Problem(Reason.NAME_CONFLICT, "x")
     plan = refused(seen, DEFAULTS, problem)
     assert plan.steps == []
-    assert plan.event is not None
-    assert (plan.event.type, plan.event.reason) == ("Warning", "NameConflict")
+    assert [(event.type, event.reason) for event in plan.events] == [("Warning", "NameConflict")]
     lost = replace(seen, settings=None, problem=Problem(Reason.RUNNER_NOT_FOUND, "x"))
     assert plan_model(lost, DEFAULTS).steps == []
 
@@ -265,7 +265,6 @@ def test_a_former_models_deployment_is_waited_for() -> None:
 def test_events_tell_transitions_only() -> None:
     """One for each reason, Warning where somebody has to act."""
     first = plan_model(start(), DEFAULTS)
-    assert first.event is not None
-    assert (first.event.type, first.event.reason) == ("Normal", "Resolving")
+    assert [(event.type, event.reason) for event in first.events] == [("Normal", "Resolving")]
     seen = after(start(), first)
-    assert plan_model(seen, DEFAULTS).event is None
+    assert plan_model(seen, DEFAULTS).events == []
