@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
 
@@ -27,18 +27,24 @@ _Models = Sequence[tuple[Labels, ModelMeter]]
 
 @dataclass(slots=True)
 class Sources:
-    """What is read at each scrape. `gauges` and `counters`: name → (help, value)."""
+    """What is read at each scrape.
+
+    `gauges` and `counters`: name → (help, value); a gauge of None is left out.
+    """
 
     models: Callable[[], Sequence[ModelEntry]]
     clock: Callable[[], float]
     build: Mapping[str, str]
-    gauges: dict[str, tuple[str, Callable[[], float]]] = field(default_factory=dict)
+    gauges: dict[str, tuple[str, Callable[[], float | None]]] = field(default_factory=dict)
     counters: dict[str, tuple[str, Callable[[], float]]] = field(default_factory=dict)
     lag: Histogram = field(default_factory=lambda: Histogram(LAG_SECONDS))
 
 
 class Exposition:
-    """Renders the page. Between families the event loop may do other things."""
+    """Renders the page. Between families the event loop may do other things.
+
+    `writes` counts what is written to the API server, by verb and resource.
+    """
 
     def __init__(self, meters: Meters, sources: Sources) -> None:
         self._meters = meters
@@ -46,6 +52,12 @@ class Exposition:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         GCCollector(registry=self._registry)
+        self.writes = Counter(
+            f"{_PREFIX}api_writes",
+            "Write requests sent to the API server.",
+            ["verb", "resource"],
+            registry=self._registry,
+        )
 
     async def render(self) -> bytes:
         """The whole page, UTF-8."""
@@ -66,7 +78,8 @@ class Exposition:
         build = labels(**sources.build, python=platform.python_version())
         page.family(f"{_PREFIX}build_info", "gauge", "What runs here.", [(build, 1)])
         for name, (text, read) in sources.gauges.items():
-            page.family(f"{_PREFIX}{name}", "gauge", text, [("", read())])
+            value = read()
+            page.family(f"{_PREFIX}{name}", "gauge", text, [] if value is None else [("", value)])
         for name, (text, read) in sources.counters.items():
             page.family(f"{_PREFIX}{name}", "counter", text, [("", read())])
         lag = "How late the event loop was, measured four times a second."

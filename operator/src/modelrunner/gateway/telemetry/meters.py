@@ -95,7 +95,8 @@ class Meters:
 
     def held(self, entry: ModelEntry, change: Literal[1, -1]) -> None:
         """A request begins to wait for the model, or waits no more."""
-        self._of(entry).held += change
+        if not entry.gone:
+            self._of(entry).held += change
 
     def wake(self, entry: ModelEntry, result: Wake, seconds: float) -> None:
         """A wake that ended, `seconds` after it was begun; once however many waited."""
