@@ -1,6 +1,7 @@
 """The chart as Helm renders it."""
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import pytest
@@ -17,8 +18,14 @@ RELEASE = "model-runner-operator"
 def render(*settings: str, namespace: str = NAMESPACE, release: str = RELEASE) -> list[Object]:
     """The chart's objects; `settings` are words of `--set`."""
     words = [word for setting in settings for word in ("--set", setting)]
-    text = helm("template", release, CHART, "--namespace", namespace, *words)
-    return [one for one in yaml.safe_load_all(text) if one]
+    text = _template(release, "--namespace", namespace, *words)
+    # libyaml, and each text once: most of these tests' time would go into their reading.
+    return [one for one in yaml.load_all(text, Loader=yaml.CSafeLoader) if one]
+
+
+@cache
+def _template(release: str, *words: str) -> str:
+    return helm("template", release, CHART, *words)
 
 
 def of_kind(objects: list[Object], kind: str) -> list[Object]:

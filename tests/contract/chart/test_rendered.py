@@ -7,7 +7,7 @@ import yaml
 
 from release.copies import CHART, differences
 from release.manifests import manifests
-from tests.contract.chart.conftest import container, of_kind, pod_template, render, the
+from tests.contract.chart.conftest import container, of_kind, of_part, pod_template, render, the
 from tests.support.kubeapi import Object
 
 _CLUSTER_WIDE = {
@@ -122,6 +122,22 @@ def test_the_deployment_selects_its_pods_and_nothing_that_changes() -> None:
     assert selector.items() <= pod_template(objects)["metadata"]["labels"].items()
     assert selector == the(objects, "PodDisruptionBudget")["spec"]["selector"]["matchLabels"]
     assert not {"app.kubernetes.io/version", "helm.sh/chart"} & selector.keys()
+
+
+def test_the_policy_is_of_one_release() -> None:
+    """Each release holds its own gateway, by the name of its own account, and fails closed."""
+    for where in ("one", "two"):
+        objects = of_part(render("gateway.serviceAccount.name=mine", namespace=where), "gateway")
+        policy = the(objects, "ValidatingAdmissionPolicy", "gateway")
+        assert policy["spec"]["failurePolicy"] == "Fail"
+        (condition,) = policy["spec"]["matchConditions"]
+        assert condition["expression"].endswith(f"'system:serviceaccount:{where}:mine'")
+        binding = the(objects, "ValidatingAdmissionPolicyBinding", "gateway")
+        assert binding["spec"] == {
+            "policyName": policy["metadata"]["name"],
+            "validationActions": ["Deny"],
+        }
+        assert of_kind(objects, "ClusterRole")
 
 
 def test_two_releases_have_names_of_their_own() -> None:
