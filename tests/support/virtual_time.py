@@ -10,7 +10,8 @@ Only for code that waits for timers alone; real I/O would be waited for without 
 
 import asyncio
 import selectors
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from functools import wraps
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -47,3 +48,13 @@ def run(scenario: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end in virtual time."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(scenario)
+
+
+def virtual(scenario: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """A test that is a coroutine function, run in virtual time."""
+
+    @wraps(scenario)
+    def test(*args: Any, **named: Any) -> None:
+        run(scenario(*args, **named))
+
+    return test

@@ -1,31 +1,24 @@
 """Errors and heartbeats in the words of each client: OpenAI, Anthropic, Ollama. Pure."""
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from modelrunner.gateway.messages import Answer, Headers
-from modelrunner_protocol.errors import anthropic_error, ollama_error, openai_error
+from modelrunner_protocol.errors import (
+    ANTHROPIC_KINDS,
+    anthropic_error,
+    ollama_error,
+    openai_error,
+)
 
 _OPENAI_KINDS: Final = {
     401: "authentication_error",
     403: "permission_error",
     429: "rate_limit_error",
 }
-_ANTHROPIC_KINDS: Final = {
-    400: "invalid_request_error",
-    401: "authentication_error",
-    403: "permission_error",
-    404: "not_found_error",
-    408: "timeout_error",
-    413: "request_too_large",
-    429: "rate_limit_error",
-    503: "overloaded_error",
-    504: "timeout_error",
-}
-"""Anthropic's error types by status (Anthropic API reference, "Errors")."""
-
 _TEXT_LIMIT: Final = 1000
 
 
@@ -63,7 +56,7 @@ class Dialect:
             body["request_id"] = request_id.decode("latin-1")
             headers.append((b"request-id", request_id))
         if retry_after is not None:
-            headers.append((b"retry-after", b"%d" % max(1, round(retry_after))))
+            headers.append((b"retry-after", b"%d" % max(1, math.ceil(retry_after))))
         return Answer(status, _encoded(body), headers, code)
 
     def event(self, status: int, body: bytes) -> bytes:
@@ -93,7 +86,7 @@ def _is_openai(body: Any) -> bool:
 
 def _anthropic(status: int, code: str, message: str, param: str | None) -> dict[str, Any]:
     del code, param
-    kind = _ANTHROPIC_KINDS.get(status, "invalid_request_error" if status < 500 else "api_error")
+    kind = ANTHROPIC_KINDS.get(status, "invalid_request_error" if status < 500 else "api_error")
     return anthropic_error(message, kind=kind)
 
 

@@ -110,7 +110,7 @@ class Holds:
         queue = self.queues.get(entry)
         if queue is None:
             return
-        queue.changed()
+        queue.told()
         if entry.gone:
             # After the queue has told all who wait.
             self._loop.call_soon(self.queues.pop, entry, None)

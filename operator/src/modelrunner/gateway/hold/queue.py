@@ -91,6 +91,12 @@ class Queue:
         self._pods.failed(endpoint, failure, self._loop.time())
         self.changed()
 
+    def told(self) -> None:
+        """The route table has changed for the model."""
+        # At once: that a pod was ready for a moment counts.
+        self._pods.refresh()
+        self.changed()
+
     def changed(self) -> None:
         """Look again, in the loop's next turn."""
         if not self._scheduled:

@@ -93,13 +93,13 @@ class Wake:
 
     def _delay(self, tried: Tried, before: float) -> float:
         """Seconds until the next try, if there are still no pods then."""
+        if tried.message and tried.message != self.trouble:
+            log.warning("could not wake %s: %s", self._entry.path, tried.message)
         self.trouble = tried.message
         self._refused = tried.attempt is Attempt.REFUSED
         if tried.attempt is Attempt.WOKEN:
             log.info("woke %s", self._entry.path)
             return _LONGEST
-        if tried.message:
-            log.warning("could not wake %s: %s", self._entry.path, tried.message)
         return min(_LONGEST, max(2 * before, tried.retry_after))
 
     async def _change(self, seconds: float | None) -> None:
