@@ -1,6 +1,7 @@
 """A runner's door against clients of other threads, over real sockets."""
 
 import asyncio
+import contextlib
 import http.client
 import json
 import random
@@ -150,3 +151,24 @@ async def test_sigterm_under_load(tmp_path: Path) -> None:
         await eventually(lambda: runner.launch.children[-1].poll() == 0)
         assert (await runner.chat())[0] == 503
         assert (await runner.status())["state"] == "draining"
+
+
+def _until_refused(port: int) -> Counter[int]:
+    """Ask without a pause until nobody listens; whatever else goes wrong is raised."""
+    client, found = _Client(port), Counter[int]()
+    with contextlib.suppress(ConnectionRefusedError):
+        while True:
+            found[client.chat()] += 1
+    return found
+
+
+async def test_end_under_load(tmp_path: Path) -> None:
+    """Up to the last moment whoever gets a connection gets an answer on it."""
+    async with running(tmp_path, settings=replace(SETTINGS, drain_linger=0.5)) as runner:
+        hammers = [
+            asyncio.create_task(asyncio.to_thread(_until_refused, runner.port)) for _ in range(4)
+        ]
+        runner.stop.set()
+        for found in await asyncio.gather(*hammers):
+            assert found[503]
+            assert found.keys() <= {200, 503}

@@ -25,6 +25,7 @@ from runnerd.logs import fields
 from runnerd.server.connection import Server
 from runnerd.server.door import Door
 from runnerd.server.gate import Gate
+from runnerd.server.listener import take_no_more
 from runnerd.server.proxy import Proxy
 from runnerd.telemetry.metrics import Metrics
 
@@ -34,7 +35,7 @@ log = logging.getLogger(__name__)
 # llama-server's spare HTTP threads, which answer /health and /metrics.
 _AHEAD: Final = 2
 _LAST_WRITES: Final = 1.0
-_LAST_READS: Final = 0.05
+_LAST_READS: Final = 0.5
 
 
 class Launch(Protocol):
@@ -152,12 +153,19 @@ class Runner:
         await _first(self._gate.until_idle(), timeout=_LAST_WRITES)
         left = lingered - asyncio.get_running_loop().time()
         await _first(hasten.wait(), timeout=max(left, 0))
-        # Who connected before the port is closed is told, too; the kernel would reset the rest.
+        await self._close_port(runner)
+        await runner.cleanup()
+
+    async def _close_port(self, runner: web.ServerRunner) -> None:
+        """Close the port when everybody who had connected by then was answered."""
+        take_no_more(self._listener)
+        await asyncio.sleep(min(_LAST_READS, self._settings.drain_linger))
+        # A connection that asyncio has accepted, but not yet made, would hang for ever.
+        asyncio.get_running_loop().remove_reader(self._listener)
+        await asyncio.sleep(0)
         await asyncio.sleep(0)
         for site in runner.sites:
             await site.stop()
-        await asyncio.sleep(min(_LAST_READS, self._settings.drain_linger))
-        await runner.cleanup()
 
 
 async def _first(*events: Coroutine[Any, Any, object], timeout: float) -> None:
