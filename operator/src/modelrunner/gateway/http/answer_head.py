@@ -1,11 +1,13 @@
 """The head of an endpoint's answer: read with llhttp, judged, written anew. Pure."""
 
+import re
 from typing import TYPE_CHECKING, Final
 
 import httptools
 
 from modelrunner.gateway.http.fields import HOP_BY_HOP, NOT_PASSED_BACK, tokens
-from modelrunner.gateway.http.refusal import REASONS
+from modelrunner.gateway.http.memo import Pattern, pattern_of
+from modelrunner.gateway.http.render import answer_start
 from modelrunner_protocol.wire import DRAINING_HEADER
 
 if TYPE_CHECKING:
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 CHUNKED: Final = -1
 UNTIL_CLOSE: Final = -2
 _DRAINING: Final = DRAINING_HEADER.lower().encode()
+HEAD_LIMIT: Final = 64 * 1024
+_REASON: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 _VERSIONS: Final = {b"HTTP/1.1", b"HTTP/1.0"}
 _JUDGED: Final = NOT_PASSED_BACK | {b"content-type", _DRAINING}
 _STREAMS: Final = (b"text/event-stream", b"application/x-ndjson")
@@ -27,14 +31,25 @@ class AnswerHead:
     """`length` is of the body in bytes, or CHUNKED, or UNTIL_CLOSE; what no body has, has 0.
 
     `told` is its Content-Length, which an answer to HEAD has too. `fields` are those that are
-    passed on, as the endpoint wrote them.
+    passed on, as the endpoint wrote them; `start` is the status line and they, as lines.
     """
 
-    __slots__ = ("draining", "fields", "keep_alive", "length", "reason", "status", "stream", "told")
+    __slots__ = (
+        "draining",
+        "fields",
+        "keep_alive",
+        "length",
+        "reason",
+        "start",
+        "status",
+        "stream",
+        "told",
+    )
 
     def __init__(self, status: int, reason: bytes) -> None:
         self.status = status
-        self.reason = reason or REASONS.get(status, b"")
+        self.reason = reason
+        self.start = b""
         self.fields: Headers = []
         self.length = UNTIL_CLOSE
         self.told: bytes | None = None
@@ -44,40 +59,61 @@ class AnswerHead:
 
 
 class HeadReader:
-    """Reads the heads of one connection, one after another; each must be given as a whole."""
+    """Reads the heads of one connection, and remembers the last one."""
 
-    __slots__ = ("_headers", "_parser", "_reason", "_whole")
+    __slots__ = ("_headers", "_pattern", "_reason", "_remembered", "_whole")
 
     def __init__(self) -> None:
-        self._parser: httptools.HttpResponseParser | None = None
-        self._headers: Headers = []
-        self._reason = b""
-        self._whole = False
+        self._pattern: Pattern | None = None
+        self._remembered: AnswerHead | None = None
 
     def on_status(self, part: bytes) -> None:
-        """A part of the reason."""
+        """Part of httptools: a part of the reason."""
         self._reason += part
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One field."""
+        """Part of httptools: one field."""
         self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        """The empty line has come."""
+        """Part of httptools: the empty line has come."""
         self._whole = True
 
-    def read(self, raw: bytes, *, bodiless: bool) -> AnswerHead:
-        """The head in `raw`, which ends with its empty line.
+    def read(self, data: bytes, *, bodiless: bool) -> tuple[AnswerHead, int] | None:
+        """The head that `data` begins with and where it ends, when the whole of it is there.
+
+        `bodiless`: the answer has no body, whatever its head says.
 
         Raises:
-            BadAnswer: it is malformed, or says in two ways how long its body is.
+            BadAnswer: it is malformed, too large, or says in two ways how long its body is.
         """
-        parser = self._parser
-        if parser is None:
-            parser = self._parser = httptools.HttpResponseParser(self)
-        self._headers = []
+        pattern, head = self._pattern, self._remembered
+        if pattern is not None and head is not None and not bodiless:
+            end = pattern.match(data)
+            if end:
+                if head.told is not None:
+                    head.told = pattern.digits
+                    head.length = int(pattern.digits)
+                return head, end
+        end = data.find(b"\r\n\r\n") + 4
+        if end < 4 or end > HEAD_LIMIT:
+            if len(data) > HEAD_LIMIT or not data.startswith(b"HTTP/1."[: len(data)]):
+                raise BadAnswer("this is no head")
+            return None
+        raw = data[:end]
+        head = self._parse(raw)
+        if bodiless or head.status in {204, 304} or head.status < 200:
+            head.length = 0
+        elif head.length != UNTIL_CLOSE:
+            self._remembered = head
+            self._pattern = pattern_of(raw, has_length=head.told is not None)
+        return head, end
+
+    def _parse(self, raw: bytes) -> AnswerHead:
+        self._headers: Headers = []
         self._reason = b""
         self._whole = False
+        parser = httptools.HttpResponseParser(self)
         try:
             parser.feed_data(raw)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -85,21 +121,13 @@ class HeadReader:
         status = parser.get_status_code()
         if not self._whole or raw[:8] not in _VERSIONS or not 100 <= status <= 599 or status == 101:
             raise BadAnswer("the head is malformed")
+        if not _REASON.fullmatch(self._reason):
+            raise BadAnswer("the reason is malformed")
         head = AnswerHead(status, self._reason)
         head.keep_alive = raw[7] == 0x31
         self._judge(head)
-        if bodiless or status in {204, 304} or status < 200:
-            head.length = 0
+        head.start = answer_start(status, self._reason, head.fields)
         return head
-
-    def keep_for_next(self, body: bytes) -> None:
-        """Tell llhttp of a body that is here as a whole, so that it waits for the next head."""
-        if self._parser is not None:
-            self._parser.feed_data(body)
-
-    def forget(self) -> None:
-        """The parser has not seen the body: the next head needs another one."""
-        self._parser = None
 
     def _judge(self, head: AnswerHead) -> None:
         coding: bytes | None = None

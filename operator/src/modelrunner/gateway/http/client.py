@@ -7,7 +7,7 @@ from math import inf
 from typing import TYPE_CHECKING, Final, cast
 
 from modelrunner.gateway.http.exchange import Exchange
-from modelrunner.gateway.http.reader import Phase, Reader
+from modelrunner.gateway.http.reader import Reader
 from modelrunner.gateway.http.refusal import Refused
 from modelrunner.gateway.http.render import whole_answer
 from modelrunner.gateway.messages import Request
@@ -117,7 +117,7 @@ class Client(asyncio.Protocol):
             head.method,
             head.path,
             head.query,
-            head.headers,
+            head.headers.copy(),
             self._reader.body,
             head.id or front.new_id(),
             self.address,
@@ -125,15 +125,12 @@ class Client(asyncio.Protocol):
         )
         self._told_to_continue = False
         self.patience = 0.0
-        self.exchange = exchange = Exchange(
-            self, request, http11=head.http11, keep_alive=head.keep_alive
-        )
+        self.exchange = exchange = Exchange(self, request, head)
         exchange.start()
 
     def _wait_for_more(self) -> None:
         settings = self.front.settings
-        phase = self._reader.phase
-        if phase is Phase.HEAD or phase is Phase.START:
+        if self._reader.head is None:
             if self.patience != settings.header_timeout:
                 self.patience = settings.header_timeout
                 self.deadline = self.front.now + settings.header_timeout
@@ -156,7 +153,7 @@ class Client(asyncio.Protocol):
         self.patience = self.front.settings.first_byte_timeout
         self.deadline = self.front.now + self.patience
 
-    def body_is_done(self) -> None:
+    def release_body(self) -> None:
         """The request's body is not needed any more."""
         self._reader.release()
 

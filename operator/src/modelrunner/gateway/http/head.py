@@ -31,10 +31,12 @@ _SLASHES: Final = re.compile(r"/{2,}")
 
 
 class Head:
-    """A head that is right.
+    """A head that is right; it may be repeated with another length.
 
-    `length` is of the body in bytes, or CHUNKED; `id` is the client's request id, b"" when it has
-    none that is well formed; `expects` that it waits for 100 Continue.
+    `length` is of the body in bytes, or CHUNKED; `told_at` is the place of Content-Length in
+    `headers`, -1 without; `id` is the client's request id, b"" when it has none that is well
+    formed; `expects` that it waits for 100 Continue. `sent_on` holds its fields as `render` has
+    prepared them for endpoints.
     """
 
     __slots__ = (
@@ -47,12 +49,16 @@ class Head:
         "method",
         "path",
         "query",
+        "sent_on",
+        "told_at",
+        "verb",
     )
 
     def __init__(
         self, method: str, path: str, query: bytes, headers: Headers, *, http11: bool
     ) -> None:
         self.method = method
+        self.verb = method.encode()
         self.path = path
         self.query = query
         self.headers = headers
@@ -61,6 +67,14 @@ class Head:
         self.length = 0
         self.id = b""
         self.expects = False
+        self.told_at = -1
+        self.sent_on: bytes | None = None
+
+    def repeat(self, digits: bytes) -> None:
+        """Be the head of one more request; `digits` are its Content-Length, if it has any."""
+        if self.told_at >= 0:
+            self.length = int(digits)
+            self.headers[self.told_at] = (b"content-length", digits)
 
 
 def judge_head(method: bytes, target: bytes, headers: Headers, start: bytes, limit: int) -> Head:
@@ -177,3 +191,4 @@ def _judge_length(head: Head, length: bytes | None, coding: bytes | None) -> Non
         if not length.isdigit() or len(length) > 18:
             raise bad_request("Content-Length is not a number")
         head.length = int(length)
+        head.told_at = head.headers.index((b"content-length", length))

@@ -1,6 +1,7 @@
 """One connection to an endpoint, and the answer that comes on it."""
 
 import asyncio
+from time import perf_counter
 from typing import TYPE_CHECKING, Final, cast
 
 from modelrunner.gateway.http.answer_head import (
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from modelrunner.gateway.http.exchange import Exchange
     from modelrunner.gateway.http.pool import Pool
 
-_HEAD_LIMIT: Final = 64 * 1024
 _SLICE: Final = 256 * 1024
 """Of a large body, what is given to the transport at once."""
 
@@ -60,6 +60,11 @@ class Upstream(asyncio.Protocol):
         """Part of asyncio.Protocol."""
         self.transport = cast("asyncio.Transport", transport)
         self.pool.opened(self.endpoint)
+
+    @property
+    def began(self) -> bool:
+        """The head of an answer is here."""
+        return self._head is not None
 
     @property
     def usable(self) -> bool:
@@ -108,51 +113,42 @@ class Upstream(asyncio.Protocol):
             self._receive_body(exchange, data)
 
     def _receive_head(self, exchange: "Exchange", data: bytes) -> None:
-        exchange.answer_comes()
-        data = self._start + data if self._start else data
-        while True:
-            end = data.find(b"\r\n\r\n") + 4
-            if end < 4 or end > _HEAD_LIMIT:
-                self._start = data
-                if len(data) > _HEAD_LIMIT or not b"HTTP/1.".startswith(data[:7]):
-                    self._fail(exchange, Failure.MALFORMED)
-                return
-            try:
-                head = self._reader.read(data[:end], bodiless=exchange.bodiless)
-            except BadAnswer:
-                self._fail(exchange, Failure.MALFORMED)
-                return
-            data = data[end:]
-            if head.status >= 200:
-                break
-        self._start = b""
+        exchange.mark = perf_counter()
+        if self._start:
+            data = self._start + data
+            self._start = b""
+        try:
+            found = self._reader.read(data, bodiless=exchange.bodiless)
+            while found is not None and found[0].status < 200:
+                data = data[found[1] :]
+                found = self._reader.read(data, bodiless=exchange.bodiless)
+        except BadAnswer:
+            self._fail(exchange, Failure.MALFORMED)
+            return
+        if found is None:
+            self._start = data
+            return
+        head, end = found
         if head.draining:
             self._fail(exchange, Failure.DRAINING)
             return
         self._head = head
-        exchange.answer_begins(head)
-        if self.exchange is exchange:
-            self._receive_first(exchange, head, data)
-
-    def _receive_first(self, exchange: "Exchange", head: AnswerHead, data: bytes) -> None:
-        """What came with the head."""
-        if head.length == len(data) and not exchange.bodiless:
-            if data:
-                self._reader.keep_for_next(data)
-            exchange.relay((data,), verbatim=False, ended=True, raw=data)
+        length = head.length
+        if length == len(data) - end:
+            # The usual case for what is not a stream: all in one piece.
+            exchange.answer_whole(head, data[end:])
             self._end(exchange, clean=True)
-            return
-        self._reader.forget()
-        if head.length == 0:
-            exchange.relay((), verbatim=False, ended=True, raw=b"")
-            self._end(exchange, clean=not data)
-            return
-        self._left = head.length
-        self._chunks = Chunks() if head.length == CHUNKED else None
-        if data:
-            self._receive_body(exchange, data)
+        elif length == 0:
+            exchange.answer_whole(head, b"")
+            self._end(exchange, clean=False)
         else:
-            exchange.flush()
+            self._left = length
+            self._chunks = Chunks() if length == CHUNKED else None
+            exchange.answer_begins(head)
+            if len(data) > end:
+                self._receive_body(exchange, data[end:])
+            else:
+                exchange.flush()
 
     def _receive_body(self, exchange: "Exchange", data: bytes) -> None:
         if self._chunks is not None:
@@ -195,7 +191,8 @@ class Upstream(asyncio.Protocol):
     def _may_be_kept(self) -> bool:
         if self._body is not None or self.paused or self.transport.is_closing():
             return False
-        self.transport.resume_reading()
+        if not self.transport.is_reading():
+            self.transport.resume_reading()
         return True
 
     def _fail(self, exchange: "Exchange", failure: Failure) -> None:

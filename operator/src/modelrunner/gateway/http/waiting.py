@@ -53,7 +53,7 @@ class Waiting:
     def fail(self, status: int, body: bytes) -> None:
         """End an opened stream with an error."""
         event = self._held.event(status, body)
-        self._exchange.write(chunk(event) + LAST if self._chunked else event)
+        self._exchange.client.transport.write(chunk(event) + LAST if self._chunked else event)
 
     def _decided(self, decided: "asyncio.Future[Forward | Answer]") -> None:
         if not self.pending:
@@ -73,5 +73,6 @@ class Waiting:
             self.opened = True
             self._exchange.open_stream()
         if held.heartbeat:
-            self._exchange.write(chunk(held.heartbeat) if self._chunked else held.heartbeat)
+            beat = chunk(held.heartbeat) if self._chunked else held.heartbeat
+            self._exchange.heartbeat(beat)
         self._timer = asyncio.get_running_loop().call_later(held.interval, self._beat)
