@@ -229,8 +229,9 @@ class RunnerStatus:
 class Closing:
     """Ask a runner to refuse new requests for `lease` seconds; then its door opens by itself.
 
-    Without `drain` it agrees only when nothing is in flight and nothing came in since
-    `last_used_at`, as it told it. With `drain` it agrees always, and finishes what is in flight.
+    Without `drain` it agrees only when nothing is in flight, nothing waits at a gateway and nothing
+    came in since `last_used_at`, as it told it. With `drain` it agrees always, and finishes what
+    is in flight. A lease is more than 0 and at most 300 s.
     """
 
     lease: float = 30.0

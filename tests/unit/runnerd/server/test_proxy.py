@@ -39,8 +39,9 @@ async def test_usage_at_the_end_of_a_stream(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("mode", "paths"),
     [
-        (Mode.COMPLETION, ("/v1/chat/completions", "/v1/completions")),
-        (Mode.EMBEDDING, ("/v1/embeddings",)),
+        (Mode.COMPLETION, ("/v1/chat/completions", "/v1/completions", "/v1/responses")),
+        (Mode.COMPLETION, ("/v1/messages", "/v1/messages/count_tokens")),
+        (Mode.EMBEDDING, ("/v1/embeddings", "/v1/rerank", "/score")),
     ],
 )
 async def test_every_route(tmp_path: Path, mode: Mode, paths: tuple[str, ...]) -> None:
@@ -143,6 +144,34 @@ async def test_engine_dies_in_stream(tmp_path: Path, last: str) -> None:
         assert error["code"] == "engine_failed"
         assert "exit code 7" in error["message"]
         assert "out of paper" in error["message"]
+
+
+@pytest.mark.parametrize("path", ["/anthropic/v1/messages", "/v1/responses"])
+async def test_engine_dies_in_a_stream_of_named_events(tmp_path: Path, path: str) -> None:
+    """The last event has the name and the shape that these clients raise as an error."""
+    async with running(tmp_path) as runner:
+        body = {"messages": [], "script": "die_in_stream", "stream": True}
+        async with runner.client.post(path, json=body) as answer:
+            text = (await answer.read()).decode()
+        name, data = text.rstrip("\n").rpartition("\n\n")[2].split("\n")
+        told = json.loads(data.removeprefix("data: "))
+        assert name == "event: error"
+        assert told["type"] == "error"
+        assert "exit code 7" in told["error"]["message"]
+
+
+@pytest.mark.parametrize(("script", "status"), [("die", 502), ("rubbish", 502), ("failure", 500)])
+async def test_failures_on_the_routes_of_anthropic(
+    tmp_path: Path, script: str, status: int
+) -> None:
+    """Anthropic's shape, whatever happened to the engine."""
+    async with running(tmp_path) as runner:
+        body = {"messages": [], "script": script}
+        async with runner.client.post("/v1/messages", json=body) as answer:
+            assert answer.status == status
+            found = await answer.json()
+        assert found["type"] == "error"
+        assert found["error"]["type"] == "api_error"
 
 
 async def test_engine_dies_before_its_first_event(tmp_path: Path) -> None:

@@ -1,0 +1,187 @@
+"""The routes beside OpenAI's chat, through `runnerd run`, on the real llama-server."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from modelrunner_protocol.wire import Mode
+from tests.integration.runnerd.conftest import Process
+
+pytestmark = pytest.mark.engine
+
+Serve = Callable[..., Process]
+
+PREFIXES = ("", "/engines", "/engines/llama.cpp")
+USER = [{"role": "user", "content": "hi"}]
+
+
+@pytest.fixture(scope="module")
+def runner(serve: Serve) -> Process:
+    """A runner with an alias, ready."""
+    process = serve(aliases=("claude-x",), context_size=1024)
+    process.until("ready")
+    return process
+
+
+def _events(runner: Process, path: str, body: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Name and data of each event of a stream."""
+    found = []
+    with runner.http.stream("POST", path, json={**body, "stream": True}) as answer:
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == "text/event-stream"
+        text = answer.read().decode()
+    for event in text.split("\n\n"):
+        lines = [line for line in event.split("\n") if line and not line.startswith(":")]
+        if lines:
+            name, data = lines
+            found.append((name.removeprefix("event: "), json.loads(data.removeprefix("data: "))))
+    return found
+
+
+@pytest.mark.parametrize("prefix", [*PREFIXES, "/anthropic"])
+def test_messages(runner: Process, prefix: str) -> None:
+    """Anthropic's clients get their messages, whole and streamed, under every prefix."""
+    body = {"model": "claude-x", "max_tokens": 4, "messages": USER}
+    answer = runner.http.post(f"{prefix}/v1/messages?beta=true", json=body)
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    assert (found["type"], found["role"]) == ("message", "assistant")
+    assert found["content"][0]["text"]
+    assert found["usage"]["output_tokens"] > 0
+    assert "gguf" not in answer.text.lower()
+    events = _events(runner, f"{prefix}/v1/messages", body)
+    assert events[0][0] == "message_start"
+    assert events[-1][0] == "message_stop"
+    assert "content_block_delta" in [name for name, _ in events]
+    assert all(data["type"] == name for name, data in events)
+    count = runner.http.post(f"{prefix}/v1/messages/count_tokens", json={"messages": USER})
+    assert count.json()["input_tokens"] == found["usage"]["input_tokens"] + found["usage"].get(
+        "cache_read_input_tokens", 0
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "kind"),
+    [
+        (b"{", 400, "invalid_request_error"),
+        (b"{}", 400, "invalid_request_error"),
+        (b'{"messages": "x"}', 400, "invalid_request_error"),
+        (b'{"messages": [], "tools": "x"}', 400, "invalid_request_error"),
+        (b'{"messages": [], "model": "gpt-9"}', 404, "not_found_error"),
+        (b'{"messages": [], "keep_alive": "soon"}', 400, "invalid_request_error"),
+        (b'{"messages": [{"content": "x"}]}', 400, "invalid_request_error"),
+        (b'{"messages": [{"role": 5, "content": "x"}]}', 400, "invalid_request_error"),
+        (b'{"messages": [{"role": "user"}]}', 400, "invalid_request_error"),
+        (b'{"messages": [{"role": "user", "content": "\\ud83d"}]}', 400, "invalid_request_error"),
+        (b'{"messages": [], "temperature": "hot"}', 400, "invalid_request_error"),
+    ],
+    ids=range(11),
+)
+@pytest.mark.parametrize("path", ["/v1/messages", "/anthropic/v1/messages/count_tokens"])
+def test_errors_of_messages(
+    runner: Process, path: str, body: bytes, status: int, kind: str
+) -> None:
+    """What is wrong is told in Anthropic's shape, whoever found it, and is never a 500."""
+    answer = runner.http.post(path, content=body)
+    if answer.status_code == 200:
+        # To count tokens the engine needs no temperature.
+        assert "count_tokens" in path
+        assert b"temperature" in body
+        return
+    found = answer.json()
+    assert (answer.status_code, found["type"]) == (status, "error")
+    assert found["error"]["type"] == kind
+    assert found["error"]["message"]
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+@pytest.mark.parametrize("path", ["/v1/responses", "/responses"])
+def test_responses(runner: Process, prefix: str, path: str) -> None:
+    """OpenAI's Responses, whole and streamed, under every prefix."""
+    body = {"model": "smol", "max_output_tokens": 4, "input": "hi"}
+    answer = runner.http.post(prefix + path, json=body)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["status"] == "completed"
+    assert answer.json()["output"][0]["content"][0]["text"]
+    events = _events(runner, prefix + path, body)
+    names = [name for name, _ in events]
+    assert names[0] == "response.created"
+    assert names[-1] == "response.completed"
+    assert "response.output_text.delta" in names
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"input": 5},
+        {"input": [5]},
+        {"input": "hi", "max_output_tokens": "x"},
+        {"input": "hi", "tools": [{"type": "function"}]},
+        {"input": "hi", "previous_response_id": "x"},
+        {"input": "\ud83d"},
+    ],
+    ids=str,
+)
+def test_errors_of_responses(runner: Process, body: dict[str, Any]) -> None:
+    """A field that the engine stumbles over is a 400 in OpenAI's shape."""
+    answer = runner.http.post("/v1/responses", content=json.dumps(body))
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+@pytest.mark.parametrize("path", ["/rerank", "/v1/rerank", "/score"])
+def test_chat_model_does_not_rank(runner: Process, prefix: str, path: str) -> None:
+    """It says at once that it does not, and how to have a model that does."""
+    body = {"model": "smol", "query": "a", "documents": ["b"]}
+    answer = runner.http.post(prefix + path, json=body)
+    assert answer.status_code == 501
+    error = answer.json()["error"]
+    if "rerank" in path:
+        assert error["code"] == "unsupported_mode"
+        assert "--reranking" in error["message"]
+    else:
+        assert error["code"] == "unsupported_route"
+
+
+def test_ranking(serve: Serve) -> None:
+    """A Model with the flag ranks, under every path; a wrong body is a 400."""
+    runner = serve(mode=Mode.EMBEDDING, runtime_flags=("--reranking",))
+    runner.until("ready")
+    body = {"model": "ml/smol", "query": "a", "documents": ["b", "c"], "keep_alive": 60}
+    for prefix in PREFIXES:
+        for path in ("/rerank", "/v1/rerank"):
+            answer = runner.http.post(prefix + path, json=body)
+            assert answer.status_code == 200, answer.text
+            assert {row["index"] for row in answer.json()["results"]} == {0, 1}
+            assert answer.json()["model"] == "ml/smol"
+    assert runner.status()["keepAlive"] == 60
+    for wrong in ({}, {"query": 5, "documents": ["b"]}, {"query": "a", "documents": "b"}):
+        answer = runner.http.post("/rerank", json=wrong)
+        assert answer.status_code == 400, answer.text
+    assert runner.http.post("/v1/messages", json={"messages": USER}).status_code == 400
+    assert runner.stop() == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["SMOL", "ai/smol", "smol:latest", "docker.io/ai/smol:latest", "ai%2Fclaude-x"]
+)
+def test_names(runner: Process, name: str) -> None:
+    """Every spelling of a name is answered; the engine takes any of them."""
+    assert runner.chat(model=name).status_code == 200
+    body = {"model": name, "max_tokens": 1, "messages": USER}
+    assert runner.http.post("/v1/messages", json=body).status_code == 200
+
+
+def test_keep_alive(runner: Process) -> None:
+    """The engine does not see it, big numbers beside it arrive as they are."""
+    raw = b'{"messages":[{"role":"user","content":"hi"}],"max_tokens":1,"keep_alive":"2h",'
+    raw += b'"seed":4294967295,"temperature":0.0000001}'
+    assert runner.http.post("/v1/chat/completions", content=raw).status_code == 200
+    found = runner.status()
+    assert found["keepAlive"] == 7200
+    assert found["slots"] == runner.ask_engine("/props")["total_slots"]
+    assert runner.http.get("/readyz").json()["slots"] == found["slots"]
