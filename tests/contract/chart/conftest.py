@@ -13,6 +13,25 @@ from tests.support.kubeapi import KubeApi, Object
 
 NAMESPACE = "model-runner-system"
 RELEASE = "model-runner-operator"
+EVERYTHING = (
+    "gateway.apiKeys.enabled=true",
+    "gateway.ingress.enabled=true",
+    "gateway.ingress.hosts={models.example.com}",
+    "gateway.ingress.tls[0].secretName=tls",
+    "gateway.httpRoute.enabled=true",
+    "gateway.httpRoute.parentRefs[0].name=public",
+    "gateway.httpRoute.parentRefs[0].namespace=infra",
+    "gateway.httpRoute.parentRefs[0].sectionName=https",
+    "gateway.httpRoute.hostnames={models.example.com}",
+    "gateway.autoscaling.enabled=true",
+    "gateway.networkPolicy.enabled=true",
+    "gateway.networkPolicy.clients[0].ipBlock.cidr=10.0.0.0/8",
+    "gateway.service.type=NodePort",
+    "gateway.service.nodePort=30080",
+    "gateway.metrics.serviceMonitor.enabled=true",
+    "metrics.serviceMonitor.enabled=true",
+)
+"""Settings of a release with every optional object."""
 
 
 def render(*settings: str, namespace: str = NAMESPACE, release: str = RELEASE) -> list[Object]:

@@ -6,8 +6,10 @@ import pytest
 import yaml
 
 from release.manifests import NAMESPACE, manifests
-from tests.contract.chart.conftest import pod_template, render, the
+from tests.contract.chart.conftest import EVERYTHING, pod_template, render, the
+from tests.support.http_routes import serving_http_routes
 from tests.support.kubeapi import KubeApi, Object, Refused
+from tests.support.service_monitors import serving_service_monitors
 
 pytestmark = pytest.mark.control_plane
 
@@ -36,6 +38,12 @@ def test_strict_validation(api: KubeApi, namespace: str, settings: tuple[str, ..
     strictly(api, render(*settings, namespace=namespace))
 
 
+def test_strict_validation_of_everything(api: KubeApi, namespace: str) -> None:
+    """So are those that are off by default, those of the Gateway API and of Prometheus too."""
+    with serving_http_routes(api), serving_service_monitors(api):
+        strictly(api, render(*EVERYTHING, namespace=namespace))
+
+
 def test_static_manifests_can_be_applied(api: KubeApi) -> None:
     """dist/ is accepted, in its own namespace."""
     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
@@ -44,12 +52,15 @@ def test_static_manifests_can_be_applied(api: KubeApi) -> None:
         strictly(api, [one for one in yaml.safe_load_all(text) if one])
 
 
-def test_the_pod_is_admitted_where_only_restricted_pods_are(api: KubeApi, namespace: str) -> None:
-    """Pod Security admission takes the operator's pod, and refuses it with one field less."""
+@pytest.mark.parametrize("part", ["operator", "gateway"])
+def test_the_pod_is_admitted_where_only_restricted_pods_are(
+    api: KubeApi, namespace: str, part: str
+) -> None:
+    """Pod Security admission takes the pods of both, and refuses them with one field less."""
     objects = render(namespace=namespace)
-    api.apply(the(objects, "ServiceAccount"))
-    template = pod_template(objects)
-    metadata = {"name": "operator", "namespace": namespace}
+    api.apply(the(objects, "ServiceAccount", part))
+    template = pod_template(objects, part)
+    metadata = {"name": part, "namespace": namespace}
     body = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
     api.create(body, dryRun="All", fieldValidation="Strict")
     del template["spec"]["securityContext"]["runAsNonRoot"]

@@ -7,7 +7,15 @@ import yaml
 
 from release.copies import CHART, differences
 from release.manifests import manifests
-from tests.contract.chart.conftest import container, of_kind, of_part, pod_template, render, the
+from tests.contract.chart.conftest import (
+    EVERYTHING,
+    container,
+    of_kind,
+    of_part,
+    pod_template,
+    render,
+    the,
+)
 from tests.support.kubeapi import Object
 
 _CLUSTER_WIDE = {
@@ -21,6 +29,7 @@ _VARIANTS = [
     (),
     ("watchNamespaces={one,two}",),
     ("metrics.serviceMonitor.enabled=true", "replicas=1", "crds.keep=false"),
+    EVERYTHING,
 ]
 
 
@@ -33,8 +42,10 @@ def rules(objects: list[Object]) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("settings", _VARIANTS)
 def test_no_role_has_wildcards_or_secrets(settings: tuple[str, ...]) -> None:
     """Nobody gets everything, Secrets, shells in pods, tokens or the rights of others."""
-    never = {"*", "secrets", "pods/exec", "pods/attach", "pods/portforward", "pods/log"}
+    never = {"*", "pods/exec", "pods/attach", "pods/portforward", "pods/log"}
     never |= {"serviceaccounts/token", "roles", "rolebindings", "clusterroles", "nodes"}
+    if "gateway.apiKeys.enabled=true" not in settings:
+        never.add("secrets")
     for rule in rules(render(*settings)):
         assert not never & set(rule["resources"]), rule
         assert "*" not in rule["verbs"] + rule["apiGroups"], rule
@@ -75,10 +86,12 @@ def test_the_lease_is_the_only_one() -> None:
     assert [rule["resourceNames"] for rule in named] == [["two-model-runner-operator"]]
 
 
-def test_pods_meet_the_restricted_standard() -> None:
+@pytest.mark.parametrize("part", ["operator", "gateway"])
+def test_pods_meet_the_restricted_standard(part: str) -> None:
     """The fields of the restricted Pod Security Standard, and a root that cannot be written."""
     objects = render()
-    spec, security = pod_template(objects)["spec"], container(objects)["securityContext"]
+    spec = pod_template(objects, part)["spec"]
+    security = container(objects, part)["securityContext"]
     assert spec["securityContext"] == {
         "runAsNonRoot": True,
         "seccompProfile": {"type": "RuntimeDefault"},
@@ -115,12 +128,13 @@ def test_every_object_has_the_labels_and_its_namespace(settings: tuple[str, ...]
         assert ("namespace" in one["metadata"]) == (one["kind"] not in _CLUSTER_WIDE), one["kind"]
 
 
-def test_the_deployment_selects_its_pods_and_nothing_that_changes() -> None:
+@pytest.mark.parametrize("part", ["operator", "gateway"])
+def test_the_deployment_selects_its_pods_and_nothing_that_changes(part: str) -> None:
     """A selector cannot be changed later, so it holds no version."""
     objects = render()
-    selector = the(objects, "Deployment")["spec"]["selector"]["matchLabels"]
-    assert selector.items() <= pod_template(objects)["metadata"]["labels"].items()
-    assert selector == the(objects, "PodDisruptionBudget")["spec"]["selector"]["matchLabels"]
+    selector = the(objects, "Deployment", part)["spec"]["selector"]["matchLabels"]
+    assert selector.items() <= pod_template(objects, part)["metadata"]["labels"].items()
+    assert selector == the(objects, "PodDisruptionBudget", part)["spec"]["selector"]["matchLabels"]
     assert not {"app.kubernetes.io/version", "helm.sh/chart"} & selector.keys()
 
 
@@ -184,7 +198,7 @@ def test_static_manifests_are_the_chart_without_helm() -> None:
         return {(one["kind"], one["metadata"]["name"]) for one in objects}
 
     assert names(static) == names(render()) | {("Namespace", "model-runner-system")}
-    deployment, chart_deployment = the(static, "Deployment"), the(render(), "Deployment")
-    assert deployment["spec"]["selector"] == chart_deployment["spec"]["selector"]
-    pod, chart_pod = (one["spec"]["template"]["spec"] for one in (deployment, chart_deployment))
-    assert pod == chart_pod
+    for part in ("operator", "gateway"):
+        deployments = [the(objects, "Deployment", part)["spec"] for objects in (static, render())]
+        assert deployments[0]["selector"] == deployments[1]["selector"]
+        assert deployments[0]["template"]["spec"] == deployments[1]["template"]["spec"]
