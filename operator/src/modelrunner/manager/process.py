@@ -15,7 +15,8 @@ Rights the process needs (RBAC), besides discovery, which every account may read
         batch jobs                                           get list watch create patch delete
         apps deployments, core services                      get list watch create patch
         core persistentvolumeclaims                          get list watch create patch
-        core pods                                            get list watch
+        apps deployments/scale                               get patch
+        core pods                                            get list watch patch
         monitoring.coreos.com servicemonitors                get create patch delete
         events.k8s.io events                                 create patch
 
