@@ -85,6 +85,13 @@ class _Engine(http.server.BaseHTTPRequestHandler):
     def _script_echo(self, body: dict[str, Any]) -> None:
         self._json(200, {"path": self.path, "headers": dict(self.headers), "body": body})
 
+    def _script_chat(self, body: dict[str, Any]) -> None:
+        """A chat's answer, streamed or not."""
+        if body.get("stream"):
+            self._script_stream(body)
+        else:
+            self._json(200, {"choices": [{"message": {"content": "word"}}]})
+
     def _script_stream(self, body: dict[str, Any]) -> None:
         self._start_stream()
         self._chunk(b": a comment\n\n")

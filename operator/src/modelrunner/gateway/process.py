@@ -205,7 +205,7 @@ class GatewayProcess:
             return lambda: sum(getattr(watch.counts, name) for watch in feed.watches)
 
         self._sources.gauges |= {
-            "ready": ("1 while this replica is ready, else 0.", lambda: standing.ready().ok),
+            "ready": ("1 while this replica is ready, else 0.", lambda: float(standing.ready().ok)),
             "models": ("Models that are known.", lambda: len(self._table.models())),
             "table_age_seconds": (
                 "Seconds since the most silent watch heard of the API server; a minute is usual.",
