@@ -22,9 +22,9 @@ from modelrunner.kube.resources import (
 from modelrunner.kube.store import Store
 from modelrunner.reconcilers.model import ModelReconciler
 from modelrunner.reconcilers.model_runner import ModelRunnerReconciler
-from modelrunner.reconcilers.probe import RunnerProbe
+from modelrunner.reconcilers.probe import Door, DoorAnswer, RunnerProbe
 from modelrunner_protocol.codec import encode
-from modelrunner_protocol.wire import Outcome, Progress, RunnerStatus
+from modelrunner_protocol.wire import Closing, Outcome, Progress, RunnerStatus
 from tests.cluster.waiting import wait_until
 from tests.support.kubeapi import KubeApi, Object
 from tests.support.pod_statuses import ARTIFACT, ended, running
@@ -49,13 +49,23 @@ class ScriptedProbe(RunnerProbe):
         """See RunnerProbe."""
         return self.pull
 
+    async def close_door(self, ip: str, closing: Closing) -> DoorAnswer:
+        """See RunnerProbe."""
+        return DoorAnswer(Door.MISSING)
+
+    async def open_door(self, ip: str) -> None:
+        """See RunnerProbe."""
+
     async def close(self) -> None:
         """See RunnerProbe."""
 
 
 @dataclass
 class Bench:
-    """One namespace and the reconcilers over it. `offset` moves their clock."""
+    """One namespace and the reconcilers over it. `offset` moves their clock.
+
+    They ask `real` where there is one, else `probe`. `steps` are the scale steps they told.
+    """
 
     api: KubeApi
     client: KubeClient
@@ -64,6 +74,8 @@ class Bench:
     store: Store = field(default_factory=Store)
     defaults: OperatorDefaults = DEFAULTS
     offset: float = 0.0
+    real: RunnerProbe | None = None
+    steps: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.restart()
@@ -75,7 +87,13 @@ class Bench:
         recorder = EventRecorder(self.client, "modelrunner.dev/operator", "test")
         clock = self.clock
         self.models = ModelReconciler(
-            self.client, self.store, recorder, self.probe, defaults=self.defaults, clock=clock
+            self.client,
+            self.store,
+            recorder,
+            self.real or self.probe,
+            defaults=self.defaults,
+            clock=clock,
+            scaled=lambda direction, result: self.steps.append(f"{direction} {result}"),
         )
         self.runners = ModelRunnerReconciler(self.client, self.store, recorder, clock=clock)
 
@@ -166,13 +184,13 @@ class Bench:
         body: Object = {"spec": {"replicas": replicas}}
         self.api.request("PATCH", f"{path}/scale", body, kind="application/merge-patch+json")
 
-    def rolled_out(self, name: str) -> None:
-        """Wait until the Deployment's controller counts its pod as ready."""
+    def rolled_out(self, name: str, count: int = 1) -> None:
+        """Wait until the Deployment's controller counts its pods as ready."""
 
         def done() -> bool:
             status = self.must("apps/v1", "Deployment", name).get("status") or {}
             counts = ("replicas", "updatedReplicas", "readyReplicas")
-            return all(status.get(count) == 1 for count in counts)
+            return all(status.get(each, 0) == count for each in counts)
 
         wait_until(f"Deployment {name} rolled out", done, seconds=30)
 
@@ -180,11 +198,11 @@ class Bench:
         """The reconcilers' time."""
         return time.time() + self.offset
 
-    def make_ready(self, name: str = "m", *, address: str = "127.0.0.9") -> Object:
-        """The newest runner pod of a Model becomes ready, and its Deployment sees it."""
+    def make_ready(self, name: str = "m", *, address: str = "127.0.0.9", count: int = 1) -> Object:
+        """The newest runner pod of a Model becomes ready, and its Deployment counts `count`."""
         pod = self.runner_pod(name)
         self.set_status(pod, running("runner", address, ready=True))
-        self.rolled_out(name)
+        self.rolled_out(name, count)
         return pod
 
     def runner_pod(self, name: str = "m") -> Object:

@@ -168,17 +168,20 @@ async def test_a_strangers_deployment_is_never_touched(bench: Bench) -> None:
 
 
 async def test_an_alias_belongs_to_the_older_model(bench: Bench) -> None:
-    """The younger Model says NameConflict until the older one lets go."""
+    """The younger Model says so until the older one lets go; nothing else about it changes."""
     bench.put("ModelRunner", "default", {})
     older = bench.put("Model", "older", MODEL | {"aliases": ["gpt"]})
     wait_until("another second", lambda: now() != older["metadata"]["creationTimestamp"])
     bench.put("Model", "younger", MODEL | {"aliases": ["gpt"]})
     model = await bench.until_still("younger")
-    assert says(model, "Ready") == ("False", "NameConflict")
-    assert "'gpt'" in condition(model, "Ready")["message"]  # type: ignore[index]  # asserted
-    assert says(await bench.until_still("older"), "Ready") == ("False", "Resolving")
+    assert says(model, "Ready") == ("False", "Resolving")
+    assert says(model, "NameConflict") == ("True", "NameConflict")
+    told = condition(model, "NameConflict")
+    assert told is not None
+    assert f"'gpt' goes to {bench.namespace}/older" in told["message"]
+    assert condition(await bench.until_still("older"), "NameConflict") is None
     bench.put("Model", "older", MODEL)
-    assert says(await bench.until_still("younger"), "Ready") == ("False", "Resolving")
+    assert condition(await bench.until_still("younger"), "NameConflict") is None
 
 
 async def test_equal_sources_are_pulled_once(bench: Bench) -> None:

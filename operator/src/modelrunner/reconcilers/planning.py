@@ -43,7 +43,8 @@ from modelrunner.render.objects import Owner
 from modelrunner_protocol.reasons import PROGRESSING, Reason
 from modelrunner_protocol.wire import Artifact
 
-_GOOD: Final = PROGRESSING | {Reason.READY, Reason.SCALED_TO_ZERO}
+_ARRIVED: Final = frozenset({Reason.READY, Reason.SCALED_TO_ZERO})
+_GOOD: Final = PROGRESSING | _ARRIVED
 
 
 def plan_model(seen: Observation, defaults: OperatorDefaults) -> Plan:
@@ -108,7 +109,7 @@ def _conclude(
     status = with_use(seen, status)
     scaling = scaling_of(seen, course)
     again = look_again(seen, world, decision)
-    still = not steps and scaling is None and again is None and problem is None
+    still = not steps and scaling is None and again is None and _arrived(seen, decision)
     return Plan(
         steps=steps,
         status=status,
@@ -117,6 +118,11 @@ def _conclude(
         scaling=scaling,
         at_rest=still and status == seen.model.get("status"),
     )
+
+
+def _arrived(seen: Observation, decision: Decision) -> bool:
+    """Whether the Model is where it was to be: it serves or sleeps, and no Job is left."""
+    return decision.headline.reason in _ARRIVED and seen.resolve is None and seen.pull is None
 
 
 def _name_taken(seen: Observation) -> Problem | None:
