@@ -42,12 +42,12 @@ class KeyRing:
     def why_not(self, presented: bytes | None) -> str:
         """A sentence for a client whose key was not found (401)."""
         if presented is None:
-            return "an API key is needed: send it as Authorization: Bearer KEY, or as x-api-key"
+            return "An API key is needed: send it as Authorization: Bearer KEY, or as x-api-key"
         key = self._match(presented)
         if key is None or key.expires is None:
-            return "the API key is not known here"
+            return "The API key is not known here"
         moment = datetime.fromtimestamp(key.expires, tz=UTC).isoformat(timespec="seconds")
-        return f"the API key {key.name} expired at {moment}"
+        return f"The API key {key.name} expired at {moment}"
 
     def replace(self, secrets: Iterable[Mapping[str, Any]]) -> None:
         """Know exactly these Secrets."""

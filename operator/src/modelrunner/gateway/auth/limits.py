@@ -41,19 +41,19 @@ class Limits:
         """
         limit = entry.concurrent
         if limit is not None and entry.in_flight >= limit:
-            return _crowded(f"the model {entry.path}", limit)
+            return _crowded(f"The model {entry.path}", limit)
         used = None
         if key is not None:
             used = key.usage
             limit = key.concurrent
             if limit is not None and used.in_flight >= limit:
-                return _crowded(f"the API key {key.name}", limit)
+                return _crowded(f"The API key {key.name}", limit)
             if key.per_minute is not None and (wait := used.wait(key.per_minute, self._clock())):
-                return _hurried(f"the API key {key.name}", key.per_minute, wait)
+                return _hurried(f"The API key {key.name}", key.per_minute, wait)
         if entry.per_minute is not None:
             bucket = self._bucket(entry.uid)
             if wait := bucket.wait(entry.per_minute, self._clock()):
-                return _hurried(f"the model {entry.path}", entry.per_minute, wait)
+                return _hurried(f"The model {entry.path}", entry.per_minute, wait)
             bucket.tokens -= 1.0
         # Last, so that a request the model's limit refuses costs the key nothing.
         if used is not None and key is not None:
@@ -88,7 +88,7 @@ class Limits:
 
 
 def _crowded(whose: str, limit: int) -> Refusal:
-    message = f"{whose} has {limit} requests running, as many as it may"
+    message = f"{whose} has {limit} requests running, which is its limit"
     return Refusal(_SOON, "concurrency_limit_exceeded", message)
 
 

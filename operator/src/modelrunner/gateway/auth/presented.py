@@ -1,11 +1,6 @@
 """Where clients put their key."""
 
-from typing import Final
-
 from modelrunner.gateway.messages import Headers
-
-HEADERS: Final = frozenset({b"authorization", b"x-api-key", b"api-key"})
-"""Headers that may hold a key, so that none of them is passed on."""
 
 
 def presented_key(headers: Headers) -> bytes | None:

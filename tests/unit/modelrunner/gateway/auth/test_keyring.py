@@ -91,8 +91,8 @@ def test_an_expired_key_is_refused_and_told_so() -> None:
     assert ring.find(b"text") is not None
     clock.now = 86400.0
     assert ring.find(b"text") is None
-    assert ring.why_not(b"text") == "the API key one expired at 1970-01-02T00:00:00+00:00"
-    assert ring.why_not(b"other") == "the API key is not known here"
+    assert ring.why_not(b"text") == "The API key one expired at 1970-01-02T00:00:00+00:00"
+    assert ring.why_not(b"other") == "The API key is not known here"
     assert "is needed" in ring.why_not(None)
 
 
