@@ -9,21 +9,16 @@ what the cluster and our parts add is the difference.
 """
 
 import statistics
-import subprocess
-import tempfile
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
-
-import httpx
 
 from modelrunner_protocol.wire import STATUS_PATH
 from tests.cluster.progress import Progress
 from tests.cluster.waiting import wait_until
+from tests.perf.engine_by_hand import engine_by_hand
 from tests.perf.options import USUAL, Options
 from tests.support import manifests
-from tests.support.engine import ensure_engine
 from tests.support.stack import Stack, bring_up, condition
 
 _RUNS: Final = 7
@@ -109,33 +104,11 @@ def _inside(stack: Stack, namespace: str, name: str, run: Run) -> None:
 
 def _engine_alone() -> float:
     """Seconds from the start of llama-server by hand to its answer to the warm-up."""
-    engine = ensure_engine()
-    with tempfile.TemporaryDirectory() as folder:
-        socket = f"{folder}/engine.sock"
-        command = [str(engine.llama_server), "-ngl", "999", "--metrics"]
-        command += ["--model", str(engine.model)]
-        command += ["--host", socket, "--ctx-size", "2048", "--threads", "1", "--jinja"]
-        begin = time.monotonic()
-        with (Path(folder) / "log").open("wb") as log:
-            server = subprocess.Popen(command, stdout=log, stderr=log)
-        transport = httpx.HTTPTransport(uds=socket)
-        try:
-            with httpx.Client(transport=transport, base_url="http://engine", timeout=30) as client:
-                wait_until("engine", lambda: _healthy(client), seconds=60, interval=0.01)
-                messages = [{"role": "user", "content": "Hello"}]
-                body = {"messages": messages, "max_tokens": 1}
-                client.post("/v1/chat/completions", json=body).raise_for_status()
-            return time.monotonic() - begin
-        finally:
-            server.kill()
-            server.wait()
-
-
-def _healthy(client: httpx.Client) -> bool:
-    try:
-        return client.get("/health").is_success
-    except httpx.TransportError:
-        return False
+    with engine_by_hand() as (client, begin):
+        messages = [{"role": "user", "content": "Hello"}]
+        body = {"messages": messages, "max_tokens": 1}
+        client.post("/v1/chat/completions", json=body).raise_for_status()
+        return time.monotonic() - begin
 
 
 def _show(runs: list[Run], alone: list[float]) -> None:

@@ -12,20 +12,20 @@ import asyncio
 import contextlib
 import json
 import os
-import select
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from modelrunner_protocol.codec import encode
 from modelrunner_protocol.wire import RUN_CONFIG_VARIABLE, RunConfig
+from tests.perf.caller import Caller, tcp, unix
+from tests.perf.figures import quantile
 from tests.perf.options import USUAL, Options
 from tests.support.engine import ensure_engine
 
@@ -80,78 +80,6 @@ async def serve_fast_engine(path: str) -> None:
     await server.serve_forever()
 
 
-@dataclass
-class Side:
-    """One way to the engine, and what was measured on it (seconds)."""
-
-    connect: Callable[[], socket.socket]
-    unary: list[float]
-    first: list[float]
-    chunks: list[float]
-    link: socket.socket | None = None
-
-    @classmethod
-    def of(cls, connect: Callable[[], socket.socket]) -> "Side":
-        """Nothing measured yet."""
-        return cls(connect, [], [], [])
-
-    def send(self, path: str, body: dict[str, object]) -> socket.socket:
-        """Send one request over the kept connection."""
-        data = json.dumps(body).encode()
-        head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-        if self.link and select.select([self.link], [], [], 0)[0]:
-            # llama-server ends a connection that was idle for five seconds.
-            self.link.close()
-            self.link = None
-        self.link = self.link or self.connect()
-        self.link.sendall(f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + data)
-        return self.link
-
-    def ask(self, body: dict[str, object]) -> None:
-        """One request and its whole answer."""
-        begin = time.monotonic()
-        link, seen = self.send("/v1/chat/completions", body), b""
-        while not _whole(seen):
-            seen += _receive(link)
-        self.unary.append(time.monotonic() - begin)
-        self._close_if_asked(seen)
-
-    def stream(self, body: dict[str, object], *, stamped: bool) -> int:
-        """One stream; returns its events. `stamped` events tell when they were sent."""
-        begin = time.monotonic()
-        link, seen = self.send("/v1/chat/completions", {**body, "stream": True}), b""
-        while not seen.endswith(b"\r\n0\r\n\r\n"):
-            data = _receive(link)
-            if b"data: " in data:
-                if b"data: " not in seen:
-                    self.first.append(time.monotonic() - begin)
-                if stamped:
-                    sent = float(data.rpartition(b"data: ")[2].split(b" ")[0])
-                    self.chunks.append(time.monotonic() - sent)
-            seen += data
-        self._close_if_asked(seen)
-        return seen.count(b"data: ")
-
-    def _close_if_asked(self, seen: bytes) -> None:
-        """llama-server ends a connection after its hundredth answer."""
-        if self.link and b"\r\nconnection: close" in seen.partition(b"\r\n\r\n")[0].lower():
-            self.link.close()
-            self.link = None
-
-
-def _receive(link: socket.socket) -> bytes:
-    data = link.recv(1 << 16)
-    if not data:
-        raise ConnectionError("the server closed the connection")
-    return data
-
-
-def _whole(seen: bytes) -> bool:
-    head, found, body = seen.partition(b"\r\n\r\n")
-    length = head.lower().partition(b"content-length:")[2].split(b"\r\n")[0]
-    return bool(found) and len(body) >= int(length)
-
-
 def cpu_seconds(pid: int) -> float:
     """User and system time of a process."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
@@ -193,18 +121,6 @@ def runnerd(program: Path, model: Path, folder: Path) -> Iterator[tuple[int, int
         process.wait(30)
 
 
-def _unix(path: Path) -> socket.socket:
-    link = socket.socket(socket.AF_UNIX)
-    link.connect(str(path))
-    return link
-
-
-def _tcp(port: int) -> socket.socket:
-    link = socket.create_connection(("127.0.0.1", port))
-    link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return link
-
-
 def measure(program: Path, model: Path, *, requests: int, streams: int, stamped: bool) -> None:
     """Ask both sides in turn and print the table."""
     body: dict[str, object] = {
@@ -217,7 +133,7 @@ def measure(program: Path, model: Path, *, requests: int, streams: int, stamped:
         tempfile.TemporaryDirectory() as folder,
         runnerd(program, model, Path(folder)) as (pid, port, path),
     ):
-        direct, through = Side.of(lambda: _unix(path)), Side.of(lambda: _tcp(port))
+        direct, through = Caller.of(lambda: unix(path)), Caller.of(lambda: tcp(port))
         for _ in range(20):
             direct.ask(body)
             through.ask(body)
@@ -243,13 +159,9 @@ def measure(program: Path, model: Path, *, requests: int, streams: int, stamped:
 
 def _print_row(what: str, direct: list[float], through: list[float]) -> None:
     for name, point in (("p50", 0.5), ("p99", 0.99)):
-        left, right = _quantile(direct, point) * 1e3, _quantile(through, point) * 1e3
+        left, right = quantile(direct, point) * 1e3, quantile(through, point) * 1e3
         row = f"  {what:28} {name}  {left:8.3f} ms {right:8.3f} ms  {right - left:+8.3f} ms"
         print(f"{row}  x{right / left:.2f}", flush=True)
-
-
-def _quantile(values: list[float], point: float) -> float:
-    return sorted(values)[min(int(point * len(values)), len(values) - 1)]
 
 
 def main(options: Options = USUAL) -> None:
