@@ -21,7 +21,7 @@ _known: Final[dict[bytes, int]] = {}
 """Lines seen before: most chunks of a stream are of a few sizes."""
 
 
-class BadChunk(Exception):  # noqa: N818 - a verdict on bytes, raised for whoever judges it
+class _BadChunk(Exception):  # noqa: N818 - a verdict on bytes
     """What came is not the chunked coding."""
 
 
@@ -30,13 +30,15 @@ class Chunks:
 
     After each `feed`: `verbatim` says that its bytes were whole plain chunks, so that they can be
     passed on as they are; `ended` that the body is complete, and `rest` is what came after it.
+    `malformed` says what is wrong when this is not the chunked coding, or a line is too long.
     """
 
-    __slots__ = ("_carry", "_left", "_trailer", "ended", "rest", "verbatim")
+    __slots__ = ("_carry", "_left", "_trailer", "ended", "malformed", "rest", "verbatim")
 
     def __init__(self) -> None:
         self.ended = False
         self.verbatim = False
+        self.malformed = ""
         self.rest = b""
         self._carry = b""
         # Of the current chunk, what is still to come with its CRLF; 0 between chunks.
@@ -45,12 +47,16 @@ class Chunks:
         self._trailer = -1
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The payload in `data`, in pieces; its line ends may lie anywhere.
-
-        Raises:
-            BadChunk: it is not the chunked coding, or a line of it is too long.
-        """
+        """The payload in `data`, in pieces, up to where it is malformed."""
         pieces: list[bytes] = []
+        try:
+            self._feed(data, pieces)
+        except _BadChunk as error:
+            self.malformed = str(error)
+            self.verbatim = False
+        return pieces
+
+    def _feed(self, data: bytes, pieces: list[bytes]) -> None:
         self.verbatim = not (self._left or self._carry or self._trailer >= 0)
         if self._carry:
             data = self._carry + data
@@ -61,7 +67,7 @@ class Chunks:
             end = data.find(b"\r\n", at, at + LINE_LIMIT)
             if end < 0:
                 self._keep_line(data[at:])
-                return pieces
+                return
             length = _known.get(data[at:end])
             if length is None:
                 length = self._length(data[at:end])
@@ -81,7 +87,6 @@ class Chunks:
                 at = self._rest_of_chunk(data, at, pieces)
         if self._trailer >= 0:
             self._trailers(data, at)
-        return pieces
 
     def _rest_of_chunk(self, data: bytes, at: int, pieces: list[bytes]) -> int:
         if self._left > 2 and (piece := data[at : at + self._left - 2]):
@@ -91,16 +96,16 @@ class Chunks:
         if self._left <= 2:
             closing = data[at : at + self._left]
             if not b"\r\n"[2 - self._left :].startswith(closing):
-                raise BadChunk("a chunk does not end where its size says")
+                raise _BadChunk("a chunk does not end where its size says")
             at += len(closing)
             self._left -= len(closing)
         return at
 
     def _keep_line(self, start: bytes) -> None:
         if len(start) >= LINE_LIMIT:
-            raise BadChunk("the line of a chunk's size is too long")
+            raise _BadChunk("the line of a chunk's size is too long")
         if not _LINE_START.fullmatch(start):
-            raise BadChunk("a chunk's size is not a number")
+            raise _BadChunk("a chunk's size is not a number")
         self._carry = start
         self.verbatim = False
 
@@ -113,7 +118,7 @@ class Chunks:
         self.verbatim = False
         found = _LINE.fullmatch(line)
         if not found:
-            raise BadChunk("a chunk's size is not a number")
+            raise _BadChunk("a chunk's size is not a number")
         return int(found[1], 16)
 
     def _trailers(self, data: bytes, at: int) -> None:
@@ -122,10 +127,10 @@ class Chunks:
             end = data.find(b"\r\n", at)
             length = (len(data) if end < 0 else end) - at
             if self._trailer + length > TRAILER_LIMIT:
-                raise BadChunk("the trailers are too long")
+                raise _BadChunk("the trailers are too long")
             if end < 0:
                 if not _TRAILER_START.fullmatch(data, at):
-                    raise BadChunk("a trailer is malformed")
+                    raise _BadChunk("a trailer is malformed")
                 self._carry = data[at:]
                 return
             if end == at:
@@ -133,7 +138,7 @@ class Chunks:
                 self.rest = data[end + 2 :]
                 return
             if not _TRAILER.fullmatch(data, at, end):
-                raise BadChunk("a trailer is malformed")
+                raise _BadChunk("a trailer is malformed")
             self._trailer += length + 2
             at = end + 2
 

@@ -68,7 +68,7 @@ class Client(asyncio.Protocol):
         peer = transport.get_extra_info("peername")
         self.address = peer[0] if isinstance(peer, tuple) else ""
         self.deadline = self.front.now + self.front.settings.idle_timeout
-        if not self.front.admit(self):
+        if not self.front.admit(self) and not self.transport.is_closing():
             self._refuse(
                 Refused(
                     503,
@@ -93,6 +93,7 @@ class Client(asyncio.Protocol):
     def _take(self, data: bytes) -> None:
         """Read requests until one is not answered at once."""
         self._taking = True
+        self._pending = b""
         reader = self._reader
         try:
             while data:
@@ -101,14 +102,14 @@ class Client(asyncio.Protocol):
                     self._wait_for_more()
                     data = b""
                     break
-                data = reader.rest
+                self._pending = data = reader.rest
                 self._begin(head)
                 if self.exchange is not None or self.paused or self._closing:
                     break
         except Refused as refused:
             data = b""
             self._refuse(refused)
-        self._pending = data
+        self._pending = b"" if self._closing else data
         self._taking = False
 
     def _begin(self, head: "Head") -> None:
@@ -140,6 +141,11 @@ class Client(asyncio.Protocol):
         if self._reader.waits_for_leave and not self._told_to_continue:
             self._told_to_continue = True
             self.transport.write(_CONTINUE)
+
+    @property
+    def waiting_bytes(self) -> int:
+        """What the client has sent ahead of its answers."""
+        return len(self._pending)
 
     # What the exchange asks.
 

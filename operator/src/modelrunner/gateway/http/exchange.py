@@ -200,7 +200,7 @@ class Exchange(Relay):
         self.client.front.in_flight -= 1
         self.client.exchange = None
         # Where only the end of the connection ends the body, it must not look like one.
-        self.client.abort(reset=not self._chunked)
+        self.client.abort(reset=not self._delimited)
 
     def client_left(self) -> None:
         """The client's connection has ended."""

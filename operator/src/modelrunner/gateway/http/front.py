@@ -21,7 +21,8 @@ _REFUSED_AT_ONCE: Final = 256
 class Front:
     """Serves HTTP/1.1 to clients and asks `decider` what to do with each request.
 
-    To be made in a running loop. `in_flight` counts requests that are not answered yet.
+    To be made in a running loop. `in_flight` counts requests that are not answered yet; `clients`
+    are the open connections.
     """
 
     def __init__(self, decider: Decider, settings: FrontSettings | None = None) -> None:
@@ -32,9 +33,10 @@ class Front:
         self.pool = Pool(self.settings)
         self.in_flight = 0
         self.closing = False
-        self.now = self.loop.time()
+        # The latest it may be before the next sweep, so that no deadline comes early.
+        self.now = self.loop.time() + self.settings.sweep_interval
         self.date = _date()
-        self._clients: set[Client] = set()
+        self.clients: set[Client] = set()
         self._empty = asyncio.Event()
         self._servers: list[asyncio.Server] = []
         self._ids = count(1)
@@ -44,7 +46,7 @@ class Front:
     @property
     def connections(self) -> int:
         """Open connections of clients."""
-        return len(self._clients)
+        return len(self.clients)
 
     async def listen(self, host: str, port: int) -> int:
         """Accept connections there; the port, which is a free one when `port` is 0."""
@@ -74,18 +76,18 @@ class Front:
         self.closing = True
         for server in self._servers:
             server.close()
-        for client in tuple(self._clients):
+        for client in tuple(self.clients):
             client.close_if_idle()
         try:
             async with asyncio.timeout(timeout):
-                while self._clients:
+                while self.clients:
                     self._empty.clear()
                     await self._empty.wait()
         except TimeoutError:
             whole = False
         else:
             whole = True
-        for client in tuple(self._clients):
+        for client in tuple(self.clients):
             client.abort(reset=True)
         self.pool.close()
         self._timer.cancel()
@@ -95,16 +97,16 @@ class Front:
 
     def admit(self, client: Client) -> bool:
         """Take a connection into account; whether there is room for it."""
-        self._clients.add(client)
-        over = len(self._clients) - self.settings.max_connections
+        self.clients.add(client)
+        over = len(self.clients) - self.settings.max_connections
         if over > _REFUSED_AT_ONCE:
             client.transport.abort()
         return over <= 0
 
     def discard(self, client: Client) -> None:
         """A connection has ended."""
-        self._clients.discard(client)
-        if not self._clients:
+        self.clients.discard(client)
+        if not self.clients:
             self._empty.set()
 
     def new_id(self) -> bytes:
@@ -112,9 +114,10 @@ class Front:
         return b"%b-%x" % (self._prefix, next(self._ids))
 
     def _sweep(self) -> None:
-        self.now = now = self.loop.time()
+        now = self.loop.time()
+        self.now = now + self.settings.sweep_interval
         self.date = _date()
-        for client in tuple(self._clients):
+        for client in tuple(self.clients):
             client.sweep(now)
         self.pool.sweep(now)
         self._timer = self.loop.call_later(self.settings.sweep_interval, self._sweep)

@@ -38,6 +38,7 @@ class Pool:
             upstream.close()
             return
         upstream.idle_since = self.now
+        upstream.used = True
         upstream.endpoint.idle.append(upstream)
 
     async def dial(self, endpoint: Endpoint) -> Upstream:

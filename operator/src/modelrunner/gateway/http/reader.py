@@ -5,7 +5,7 @@ The verdict on the same bytes is the same however they are split.
 
 from typing import Final
 
-from modelrunner.gateway.http.chunks import BadChunk, Chunks
+from modelrunner.gateway.http.chunks import Chunks
 from modelrunner.gateway.http.grammar import HeadGrammar
 from modelrunner.gateway.http.head import CHUNKED, Head
 from modelrunner.gateway.http.memo import Pattern, pattern_of
@@ -144,12 +144,11 @@ class Reader:
         return self._complete(head, data[len(part) :])
 
     def _feed_chunks(self, head: Head, chunks: Chunks, data: bytes) -> Head | None:
-        try:
-            pieces = chunks.feed(data)
-        except BadChunk as error:
-            raise bad_request(f"The body is malformed: {error}") from None
+        pieces = chunks.feed(data)
         if pieces:
             self._keep(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+        if chunks.malformed:
+            raise bad_request(f"The body is malformed: {chunks.malformed}")
         if not chunks.ended:
             return None
         self._chunks = None

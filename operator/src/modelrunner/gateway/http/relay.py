@@ -29,6 +29,7 @@ class Relay:
     __slots__ = (
         "_chunked",
         "_collected",
+        "_delimited",
         "_prefix",
         "_status",
         "_stream",
@@ -61,6 +62,7 @@ class Relay:
         self.ticket = cast("Ticket", None)
         self._prefix = b""
         self._chunked = False
+        self._delimited = True
         self._collected: list[bytes] | None = None
         self._tail: deque[bytes] | None = None
 
@@ -90,7 +92,7 @@ class Relay:
         self._tail = deque()
         self._tail_size = 0
         if self.waiting is not None and self.waiting.opened:
-            self._chunked = self.http11
+            self._chunked = self._delimited = self.http11
             self._collected = None if head.status == 200 else []
             self._stream = True
         elif head.length >= 0:
@@ -100,6 +102,7 @@ class Relay:
             self._prefix = self._head(head, b"Transfer-Encoding: chunked\r\n")
         else:
             self.keep_alive = False
+            self._delimited = False
             self._prefix = self._head(head, b"")
 
     def _begin(self, status: int) -> None:

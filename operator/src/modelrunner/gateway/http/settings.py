@@ -9,7 +9,7 @@ MIB = 1024 * 1024
 class FrontSettings:
     """Limits in bytes, times in seconds.
 
-    Times are kept by one sweep every `sweep_interval`, so each may last that much longer.
+    Times are kept by one sweep every `sweep_interval`: each may last up to two of them longer.
     """
 
     header_limit: int = 64 * 1024

@@ -11,7 +11,7 @@ from modelrunner.gateway.http.answer_head import (
     BadAnswer,
     HeadReader,
 )
-from modelrunner.gateway.http.chunks import BadChunk, Chunks
+from modelrunner.gateway.http.chunks import Chunks
 from modelrunner.gateway.messages import Endpoint, Failure
 
 if TYPE_CHECKING:
@@ -165,9 +165,8 @@ class Upstream(asyncio.Protocol):
             self._end(exchange, clean=clean)
 
     def _receive_chunks(self, exchange: "Exchange", chunks: Chunks, data: bytes) -> None:
-        try:
-            pieces = chunks.feed(data)
-        except BadChunk:
+        pieces = chunks.feed(data)
+        if chunks.malformed:
             self.close()
             exchange.broken()
             return
@@ -182,7 +181,6 @@ class Upstream(asyncio.Protocol):
         self.exchange = None
         self._head = None
         if clean and head is not None and head.keep_alive and self._may_be_kept():
-            self.used = True
             self.pool.give(self)
         else:
             self.close()
