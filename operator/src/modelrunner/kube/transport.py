@@ -33,7 +33,7 @@ class Transport:
         self._closed = True
         for answer in self._streams:
             # Whoever reads from it would else wait for ever.
-            answer.close()
+            _abandon(answer)
         await self._api.close()  # type: ignore[no-untyped-call]  # the library has no types
 
     def require_open(self, what: str) -> None:
@@ -86,6 +86,7 @@ class Transport:
                     yield lines
             finally:
                 self._streams.discard(answer)
+                _abandon(answer)
 
     async def _lines(self, answer: aiohttp.ClientResponse, what: str) -> AsyncGenerator[bytes]:
         rest = b""
@@ -143,6 +144,16 @@ def decoded(raw: bytes) -> KubeObject:
     if not isinstance(found, dict):
         raise Unavailable(0, "Unreadable", f"not an object: {raw[:100]!r}")
     return found
+
+
+def _abandon(answer: aiohttp.ClientResponse) -> None:
+    """End a connection in the middle of its answer, and tell whoever reads from it.
+
+    Without the farewell of TLS: the other end may be a machine that is no more.
+    """
+    if answer.connection is not None and answer.connection.transport is not None:
+        answer.connection.transport.abort()
+    answer.close()
 
 
 def _refusal(answer: aiohttp.ClientResponse, raw: bytes) -> KubeError:
