@@ -88,7 +88,7 @@ def back_office(probes: Probes, catalogue: Catalogue) -> web.Application:
         name = request.match_info["name"]
         found = catalogue.one(name, _allowed(request), _engine(request))
         if found is None:
-            raise _Refused(404, "model_not_found", f"The model `{name}` does not exist", "model")
+            raise _unknown(name)
         return web.json_response(openai(name, found))
 
     async def anthropic_models(request: web.Request) -> web.Response:
@@ -102,7 +102,7 @@ def back_office(probes: Probes, catalogue: Catalogue) -> web.Application:
         name = request.match_info["name"]
         found = catalogue.one(name, _allowed(request))
         if found is None:
-            raise _Refused(404, "model_not_found", f"The model `{name}` does not exist", "model")
+            raise _unknown(name)
         return web.json_response(anthropic(name, found))
 
     routes = [*probes.routes(), web.get("/", welcome)]
@@ -130,6 +130,11 @@ class _Refused(Exception):  # noqa: N818 - no fault of ours: it is what the clie
     def __init__(self, status: int, code: str, message: str, param: str | None = None) -> None:
         super().__init__(message)
         self.status, self.code, self.message, self.param = status, code, message, param
+
+
+def _unknown(name: str) -> _Refused:
+    told = f"The model `{name}` does not exist here: GET /v1/models lists those that do"
+    return _Refused(404, "model_not_found", told, "model")
 
 
 def _application(routes: list[web.RouteDef]) -> web.Application:
@@ -176,7 +181,10 @@ def _engine(request: web.Request) -> str:
     engine = request.match_info.get("engine", "")
     if engine and engine not in ENGINES:
         known = ", ".join(ENGINES)
-        raise _Refused(404, "engine_not_found", f"There is no engine {engine!r}; use {known}")
+        told = (
+            f"There is no engine `{engine}` here: name one of {known}, or leave it out of the path"
+        )
+        raise _Refused(404, "engine_not_found", told)
     return engine
 
 

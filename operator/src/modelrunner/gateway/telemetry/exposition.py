@@ -136,7 +136,8 @@ def _held(page: Page, models: _Models) -> None:
 
 
 def _tokens(meter: ModelMeter) -> Mapping[str, int]:
-    return {"in": meter.tokens_in, "out": meter.tokens_out}
+    told = {"in": meter.tokens_in, "out": meter.tokens_out}
+    return {direction: count for direction, count in told.items() if count}
 
 
 _COUNTED: Final[Iterable[Callable[[Page, _Models], None]]] = (
