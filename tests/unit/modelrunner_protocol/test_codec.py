@@ -211,3 +211,9 @@ def test_lists_of_numbers() -> None:
     assert decode(_Numbers, '{"values":[1,2]}') == _Numbers((1, 2))
     with pytest.raises(WireError, match=r"values\[1\]: expected int, found str"):
         decode(_Numbers, '{"values":[1,"2"]}')
+
+
+def test_number_beyond_all_floats() -> None:
+    """A whole number that no float holds is a wrong message, not an error of ours."""
+    with pytest.raises(WireError, match="lease: too large a number"):
+        decode(Closing, '{"lease":' + "9" * 400 + "}")
