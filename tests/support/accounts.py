@@ -3,8 +3,10 @@
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
+import yaml
 
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.waiting import wait_until
@@ -17,6 +19,23 @@ def token_of(api: KubeApi, namespace: str, account: str) -> str:
     body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
     token: str = api.request("POST", path, body)["status"]["token"]
     return token
+
+
+def kubeconfig_of(
+    plane: ControlPlane, api: KubeApi, namespace: str, account: str, file: Path
+) -> Path:
+    """Write a kubeconfig with which a process is this service account; its path."""
+    cluster = {"server": plane.server, "certificate-authority": str(plane.certificate_authority)}
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "plane", "cluster": cluster}],
+        "users": [{"name": account, "user": {"token": token_of(api, namespace, account)}}],
+        "contexts": [{"name": "it", "context": {"cluster": "plane", "user": account}}],
+        "current-context": "it",
+    }
+    file.write_text(yaml.safe_dump(config), "utf-8")
+    return file
 
 
 @contextmanager
