@@ -98,6 +98,7 @@ class Arena:
         ramp: float = 0,
         once: bool = False,
         cut: bool = False,
+        ids: bool = False,
     ) -> Iterator[Load]:
         """The load generator, at work."""
         program = (self.programs.generator,)
@@ -110,6 +111,7 @@ class Arena:
             ramp=ramp,
             once=once,
             cut=cut,
+            ids=ids,
         ) as running:
             yield running
 
@@ -122,12 +124,13 @@ class Arena:
         seconds: float,
         ramp: float = 0,
         cut: bool = False,
+        ids: bool = False,
     ) -> Measurement:
         """Put load on a proxy, or on the model server itself, and wait for the end."""
         address = proxy.address if proxy else self.scene.backend
         begin, before = time.monotonic(), proxy.cpu_seconds() if proxy else 0.0
         with self.load(
-            address, request, connections=connections, seconds=seconds, ramp=ramp, cut=cut
+            address, request, connections=connections, seconds=seconds, ramp=ramp, cut=cut, ids=ids
         ) as running:
             report = running.report()
         wall = time.monotonic() - begin

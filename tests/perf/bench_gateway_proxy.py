@@ -3,12 +3,14 @@
     python -m tests.perf gateway_proxy [--quick] [--sides gateway,nginx] [--rounds 5] [--seconds 3]
 
 Completions of 1 KB and 64 KB each way, over 1, 32 and 256 connections that ask again as soon as
-they are answered. One processor for the proxies, another for the load; see `arena`. The gateway
+they are answered. A client repeats its head, as most do; one row of measurements has a request id
+of its own in each. Answers have heads like runnerd's, no two the same. One processor for the proxies, another for the load; see `arena`. The gateway
 asks for API keys and counts its metrics. `direct` is the model server alone: near its rate the load
 is the bottleneck, and only processor time tells proxies apart. Nothing is asserted.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -21,9 +23,33 @@ from tests.perf.peers.side import Proxy
 from tests.perf.rounds import DIRECT, Aim, Rounds, complaints, spread, take_turns
 
 _SIDES: Final = (GATEWAY, "nginx", "envoy", "vllm-router", "litellm")
-_SIZES: Final = {"1 KB": 1024, "64 KB": 65536}
-_CONNECTIONS: Final = (1, 32, 256)
 _WARM_UP_SECONDS: Final = 0.5
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is asked, and over how many connections. `ids`: each request has an id of its own."""
+
+    kilobytes: int
+    connections: int
+    ids: bool = False
+
+    @property
+    def title(self) -> str:
+        """In words."""
+        own = ", each request with an id of its own" * self.ids
+        return f"{self.kilobytes} KB each way, {self.connections} connections{own}"
+
+    def request(self, key: str) -> bytes:
+        """What is sent."""
+        return completion(key, self.kilobytes * 1024, identity="0" * 16 * self.ids)
+
+
+_CELLS: Final = (
+    *(Cell(1, connections) for connections in (1, 32, 256)),
+    Cell(1, 32, ids=True),
+    *(Cell(64, connections) for connections in (1, 32, 256)),
+)
 
 
 def _per_core(measured: Measurement) -> float:
@@ -49,28 +75,28 @@ def main(options: Options = USUAL) -> None:
     seconds = options.seconds or options.pick(3.0, 1.0)
     with arena(Progress()) as place, running(sides, place.scene) as proxies:
         print("  ".join(f"{proxy.name} {proxy.version}" for proxy in proxies), flush=True)
-        for size, count in _SIZES.items():
-            request = place.request(f"completion-{count}", completion(place.scene.key, count))
-            for connections in _CONNECTIONS:
-                title = f"{size} each way, {connections} connections"
-                with place.scene.progress.during(f"measuring {title}"):
-                    found = _measure(place, proxies, request, connections, rounds, seconds)
-                _show(f"{title}, {rounds} rounds of {seconds:g} s", found)
+        for number, cell in enumerate(_CELLS):
+            request = place.request(f"request-{number}", cell.request(place.scene.key))
+            with place.scene.progress.during(f"measuring {cell.title}"):
+                found = _measure(place, proxies, request, cell, rounds, seconds)
+            _show(f"{cell.title}, {rounds} rounds of {seconds:g} s", found)
 
 
 def _measure(
     place: Arena,
     proxies: Sequence[Proxy],
     request: Path,
-    connections: int,
+    cell: Cell,
     rounds: int,
     seconds: float,
 ) -> Rounds:
-    def one(proxy: Proxy | None) -> Measurement:
-        return place.measure(proxy, request, connections=connections, seconds=seconds)
+    def one(proxy: Proxy | None, length: float = seconds) -> Measurement:
+        return place.measure(
+            proxy, request, connections=cell.connections, seconds=length, ids=cell.ids
+        )
 
     for proxy in proxies:
-        place.measure(proxy, request, connections=connections, seconds=_WARM_UP_SECONDS)
+        one(proxy, _WARM_UP_SECONDS)
     return take_turns(proxies, rounds, one)
 
 

@@ -1,4 +1,4 @@
-/* A model server that does no work: what is measured is what stands in front of it.
+/* A runner without a model: what is measured is what stands in front of it.
  *
  *     backend ADDRESS PORT PACE
  *
@@ -12,6 +12,8 @@
 /* Requests name what they want within so many bytes of the body's begin or end. */
 #define PARAMETERS 1024
 #define LONGEST_TEXT (1 << 20)
+/* Of an answer, at most. */
+#define HEAD 512
 
 typedef struct Connection {
     int socket;
@@ -98,44 +100,70 @@ static bool put_event(Connection *one) {
     return put(one, chunk, (size_t)size);
 }
 
-static bool begin_stream(Connection *one, long events) {
-    static const char head[] =
-        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
-        "Transfer-Encoding: chunked\r\n\r\n";
-    if (!put(one, head, sizeof head - 1)) return false;
+/* Writes the head of an answer; the bytes it takes. `framing` is the line that tells its end. */
+static size_t make_head(const Connection *one, size_t head, const char *framing, char *out) {
+    static uint64_t made;
+    static char date[64];
+    static time_t told;
+    time_t second = time(NULL);
+    if (second != told) {
+        told = second;
+        strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime(&second));
+    }
+    char identity[64];
+    const char *given = header(one->in, head, "x-request-id:");
+    size_t length = given ? strcspn(given, "\r") : 0;
+    if (length && length < sizeof identity) {
+        memcpy(identity, given, length);
+        identity[length] = 0;
+    } else {
+        snprintf(identity, sizeof identity, "%024llx", (unsigned long long)made++);
+    }
+    return (size_t)snprintf(out, HEAD,
+                            "HTTP/1.1 200 OK\r\nServer: runnerd\r\nX-Request-Id: %s\r\n%s\r\n"
+                            "Date: %s\r\n\r\n",
+                            identity, framing, date);
+}
+
+static bool begin_stream(Connection *one, size_t head, long events) {
+    char out[HEAD];
+    size_t size = make_head(one, head,
+                            "Content-Type: text/event-stream; charset=utf-8\r\n"
+                            "Transfer-Encoding: chunked",
+                            out);
+    if (!put(one, out, size)) return false;
     one->left = events + 1;
     one->due = now() + pace;
     enqueue(one);
     return true;
 }
 
-/* The completion with `bytes` of text; made once for each size that is asked for in a row. */
-static bool put_completion(Connection *one, long bytes) {
+/* The completion with `bytes` of text; its body is made once for each size asked for in a row,
+ * with room for a head before it. */
+static bool put_completion(Connection *one, size_t head, long bytes) {
     static char *answer;
-    static size_t size;
+    static int size;
     static long made = -1;
     if (made != bytes) {
         char *text = claim(NULL, (size_t)bytes + 1);
         for (long i = 0; i < bytes; i++) text[i] = i % 8 == 7 ? ' ' : 'x';
         text[bytes] = 0;
-        answer = claim(answer, (size_t)bytes + 1024);
-        char *body = claim(NULL, (size_t)bytes + 512);
-        int length = sprintf(
-            body,
+        answer = claim(answer, HEAD + (size_t)bytes + 512);
+        size = sprintf(
+            answer + HEAD,
             "{\"id\":\"chatcmpl-90bdd59c135ae7c5\",\"object\":\"chat.completion\","
             "\"created\":1795261646,\"model\":\"tiny\",\"choices\":[{\"index\":0,\"message\":"
             "{\"role\":\"assistant\",\"content\":\"%s\"},\"finish_reason\":\"stop\"}],\"usage\":"
             "{\"prompt_tokens\":16,\"completion_tokens\":8,\"total_tokens\":24}}",
             text);
-        size = (size_t)sprintf(
-            answer,
-            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
-            length, body);
         free(text);
-        free(body);
         made = bytes;
     }
-    return put(one, answer, size);
+    char framing[80], out[HEAD];
+    snprintf(framing, sizeof framing, "Content-Type: application/json\r\nContent-Length: %d", size);
+    size_t length = make_head(one, head, framing, out);
+    memcpy(answer + HEAD - length, out, length);
+    return put(one, answer + HEAD - length, length + (size_t)size);
 }
 
 /* What follows `"name":` in the body, past a blank; NULL when it is not in its begin or end. */
@@ -148,7 +176,8 @@ static const char *parameter(const char *body, size_t size, const char *name) {
     return found ? found + length + (found[length] == ' ') : NULL;
 }
 
-static bool answer(Connection *one, const char *body, size_t size) {
+static bool answer(Connection *one, size_t head, size_t size) {
+    const char *body = one->in + head;
     if (!memcmp(one->in, "GET ", 4)) {
         static const char yes[] =
             "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 27\r\n\r\n"
@@ -159,8 +188,8 @@ static bool answer(Connection *one, const char *body, size_t size) {
     long count = wanted ? strtol(wanted, NULL, 10) : 16;
     if (count < 1 || count > LONGEST_TEXT) return false;
     const char *stream = parameter(body, size, "stream");
-    if (stream && !memcmp(stream, "true", 4)) return begin_stream(one, count);
-    return put_completion(one, count);
+    if (stream && !memcmp(stream, "true", 4)) return begin_stream(one, head, count);
+    return put_completion(one, head, count);
 }
 
 /* Answers every whole request that is here. False: the connection is to end. */
@@ -173,7 +202,7 @@ static bool serve(Connection *one) {
         size_t body = length ? strtoul(length, NULL, 10) : 0;
         if (one->filled < head + body) return true;
         one->in[one->filled] = 0;
-        if (!answer(one, one->in + head, body)) return false;
+        if (!answer(one, head, body)) return false;
         one->filled -= head + body;
         memmove(one->in, one->in + head + body, one->filled);
     }

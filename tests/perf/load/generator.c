@@ -1,11 +1,12 @@
 /* Sends one request again and again over N connections and says how it was answered.
  *
- *     generator ADDRESS PORT REQUEST CONNECTIONS SECONDS [ramp=SECONDS] [once] [cut]
+ *     generator ADDRESS PORT REQUEST CONNECTIONS SECONDS [ramp=SECONDS] [once] [cut] [ids]
  *
  * REQUEST is a file with the whole request, head and body. Closed loop: a connection sends its next
  * request when the last one is answered. The connections begin spread over `ramp`. After SECONDS,
  * or at SIGTERM, none begins, and those under way may end; `cut` ends them at once. `once`: each
- * connection sends one request and keeps still afterwards.
+ * connection sends one request and keeps still afterwards. `ids`: each request gets an X-Request-Id
+ * of its own, written over the one that REQUEST has.
  *
  * At the end one line of JSON; durations in it are microseconds. Events that carry "t=NANOSECONDS "
  * of the monotonic clock (see backend.c) give the delay of each.
@@ -16,6 +17,8 @@
 
 #define LONGEST_HEAD 16384
 #define LONGEST_LINE 1024
+/* Of a request's id. */
+#define DIGITS 16
 /* How long requests under way may take to end. */
 #define PATIENCE (60 * SECOND)
 
@@ -78,6 +81,8 @@ static int poll_;
 static struct sockaddr_in target;
 static char *request;
 static size_t request_size;
+/* Where the request's id is; NULL to leave it as it is. */
+static char *identity;
 static bool once, ending;
 static volatile sig_atomic_t told_to_end;
 static size_t under_way;
@@ -118,6 +123,12 @@ static void send_more(Connection *one) {
 }
 
 static void begin(Connection *one) {
+    static uint64_t begun;
+    if (identity) {
+        char digits[DIGITS + 1];
+        snprintf(digits, sizeof digits, "%0*llx", DIGITS, (unsigned long long)++begun);
+        memcpy(identity, digits, DIGITS);
+    }
     under_way++;
     one->begin = now();
     one->sent = one->head_size = one->line_size = 0;
@@ -285,6 +296,16 @@ static void read_request(const char *path) {
     fclose(file);
 }
 
+static void find_identity(void) {
+    static const char name[] = "\r\nX-Request-Id: ";
+    identity = memmem(request, request_size, name, sizeof name - 1);
+    if (!identity) {
+        fprintf(stderr, "the request has no X-Request-Id\n");
+        exit(2);
+    }
+    identity += sizeof name - 1;
+}
+
 static void report(double seconds) {
     printf("{\"seconds\":%.4f,\"answers\":%llu,\"in_time\":%llu,\"errors\":%llu,\"not_ok\":%llu,"
            "\"not_ok_status\":%d,\"unfinished\":%zu,\"reconnects\":%llu,\"events\":%llu,"
@@ -302,7 +323,7 @@ static void report(double seconds) {
 int main(int count, char **words) {
     if (count < 6) {
         fprintf(stderr, "usage: generator ADDRESS PORT REQUEST CONNECTIONS SECONDS"
-                        " [ramp=SECONDS] [once] [cut]\n");
+                        " [ramp=SECONDS] [once] [cut] [ids]\n");
         return 2;
     }
     target = address_of(words[1], atoi(words[2]));
@@ -314,6 +335,7 @@ int main(int count, char **words) {
         if (!strncmp(words[i], "ramp=", 5)) ramp = atof(words[i] + 5);
         once |= !strcmp(words[i], "once");
         cut |= !strcmp(words[i], "cut");
+        if (!strcmp(words[i], "ids")) find_identity();
     }
     signal(SIGTERM, on_signal);
     poll_ = epoll_create1(0);

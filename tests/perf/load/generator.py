@@ -123,6 +123,7 @@ def load(
     ramp: float = 0,
     once: bool = False,
     cut: bool = False,
+    ids: bool = False,
 ) -> Iterator[Load]:
     """Send `request`, a file with a whole HTTP request, over so many connections.
 
@@ -135,10 +136,11 @@ def load(
         ramp: seconds over which the connections begin.
         once: each sends one request only.
         cut: end what is under way at the end, instead of waiting for its answer.
+        ids: write an X-Request-Id of its own over the one in each request.
     """
     words = [*map(str, program), address[0], str(address[1]), str(request)]
     words += [str(connections), str(seconds), f"ramp={ramp}"]
-    words += ["once"] * once + ["cut"] * cut
+    words += ["once"] * once + ["cut"] * cut + ["ids"] * ids
     with subprocess.Popen(
         words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
     ) as process:

@@ -9,17 +9,20 @@ _OVERHEAD: Final = 260
 """About how much of a completion of the backend is not text."""
 
 
-def completion(key: str, size: int) -> bytes:
-    """A request whose body has `size` bytes, for an answer of about the same size."""
-    return _message(key, size, max_tokens=size - _OVERHEAD)
+def completion(key: str, size: int, *, identity: str = "") -> bytes:
+    """A request whose body has `size` bytes, for an answer of about the same size.
+
+    With an `identity` it carries that as its X-Request-Id.
+    """
+    return _message(key, size, identity, max_tokens=size - _OVERHEAD)
 
 
 def stream(key: str, events: int, size: int = 1024) -> bytes:
     """A request whose body has `size` bytes, for a stream of so many events."""
-    return _message(key, size, max_tokens=events, stream=True)
+    return _message(key, size, "", max_tokens=events, stream=True)
 
 
-def _message(key: str, size: int, **parameters: object) -> bytes:
+def _message(key: str, size: int, identity: str, **parameters: object) -> bytes:
     empty = len(_body("", parameters))
     # Text that JSON has to look at, not one letter again and again.
     text = ("Tell me of the sea, and of the ships that sail it. " * (size // 50 + 1))[
@@ -35,7 +38,8 @@ def _message(key: str, size: int, **parameters: object) -> bytes:
         "X-Stainless-Lang: python\r\n"
         "X-Stainless-Async: false\r\n"
         f"Authorization: Bearer {key}\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
+        + f"X-Request-Id: {identity}\r\n" * bool(identity)
+        + f"Content-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
 
