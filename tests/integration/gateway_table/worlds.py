@@ -60,6 +60,10 @@ class World:
         """How often Models were listed."""
         return sum(one.counts.lists for one in self.feed.watches if one.resource == MODELS)
 
+    def failures(self) -> int:
+        """How often a watch failed."""
+        return sum(one.counts.failures for one in self.feed.watches)
+
     def put_model(self, namespace: str, name: str, **spec: Any) -> Object:
         """Apply a Model as a user does."""
         source = {"http": {"url": "http://models.example.com/m.gguf"}}

@@ -104,8 +104,8 @@ class Ownership:
         return True
 
     def rivals(self, claimant: Claimant) -> Iterator[Claimant]:
-        """The others that want one of its names, possibly some more than once."""
-        for wanted in claimant.wanted:
+        """The others that want one of its names or its path, possibly some more than once."""
+        for wanted in (*claimant.wanted, key(claimant.path)):
             line = self._contested.get(wanted)
             holder = self.owners.get(wanted)
             for one in line or ([holder] if holder is not None else []):

@@ -100,6 +100,7 @@ class Watch:
         self._jitter = jitter
         self._version = ""
         self._heard_at: float | None = None
+        self._opened_at: float | None = None
         self._retry = 0.0
         self._trouble = ""
 
@@ -128,7 +129,10 @@ class Watch:
 
     async def _failed(self, error: Exception) -> None:
         self.counts.failures += 1
-        self._tell(f"{type(error).__name__}: {error}", None if _expected(error) else error)
+        lived, self._opened_at = self._lived(), None
+        # That a stream which was well is cut is nothing to tell: proxies do so every minute.
+        if not (isinstance(error, Unavailable) and lived >= _SHORT):
+            self._tell(f"{type(error).__name__}: {error}", None if _expected(error) else error)
         if not _keeps_place(error):
             self._version = ""
         await asyncio.sleep(self._pause(error))
@@ -148,7 +152,6 @@ class Watch:
 
     async def _follow(self) -> None:
         """One stream, until the server ends it."""
-        began = self._now()
         async with self._client.watch(
             self.resource,
             self._namespace,
@@ -158,14 +161,18 @@ class Watch:
             seconds=self._times.stream * (0.8 + 0.2 * self._jitter()),
             idle=self._times.idle,
         ) as events:
-            self._heard_at = self._now()
+            self._heard_at = self._opened_at = self._now()
             self._tell("")
             async for kind, item in events:
                 self._heard_at = self._now()
                 self._retry = 0.0
                 self._take(kind, item)
-        if self._now() - began < min(_SHORT, self._times.stream / 2):
+        if self._lived() < _SHORT:
             raise Unavailable(0, "Ended", "the stream ended as soon as it began")
+
+    def _lived(self) -> float:
+        """Seconds since the stream was opened; 0 when none is."""
+        return 0.0 if self._opened_at is None else self._now() - self._opened_at
 
     def _take(self, kind: str, item: KubeObject) -> None:
         version = metadata(item).get("resourceVersion")

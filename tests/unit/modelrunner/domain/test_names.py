@@ -97,6 +97,18 @@ def test_a_successor_of_the_same_name_takes_the_place() -> None:
     assert ownership.owners == {}
 
 
+def test_rivals_are_those_whose_losses_may_change() -> None:
+    """Whoever wants a name that comes or goes, the path included, has to look again."""
+    ownership = Ownership()
+    alias, path, other = claimant("a/a", "x"), claimant("a/b", "ml/c"), claimant("a/z")
+    for one in (alias, path, other):
+        ownership.add(one)
+    newcomer = claimant("ml/c", "X:latest")
+    assert {one.path for one in ownership.rivals(newcomer)} == {"a/a", "a/b"}
+    ownership.add(newcomer)
+    assert {one.path for one in ownership.rivals(newcomer)} == {"a/a", "a/b"}
+
+
 @given(st.lists(_CLAIMANTS, max_size=8, unique_by=lambda one: one.path), st.randoms())
 def test_the_order_of_arrival_makes_no_difference(models: list[Claimant], random: Random) -> None:
     """Operator and gateway see events in different orders and must agree."""

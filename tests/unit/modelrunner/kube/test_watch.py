@@ -282,6 +282,15 @@ def test_trouble_is_logged_once_and_so_is_its_end(caplog: pytest.LogCaptureFixtu
     ]
 
 
+def test_a_stream_that_is_cut_now_and_then_is_not_told(caplog: pytest.LogCaptureFixture) -> None:
+    """A proxy between may end what is silent for a minute, for ever; only a failed return is told."""
+    caplog.set_level("INFO")
+    client = ScriptedClient([[]], [[30.0, _AWAY]] * 5)
+    watch = run(watched(client, Recorder()))
+    assert watch.counts.failures == 5
+    assert caplog.records == []
+
+
 def test_a_list_without_a_version_is_a_fault() -> None:
     """There would be nothing to continue from."""
 
