@@ -117,8 +117,8 @@ def test_two_replicas_are_replaced_under_load(gateways: Gateways, served: Runner
     assert not any(one.ended for one in running)
 
 
-def test_an_end_before_the_beginning(gateways: Gateways, world: World) -> None:
-    """A process that waits for its first list goes at once."""
+def test_a_cluster_that_nobody_configured_is_told(gateways: Gateways) -> None:
+    """In one line, and 1."""
     gateway = gateways(KUBECONFIG="/nonexistent")
     gateway.start()
     assert gateway.end() == 1

@@ -11,8 +11,9 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
+import msgspec
 from aiohttp import web
 
 from modelrunner.gateway.auth.globs import Globs
@@ -28,6 +29,8 @@ SERVER: Final = "model-runner-gateway"
 MODELS_HEADER: Final = "X-Modelrunner-Models"
 _WELCOME: Final = "Model Runner is running\n"
 
+# A list of a thousand models must not keep requests waiting.
+_encode: Final = msgspec.json.Encoder().encode
 _globs: Final = lru_cache(maxsize=64)(Globs.parse)
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -82,28 +85,28 @@ def back_office(probes: Probes, catalogue: Catalogue) -> web.Application:
         engine = _engine(request)
         found = catalogue.listed(_allowed(request), engine)
         data = [openai(name, model) for name, model in found]
-        return web.json_response({"object": "list", "data": data})
+        return _json({"object": "list", "data": data})
 
     async def model(request: web.Request) -> web.Response:
         name = request.match_info["name"]
         found = catalogue.one(name, _allowed(request), _engine(request))
         if found is None:
             raise _unknown(name)
-        return web.json_response(openai(name, found))
+        return _json(openai(name, found))
 
     async def anthropic_models(request: web.Request) -> web.Response:
         found = catalogue.listed(_allowed(request))
         data = [anthropic(name, model) for name, model in found]
         ends = {"first_id": data[0]["id"], "last_id": data[-1]["id"]} if data else {}
         page = {"data": data, "has_more": False, "first_id": None, "last_id": None}
-        return web.json_response(page | ends)
+        return _json(page | ends)
 
     async def anthropic_model(request: web.Request) -> web.Response:
         name = request.match_info["name"]
         found = catalogue.one(name, _allowed(request))
         if found is None:
             raise _unknown(name)
-        return web.json_response(anthropic(name, found))
+        return _json(anthropic(name, found))
 
     routes = [*probes.routes(), web.get("/", welcome)]
     for prefix in ("", "/engines", "/engines/{engine}"):
@@ -112,6 +115,10 @@ def back_office(probes: Probes, catalogue: Catalogue) -> web.Application:
     routes.append(web.get("/anthropic/v1/models", anthropic_models))
     routes.append(web.get("/anthropic/v1/models/{name:.*}", anthropic_model))
     return _application(routes)
+
+
+def _json(body: dict[str, Any]) -> web.Response:
+    return web.Response(body=_encode(body), content_type="application/json")
 
 
 def _allowed(request: web.Request) -> Allowed:

@@ -13,8 +13,10 @@ from modelrunner.gateway.telemetry.usage import usage
         (b'{"object":"list","usage":{"prompt_tokens":5,"total_tokens":5},"data":[]}', (5, -1)),
         (b'{"type":"message","usage":{"input_tokens":12,"output_tokens":9}}', (12, 9)),
         (
-            (b'data: {"message":{"usage":{"input_tokens":4,"output_tokens":0}}}\n\n'
-             b'data: {"usage":{"output_tokens":31}}\n\n'),
+            (
+                b'data: {"message":{"usage":{"input_tokens":4,"output_tokens":0}}}\n\n'
+                b'data: {"usage":{"output_tokens":31}}\n\n'
+            ),
             (-1, 31),
         ),
         (b'{"done":true,"prompt_eval_count":26,"eval_count":298}\n', (26, 298)),
