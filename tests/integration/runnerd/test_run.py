@@ -169,7 +169,8 @@ def test_client_leaves(runner: Process) -> None:
     }
     with runner.http.stream("POST", "/v1/chat/completions", json=body) as answer:
         next(answer.iter_lines())
-        assert "requests_processing 1" in runner.ask_engine("/metrics")
+        # The engine counts once it has the time to.
+        eventually(lambda: "requests_processing 1" in runner.ask_engine("/metrics"))
     eventually(lambda: "requests_processing 0" in runner.ask_engine("/metrics"), seconds=2)
 
 
