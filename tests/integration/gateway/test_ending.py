@@ -104,7 +104,7 @@ def test_two_replicas_are_replaced_under_load(gateways: Gateways, served: Runner
         return [int(url.rpartition(":")[2]) for url in urls]
 
     body = {"model": "smol", "messages": [], "script": "chat"}
-    with balanced(ready) as url, traffic(url, body, workers=4) as seen:
+    with balanced(ready) as url, traffic(url, body, workers=2) as seen:
         for number in range(2):
             old = running[0]
             running.append(gateways(f"new-{number}", **{DELAY: "1"}).serving())

@@ -67,7 +67,7 @@ _LAG_TICK: Final = 0.25
 _LAST_WORDS: Final = 2.0
 """Seconds for answers to those who were held to the end."""
 
-_LAST_SECONDS: Final = 15.0
+_LAST_SECONDS: Final = 10.0
 _FILES: Final = 2
 """Per client connection: its own, and one to a runner."""
 
