@@ -350,7 +350,7 @@ def test_the_notes_tell_how_to_talk_to_it() -> None:
     assert "gateway.apiKeys.enabled=true asks for keys" in plain
     assert "WARNING" not in plain
     keys = notes("gateway.apiKeys.enabled=true")
-    assert "modelrunner api-key --name my-key" in keys
+    assert "/opt/modelrunner/bin/modelrunner api-key --name my-key" in keys
     assert re.search(r"curl \S+/v1/models --header .Authorization: Bearer", keys)
     assert "WARNING: gateway.admissionPolicy.enabled" in notes(
         "gateway.admissionPolicy.enabled=false"

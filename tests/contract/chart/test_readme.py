@@ -51,3 +51,11 @@ def test_the_readmes_network_policy_lets_our_pods_in_and_is_about_models() -> No
     for component in (naming.COMPONENT_RUNNER, naming.COMPONENT_PULL):
         labels = naming.base_labels(component)
         assert spec["podSelector"]["matchLabels"].items() <= labels.items()
+
+
+def test_the_readmes_command_is_in_the_image() -> None:
+    """A pod's shell path does not hold it, so it is written whole."""
+    dockerfile = (CHART.parents[1] / "operator" / "Dockerfile").read_text("utf-8")
+    (program,) = re.findall(r'^ENTRYPOINT \["([^"]+)"\]$', dockerfile, re.MULTILINE)
+    for file in ("README.md", "templates/NOTES.txt"):
+        assert f"{program} api-key --name " in (CHART / file).read_text("utf-8")

@@ -6,6 +6,7 @@ modelrunner api-key --name alice 2>alice.key | kubectl apply --filename -
 import argparse
 import hashlib
 import json
+import os
 import re
 import secrets
 import sys
@@ -48,7 +49,11 @@ def _parser() -> argparse.ArgumentParser:
         help="name of the Secret, and of the key in logs and metrics",
     )
     parser.add_argument(
-        "--namespace", type=_told(_name), help="namespace of the Secret: that of the gateway"
+        "--namespace",
+        type=_told(_name),
+        default=os.environ.get("POD_NAMESPACE"),
+        help="namespace of the Secret, that of the gateway (default: in a pod the pod's, else"
+        " kubectl's)",
     )
     parser.add_argument(
         "--scopes",

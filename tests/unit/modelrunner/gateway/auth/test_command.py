@@ -40,8 +40,15 @@ def test_the_key_opens_what_its_secret_describes(capsys: Captured) -> None:
     assert re.fullmatch(r"mrk_[\w-]{43}", key)
     assert key not in str(manifest)
     assert manifest["metadata"]["labels"] == {"modelrunner.dev/api-key": "true"}
-    assert "namespace" not in manifest["metadata"]
     assert made(capsys)[0] != key
+
+
+def test_elsewhere_the_namespace_is_kubectls(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The manifest names none unless it is told one."""
+    monkeypatch.delenv("POD_NAMESPACE", raising=False)
+    assert "namespace" not in made(capsys)[1]["metadata"]
 
 
 def test_everything_that_can_be_said(capsys: Captured) -> None:
@@ -64,6 +71,15 @@ def test_everything_that_can_be_said(capsys: Captured) -> None:
     assert found.models.text == "team-a/* b/c"
     assert (found.concurrent, found.per_minute) == (4, 60)
     assert found.expires == 1896048000.0
+
+
+def test_in_a_pod_of_the_gateway_its_namespace_is_known(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that `kubectl exec … | kubectl apply` puts the Secret where it is looked for."""
+    monkeypatch.setenv("POD_NAMESPACE", "model-runner-system")
+    assert made(capsys)[1]["metadata"]["namespace"] == "model-runner-system"
+    assert made(capsys, "--namespace", "other")[1]["metadata"]["namespace"] == "other"
 
 
 @pytest.mark.parametrize(("span", "seconds"), [("90d", 90 * 86400), ("12h", 12 * 3600)])
