@@ -1,6 +1,7 @@
 """A workbench: reconcilers, a cache that is listed instead of watched, and hands on pods."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Counter
@@ -193,6 +194,10 @@ class Bench:
             return all(status.get(each, 0) == count for each in counts)
 
         wait_until(f"Deployment {name} rolled out", done, seconds=30)
+
+    def wait_for_pods(self, condition: Callable[[], bool]) -> None:
+        """Wait for what the controllers do to pods."""
+        wait_until("the pods", condition, seconds=30)
 
     def clock(self) -> float:
         """The reconcilers' time."""

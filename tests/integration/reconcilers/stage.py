@@ -1,5 +1,6 @@
 """A Model that serves, with runners over HTTP: what the tests of scaling begin with."""
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -83,11 +84,14 @@ class Stage:
 
     async def until_replicas(self, wanted: int) -> None:
         """Look until the Deployment wants so many: its controller may come in between."""
-        for _ in range(20):
-            await self.look()
-            if self.replicas == wanted:
-                return
-        raise AssertionError(f"{self.replicas} replicas instead of {wanted}: {self.bench.steps}")
+        try:
+            async with asyncio.timeout(30):
+                while self.replicas != wanted:
+                    await self.look()
+                    await asyncio.sleep(0.02)
+        except TimeoutError as error:
+            found = f"{self.replicas} replicas instead of {wanted}: {self.bench.steps}"
+            raise AssertionError(found) from error
 
     async def close(self) -> None:
         """Give up the connections."""
