@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from modelrunner.gateway.auth.globs import Globs
+from modelrunner.gateway.auth.globs import EVERYTHING, Globs
 from modelrunner.gateway.backoffice.catalogue import Allowed, Catalogue, anthropic, openai
 from modelrunner.gateway.dialects import dialect_of
 from modelrunner.gateway.messages import Answer
@@ -47,16 +47,26 @@ class Probes:
     ready: Callable[[], Report]
     metrics: Callable[[], Awaitable[bytes]]
 
-    def routes(self) -> list[web.RouteDef]:
-        """`/healthz`, `/readyz`, `/metrics` and `/version`."""
+    def routes(self, *, public: bool) -> list[web.RouteDef]:
+        """`/healthz`, `/readyz`, `/metrics` and `/version`.
+
+        Where they are `public`, anybody may ask for the first two, so they tell no details, and
+        metrics are not for keys of some models only: they tell of all.
+        """
+
+        def told(report: Report) -> web.Response:
+            return answer(Report(report.ok) if public else report)
 
         async def healthz(_: web.Request) -> web.Response:
-            return answer(self.health())
+            return told(self.health())
 
         async def readyz(_: web.Request) -> web.Response:
-            return answer(self.ready())
+            return told(self.ready())
 
-        async def metrics(_: web.Request) -> web.Response:
+        async def metrics(request: web.Request) -> web.Response:
+            if public and not _may_see_all(request):
+                why = "Metrics tell of all models, and this API key is for some of them"
+                raise _Refused(403, "insufficient_scope", why)
             return web.Response(body=await self.metrics(), headers={"Content-Type": CONTENT_TYPE})
 
         async def version(_: web.Request) -> web.Response:
@@ -72,7 +82,7 @@ class Probes:
 
 def admin(probes: Probes) -> web.Application:
     """The application at the admin port: probes only."""
-    return _application(probes.routes())
+    return _application(probes.routes(public=False))
 
 
 def back_office(probes: Probes, catalogue: Catalogue) -> web.Application:
@@ -108,7 +118,7 @@ def back_office(probes: Probes, catalogue: Catalogue) -> web.Application:
             raise _unknown(name)
         return _json(anthropic(name, found))
 
-    routes = [*probes.routes(), web.get("/", welcome)]
+    routes = [*probes.routes(public=True), web.get("/", welcome)]
     for prefix in ("", "/engines", "/engines/{engine}"):
         routes.append(web.get(f"{prefix}/v1/models", models))
         routes.append(web.get(f"{prefix}/v1/models/{{name:.*}}", model))
@@ -127,6 +137,11 @@ def _allowed(request: web.Request) -> Allowed:
         return _any
     globs = _globs(patterns)
     return lambda model: globs.allow(model.namespace, model.name)
+
+
+def _may_see_all(request: web.Request) -> bool:
+    patterns = request.headers.get(MODELS_HEADER)
+    return patterns is None or EVERYTHING in patterns.split()
 
 
 def _any(_: ModelEntry) -> bool:

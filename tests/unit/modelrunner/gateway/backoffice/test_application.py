@@ -152,6 +152,13 @@ async def test_a_key_sees_its_own_models(http: aiohttp.ClientSession) -> None:
     assert (await get(http, "/v1/models/tensors", headers=mine))[0] == 200
 
 
+async def test_metrics_are_not_for_keys_of_some_models(http: aiohttp.ClientSession) -> None:
+    """They tell the names of all."""
+    assert (await get(http, "/metrics", headers={"X-Modelrunner-Models": "ml/* *"}))[0] == 200
+    status, _, body = await get(http, "/metrics", headers={"X-Modelrunner-Models": "ml/*"})
+    assert (status, body["error"]["code"]) == (403, "insufficient_scope")
+
+
 @pytest.mark.parametrize("path", ["/", "/v1/models", "/version", "/v1/models/smollm2"])
 async def test_a_head_is_a_get_without_its_body(http: aiohttp.ClientSession, path: str) -> None:
     """dmr-golden/002 and /039."""
@@ -165,7 +172,8 @@ async def test_probes_version_and_a_word_of_welcome(http: aiohttp.ClientSession)
     assert (await get(http, "/"))[::2] == (200, "Model Runner is running\n")
     assert (await get(http, "/version"))[::2] == (200, {"version": "1.2.3"})
     assert (await get(http, "/healthz"))[::2] == (200, {"ok": True})
-    assert (await get(http, "/readyz"))[::2] == (503, {"ok": False, "trouble": "no API server"})
+    # Anybody may ask: what is wrong is told at the admin port.
+    assert (await get(http, "/readyz"))[::2] == (503, {"ok": False})
     status, headers, body = await get(http, "/metrics")
     assert (status, body) == (200, "up 1\n")
     assert headers["Content-Type"].startswith("text/plain; version=0.0.4")
@@ -185,6 +193,8 @@ async def test_the_admin_port_has_probes_only() -> None:
         }.items():
             async with client.get(path) as answer:
                 assert answer.status == status
+                if path == "/readyz":
+                    assert (await answer.json())["trouble"] == "no API server"
 
 
 async def test_a_fault_of_ours_is_told_in_the_dialect_and_logged(
