@@ -221,7 +221,7 @@ class World:
 
     async def settled(self) -> None:
         """Let everything happen that needs no time."""
-        for _ in range(20):
+        for _ in range(10):
             await asyncio.sleep(0)
 
 

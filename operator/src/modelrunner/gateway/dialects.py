@@ -125,8 +125,13 @@ def _encoded(body: Mapping[str, Any]) -> bytes:
     return json.dumps(body, ensure_ascii=False).encode(errors="replace")
 
 
+def _one_line(body: dict[str, Any]) -> bytes:
+    # ASCII: many clients split lines as Python's str does, at U+0085 and U+2028 too.
+    return json.dumps(json.loads(_encoded(body))).encode()
+
+
 def _data(body: dict[str, Any]) -> bytes:
-    return b"data: " + _encoded(body) + b"\n\n"
+    return b"data: " + _one_line(body) + b"\n\n"
 
 
 def _error_event(body: dict[str, Any]) -> bytes:
@@ -144,7 +149,7 @@ def _responses_event(body: dict[str, Any]) -> bytes:
 
 
 def _line(body: dict[str, Any]) -> bytes:
-    return _encoded(body) + b"\n"
+    return _one_line(body) + b"\n"
 
 
 _WAKING: Final = b": waking\n\n"

@@ -19,18 +19,17 @@ from tests.support.gateway_world import LOADING, World
 
 HOSTS = ("10.0.0.1", "10.0.0.2")
 PATH = "ml/smol"
-MAX_HELD = 4
+MAX_HELD = 8
 TIMEOUT = 20.0
 SLOTS = 1
 WORDS = {"ready": Readiness(ready=True, slots=SLOTS), "loading": LOADING, "gone": None}
 BODY = "x" * 100
-LIMIT = 6 * (2048 + 200)
+LIMIT = 10 * (2048 + 200)
 
 _HOST = st.sampled_from(HOSTS)
 _NUMBER = st.integers(0, 11)
 ACTIONS = st.one_of(
-    st.just(("arrive",)),
-    st.just(("arrive",)),
+    st.tuples(st.just("arrive"), st.integers(1, 6)),
     st.tuples(st.just("leave"), _NUMBER),
     st.tuples(st.just("end"), _NUMBER),
     st.tuples(st.just("fail"), _NUMBER, st.sampled_from(list(Failure))),
@@ -55,10 +54,11 @@ class Play:
         self.arrived = 0
         self.returned = 0
 
-    def arrive(self) -> None:
-        """A client asks."""
-        self.arrived += 1
-        self._take(self.world.chat(PATH, user=BODY))
+    def arrive(self, clients: int) -> None:
+        """Some clients ask."""
+        for _ in range(clients):
+            self.arrived += 1
+            self._take(self.world.chat(PATH, user=BODY))
 
     def leave(self, number: int) -> None:
         """One of those who wait goes."""
@@ -130,8 +130,8 @@ class Play:
             assert decision.status in {404, 429, 502, 503, 504}
 
 
-@settings(max_examples=120, deadline=None)
-@given(st.lists(ACTIONS, max_size=40))
+@settings(max_examples=150, deadline=None)
+@given(st.lists(ACTIONS, min_size=12, max_size=40))
 def test_nobody_is_lost_forgotten_or_overtaken(actions: list[tuple[Any, ...]]) -> None:
     """The properties of the module's first lines."""
     virtual_time.run(_play(actions))

@@ -474,6 +474,26 @@ async def test_a_request_that_comes_back_keeps_its_place_and_its_time() -> None:
 
 
 @virtual
+async def test_a_request_that_comes_back_goes_before_those_who_came_later() -> None:
+    """Several of them in the order in which they came, whichever failed first."""
+    async with World() as world:
+        entry = world.awake("ml/smol", A)
+        sent = []
+        for _ in range(2):
+            sent.append(forwarded(world.chat("smol")))
+            await asyncio.sleep(0.1)
+        world.runners.say(A, None)
+        world.rests.failed(entry.ready[0], world.loop.time())
+        later = [held(world.chat("smol")) for _ in range(3)]
+        second = held(sent[1].ticket.failed(Failure.UNREACHABLE))
+        first = held(sent[0].ticket.failed(Failure.UNREACHABLE))
+        world.runners.say(A, Readiness(ready=True, slots=1))
+        await asyncio.sleep(0.2)
+        order = [first, second, *later]
+        assert [one.decided.done() for one in order] == [True] * 3 + [False] * 2
+
+
+@virtual
 async def test_a_runner_that_only_says_that_it_is_ready_is_not_believed_for_ever() -> None:
     """It answers its probe and refuses requests: soon it rests as long as any other."""
     async with World() as world:
