@@ -1,12 +1,11 @@
 """What the API server's refusals of a wake mean. The patch itself meets a real one elsewhere."""
 
 import asyncio
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from modelrunner.gateway.hold.scaling import Attempt, DeploymentScaler
-from modelrunner.kube.client import KubeClient
 from modelrunner.kube.errors import (
     Conflict,
     Forbidden,
@@ -15,6 +14,9 @@ from modelrunner.kube.errors import (
     NotFound,
     Unavailable,
 )
+
+if TYPE_CHECKING:
+    from modelrunner.kube.client import KubeClient
 
 
 class Refusing:
