@@ -13,7 +13,7 @@ import hashlib
 import re
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -49,7 +49,7 @@ class Fault:
     """
 
     status: int = 0
-    headers: dict[str, str | None] = field(default_factory=dict)
+    headers: Mapping[str, str | None] = field(default_factory=dict)
     cut_after: int | None = None
     hang_after: int | None = None
     extra: int = 0

@@ -6,6 +6,7 @@ apart from a tag, and say of hostile text that it is no reference instead of pas
 """
 
 import re
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
 
@@ -14,6 +15,9 @@ LONGEST: Final = 512
 
 _ORGANISATION: Final = "ai/"
 _TAG: Final = "latest"
+HUB: Final = "docker.io"
+"""The registry of references that name none."""
+
 _HUB: Final = ("docker.io/", "index.docker.io/", "registry-1.docker.io/")
 _SHORT_HUGGING_FACE: Final = "hf.co/"
 _HUGGING_FACE: Final = "huggingface.co/"
@@ -21,6 +25,10 @@ _HUGGING_FACE: Final = "huggingface.co/"
 # What an alias may hold (the schema of Model says the same), so everything else matches nothing.
 _CHARACTERS: Final = re.compile(r"[A-Za-z0-9._:/@-]+")
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
+_REPOSITORY: Final = re.compile(r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*")
+_TAG_PATTERN: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_LABEL: Final = "[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
+_REGISTRY: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*(?::[0-9]{{1,5}})?")
 _IDENTITY: Final = re.compile(r"[0-9a-f]{12}|[0-9a-f]{64}|sha256:[0-9a-f]{64}")
 
 
@@ -47,6 +55,51 @@ def normalize(text: str) -> str:
     if not all(name.split("/")):
         return ""
     return f"{name}{suffix}" if "/" in name else f"{_ORGANISATION}{name}{suffix}"
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where a reference leads: `docker.io`, `ai/smollm2`, and a tag or a digest, the other "".
+
+    `registry` is a host, with a port if it has one.
+    """
+
+    registry: str
+    repository: str
+    tag: str = ""
+    digest: str = ""
+
+    @property
+    def version(self) -> str:
+        """The tag or the digest, as a registry is asked for it."""
+        return self.digest or self.tag
+
+
+def locate(text: str) -> Location:
+    """Where in which registry a reference leads.
+
+    A name's first part is a registry when it looks like a host: it holds a dot or a port, or is
+    `localhost`; else the registry is the Docker Hub.
+
+    Raises:
+        ValueError: no registry could hold something under that name; the message says why.
+    """
+    found = normalize(text)
+    if not found or _IDENTITY.fullmatch(found):
+        raise ValueError(f"{text[:80]!r} is no reference: write registry/repository:tag")
+    name, suffix = _split(found)
+    first, _, rest = name.partition("/")
+    is_host = "." in first or ":" in first or first == "localhost"
+    registry, repository = (first, rest) if is_host else (HUB, name)
+    if not _REGISTRY.fullmatch(registry):
+        raise ValueError(f"{registry[:80]!r} is not the name of a registry")
+    if not all(_REPOSITORY.fullmatch(part) for part in repository.split("/")):
+        raise ValueError(f"{repository[:80]!r} is not the name of a repository")
+    if suffix.startswith("@"):
+        return Location(registry, repository, digest=suffix[1:])
+    if not _TAG_PATTERN.fullmatch(suffix[1:]):
+        raise ValueError(f"{suffix[1:][:80]!r} is not a tag")
+    return Location(registry, repository, tag=suffix[1:])
 
 
 def key(text: str) -> str:

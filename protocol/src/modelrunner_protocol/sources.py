@@ -33,6 +33,8 @@ def describe(source: Source) -> str:
         return describe_url(source.http.url)
     if source.claim is not None:
         return describe_claim(source.claim)
+    if source.oci is not None:
+        return source.oci.reference
     return "no source"
 
 

@@ -21,6 +21,9 @@ PORT: Final = 8080
 
 PORT_NAME: Final = "http"
 CACHE_MOUNT: Final = "/models"
+CREDENTIALS_MOUNT: Final = "/credentials"
+"""Folder of a pull pod that holds the user's `config.json`."""
+
 TERMINATION_LOG: Final = "/dev/termination-log"
 TERMINATION_LOG_LIMIT: Final = 4096
 """Bytes that the kubelet keeps of a container's termination message."""
@@ -45,6 +48,15 @@ DRAINING_HEADER: Final = "X-Runner-Draining"
 """On a 503 of a runner that takes no new request: nothing of it was done, send it elsewhere."""
 
 
+class FileKind(StrEnum):
+    """What a file of an artifact is for."""
+
+    WEIGHTS = ""
+    PROJECTOR = "projector"
+    CHAT_TEMPLATE = "chatTemplate"
+    LICENSE = "license"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightsFile:
     """One file of an artifact; `path` is relative to the artifact's folder."""
@@ -52,11 +64,17 @@ class WeightsFile:
     path: str
     size_bytes: int
     sha256: str = ""
+    kind: FileKind = FileKind.WEIGHTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Artifact:
-    """What a source turned out to hold. `digest` is "sha256:<hex>", "" until it is known."""
+    """What a source turned out to hold. `digest` is "sha256:<hex>", "" until it is known.
+
+    The model file comes first in `files`, its further shards in their order. Where there is too
+    little room for all (a termination message), the last ones are left out: `size_bytes` counts
+    them nevertheless.
+    """
 
     format: str
     size_bytes: int
@@ -86,11 +104,31 @@ class ClaimSource:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OciSource:
+    """An artifact in a registry; `reference` is normalised (`references.normalize`).
+
+    `insecure`: the registry is spoken to over plain http.
+    """
+
+    reference: str
+    insecure: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """Where weights come from; exactly one field is set."""
 
     http: HttpSource | None = None
     claim: ClaimSource | None = None
+    oci: OciSource | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """A docker `config.json` in `folder`; `secret` is where it comes from, for messages."""
+
+    secret: str
+    folder: str = CREDENTIALS_MOUNT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +143,7 @@ class PullConfig:
     key: str
     root: str = CACHE_MOUNT
     expected: Artifact | None = None
+    credentials: Credentials | None = None
     port: int = PORT
 
 
@@ -166,7 +205,8 @@ class Warmup:
 class RunConfig:
     """What one runner pod serves: the work of `runnerd run`.
 
-    `weights` is the absolute path of the model file (the first shard of several).
+    `weights` is the absolute path of the model file (the first shard of several); `projector` and
+    `chat_template` are those of the files that belong to it, "" when there is none.
     `runtime_flags` are already checked and split.
     """
 
@@ -175,6 +215,8 @@ class RunConfig:
     runner: str
     engine: str
     weights: str
+    projector: str = ""
+    chat_template: str = ""
     mode: Mode = Mode.COMPLETION
     aliases: tuple[str, ...] = ()
     context_size: int | None = None

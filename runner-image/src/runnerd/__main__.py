@@ -1,4 +1,4 @@
-"""`runnerd run | resolve | pull`: one program, imported only as far as the command needs."""
+"""`runnerd run | resolve | pull | package`: one program, imported only as far as the command needs."""
 
 import sys
 import time
@@ -12,11 +12,12 @@ Commands:
   run       serve one model: start the engine, supervise it, answer HTTP (RUNNERD_CONFIG)
   resolve   find out what a source holds, without downloading it (RUNNERD_PULL)
   pull      download a source into the cache (RUNNERD_PULL)
+  package   make an OCI artifact of GGUF files, and push it (package --help)
 
 Options:
   --version, --help
 
-Every command reads its work as JSON from the environment variable in brackets and writes its
+The first three read their work as JSON from the environment variable in brackets and write their
 outcome as JSON to /dev/termination-log (TERMINATION_LOG). The other settings, all variables of
 the environment, are described in runnerd/config.py.
 """
@@ -29,14 +30,14 @@ def main(arguments: list[str] | None = None) -> int:
             from runnerd.server.run import run  # noqa: PLC0415  # the pulls never need it
 
             return run(started_at=_STARTED_AT)
-        case ["resolve"]:
-            from runnerd.weights.cli import resolve  # noqa: PLC0415  # a runner never needs it
+        case ["resolve" | "pull" as command]:
+            from runnerd.weights import cli  # noqa: PLC0415  # a runner never needs it
 
-            return resolve()
-        case ["pull"]:
-            from runnerd.weights.cli import pull  # noqa: PLC0415  # a runner never needs it
+            return cli.resolve() if command == "resolve" else cli.pull()
+        case ["package", *rest]:
+            from runnerd.weights.oci.cli import package  # noqa: PLC0415  # pods never need it
 
-            return pull()
+            return package(rest)
         case ["--version"]:
             from importlib.metadata import version  # noqa: PLC0415  # slow to import
 

@@ -34,6 +34,17 @@ MODELS: dict[str, Any] = {
         "source": {"http": {"url": "http://10.0.0.1:8000/a?b=c", "sha256": "0" * 64}}
     },
     "IPv6 and an at sign": {"source": {"http": {"url": "HTTPS://[fd00::1]/a@b.gguf"}}},
+    "a reference": {"source": {"oci": {"reference": "ai/smollm2:135M-Q4_0"}}},
+    "a reference with all its parts": {
+        "source": {
+            "oci": {
+                "reference": f"Registry.example.com:5000/a-b/c__d.e:v1.0@sha256:{'0' * 64}",
+                "insecure": True,
+            },
+            "credentialsSecret": "pull.secret",
+        }
+    },
+    "a short reference": {"source": {"oci": {"reference": "x", "insecure": False}}},
     "dots in a path": {
         "source": {"persistentVolumeClaim": {"name": "a.b", "path": "..a/b...c/.d"}}
     },

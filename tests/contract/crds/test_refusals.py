@@ -9,7 +9,27 @@ from tests.support.kubeapi import KubeApi, Refused
 
 HTTP = {"http": {"url": "https://models.example.com/a.gguf"}}
 CLAIM = {"persistentVolumeClaim": {"name": "models", "path": "a.gguf"}}
-ONE_SOURCE = "spec.source: Invalid value: set exactly one source: http"
+ONE_SOURCE = "spec.source: Invalid value: set exactly one source: oci"
+OCI = {"oci": {"reference": "ai/a"}}
+SECRET = "credentialsSecret holds the credentials of a registry: set it beside oci"
+REFERENCE = 'use a reference such as "ai/smollm2:135M-Q4_0"'
+NO_REFERENCES = (
+    "",
+    " ",
+    "https://registry.example.com/a",
+    "user:password@host/a",
+    "a/../b",
+    "a//b",
+    "/a",
+    "a/",
+    "a:",
+    "a@sha256:abc",
+    "a b",
+    "{{ model.name }}",
+    "sha256:" + "a" * 64,
+    "a" * 64,
+    "host:port/a",
+)
 USERINFO = "the URL holds a user name or password"
 SHA256 = "use the 64 lower-case hexadecimal digits that sha256sum prints"
 PATH = "use a path below the volume's root"
@@ -23,6 +43,11 @@ LABEL = 'use at most 63 lower-case letters, digits and "-"'
 def url(address: str) -> dict[str, Any]:
     """A Model's spec with this address."""
     return {"source": {"http": {"url": address}}}
+
+
+def oci(reference: str) -> dict[str, Any]:
+    """A Model's spec with this reference."""
+    return {"source": {"oci": {"reference": reference}}}
 
 
 def sha256(digest: str) -> dict[str, Any]:
@@ -44,8 +69,19 @@ MODELS: list[tuple[str, Any, str]] = [
     ("no spec", None, "spec: Required value"),
     ("no source", {}, "spec.source: Required value"),
     ("empty source", {"source": {}}, ONE_SOURCE),
-    ("a source of later", {"source": {"oci": {"reference": "ai/a"}}}, ONE_SOURCE),
+    ("a source of later", {"source": {"s3": {"bucket": "a"}}}, ONE_SOURCE),
     ("two sources", {"source": HTTP | CLAIM}, ONE_SOURCE),
+    ("three sources", {"source": HTTP | CLAIM | OCI}, ONE_SOURCE),
+    ("a registry's Secret for a URL", {"source": HTTP | {"credentialsSecret": "s"}}, SECRET),
+    ("a Secret alone", {"source": {"credentialsSecret": "s"}}, ONE_SOURCE),
+    (
+        "no name of a Secret",
+        {"source": OCI | {"credentialsSecret": "A_b"}},
+        "spec.source.credentialsSecret: Invalid value",
+    ),
+    ("no reference", {"source": {"oci": {}}}, "spec.source.oci.reference: Required value"),
+    *((f"reference {text!r}", oci(text), REFERENCE) for text in NO_REFERENCES),
+    ("a long reference", oci("a" * 513), "Too long"),
     ("no url", {"source": {"http": {}}}, "spec.source.http.url: Required value"),
     ("file URL", url("file:///etc/passwd"), "use an http:// or https:// URL with a host"),
     ("ftp URL", url("ftp://host/a.gguf"), "use an http:// or https:// URL with a host"),

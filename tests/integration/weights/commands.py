@@ -13,6 +13,7 @@ import httpx
 from modelrunner_protocol.codec import decode, encode
 from modelrunner_protocol.wire import (
     Artifact,
+    Credentials,
     HttpSource,
     Outcome,
     Progress,
@@ -83,6 +84,8 @@ class Commands:
     """The commands for one source and one cache.
 
     Attributes:
+        source: Instead of the file at `url`.
+        credentials: What the Job would mount.
         prefix: Command line in front of the commands' own.
         environment: More variables.
     """
@@ -91,6 +94,8 @@ class Commands:
     url: str
     sha256: str = ""
     key: str = KEY
+    source: Source | None = None
+    credentials: Credentials | None = None
     prefix: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
     _started: list[asyncio.subprocess.Process] = field(default_factory=list)
@@ -105,17 +110,18 @@ class Commands:
         """The file while it is being downloaded."""
         return self.root / f"{self.key}.partial" / "model.gguf"
 
-    def config(self, expected: int | None) -> PullConfig:
-        """The work; `expected` is the size that `resolve` found."""
-        artifact = None
-        if expected is not None:
+    def config(self, expected: int | Artifact | None) -> PullConfig:
+        """The work; `expected` is what `resolve` found, or its size."""
+        artifact = expected if isinstance(expected, Artifact) else None
+        if isinstance(expected, int):
             files = (WeightsFile(path="model.gguf", size_bytes=expected),)
             artifact = Artifact(format="gguf", size_bytes=expected, files=files)
         return PullConfig(
-            source=Source(http=HttpSource(url=self.url, sha256=self.sha256)),
+            source=self.source or Source(http=HttpSource(url=self.url, sha256=self.sha256)),
             key=self.key,
             root=str(self.root),
             expected=artifact,
+            credentials=self.credentials,
             port=_free_port(),
         )
 
@@ -123,7 +129,7 @@ class Commands:
         self,
         command: str,
         *,
-        expected: int | None = None,
+        expected: int | Artifact | None = None,
         config: PullConfig | None = None,
         terminal: int = asyncio.subprocess.PIPE,
     ) -> Running:
@@ -151,7 +157,7 @@ class Commands:
         self._started.append(process)
         return Running(process, config.port, log)
 
-    async def pull(self, *, expected: int | None = None) -> Ended:
+    async def pull(self, *, expected: int | Artifact | None = None) -> Ended:
         """Pull, to the end."""
         return await (await self.start("pull", expected=expected)).ended()
 
@@ -166,6 +172,10 @@ class Commands:
     async def held(self, size: int) -> None:
         """Wait until the partial file has this size."""
         await until(lambda: self.held_size() == size)
+
+    async def file_held(self, path: Path, size: int) -> None:
+        """Wait until another file than the usual one has this size."""
+        await until(lambda: path.exists() and path.stat().st_size == size)
 
     async def grown(self, pause: float) -> None:
         """Wait until the partial file is larger than now; look again after each pause."""

@@ -11,9 +11,12 @@ from modelrunner_protocol.wire import (
     Artifact,
     ClaimSource,
     Closing,
+    Credentials,
+    FileKind,
     HeldReport,
     HttpSource,
     Mode,
+    OciSource,
     Outcome,
     Progress,
     PullConfig,
@@ -43,6 +46,16 @@ _MESSAGES = [
     Closing(lease=1.5, last_used_at=2.5, drain=True),
     HeldReport(gateway="g", held=3),
     Artifact(format="", size_bytes=0, files=()),
+    Artifact(
+        format="gguf",
+        size_bytes=3,
+        files=(WeightsFile(path="t", size_bytes=3, kind=FileKind.CHAT_TEMPLATE),),
+    ),
+    PullConfig(
+        source=Source(oci=OciSource(reference="ai/a:b", insecure=True)),
+        key="k",
+        credentials=Credentials(secret="s"),
+    ),
     _ARTIFACT,
     Outcome(),
     Outcome(reason=Reason.PULL_FAILED, message='é\n"', retryable=True),
@@ -197,7 +210,7 @@ def test_every_message_is_covered() -> None:
         for item in vars(wire).values()
         if isinstance(item, type) and hasattr(item, "__dataclass_fields__")
     }
-    nested = {WeightsFile, HttpSource, ClaimSource, Source, Warmup}
+    nested = {WeightsFile, HttpSource, ClaimSource, OciSource, Source, Credentials, Warmup}
     assert messages == {type(m) for m in _MESSAGES} | nested
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelrunner_protocol.references import LONGEST, key, normalize
+from modelrunner_protocol.references import LONGEST, Location, key, locate, normalize
 
 _HEX = "0123456789abcdef" * 4
 
@@ -120,3 +120,60 @@ def test_a_normalised_name_stays_as_it_is(text: str) -> None:
     """Normalising twice changes nothing, so a key may be looked up like a name."""
     found = normalize(text)
     assert normalize(found) == found
+
+
+LOCATIONS: list[tuple[str, Location]] = [
+    ("smollm2", Location("docker.io", "ai/smollm2", "latest")),
+    ("ai/smollm2:135M-Q4_0", Location("docker.io", "ai/smollm2", "135M-Q4_0")),
+    ("docker.io/AI/x", Location("docker.io", "ai/x", "latest")),
+    ("ghcr.io/a/b/c:v1", Location("ghcr.io", "a/b/c", "v1")),
+    ("localhost/a", Location("localhost", "a", "latest")),
+    ("localhost:5000/a:v1", Location("localhost:5000", "a", "v1")),
+    ("team/model.v2__x-y", Location("docker.io", "team/model.v2__x-y", "latest")),
+    (
+        f"r.example.com/a:v1@sha256:{'a' * 64}",
+        Location("r.example.com", "a", digest=f"sha256:{'a' * 64}"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), LOCATIONS)
+def test_where_a_reference_leads(text: str, expected: Location) -> None:
+    """Registry, repository and version, with Docker's defaults."""
+    assert locate(text) == expected
+    assert expected.version in {expected.tag, expected.digest}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *HOSTILE,
+        "",
+        "a" * 12,
+        "sha256:" + "a" * 64,
+        "r.example.com:port/a",
+        "-r.example.com/a",
+        "a..b/c:v1",
+        "r.example.com/a/../b",
+        "a/_b",
+        "a/b:-v",
+        "a/b:" + "v" * 129,
+        "a/b@sha256:abc",
+    ],
+)
+def test_what_leads_nowhere(text: str) -> None:
+    """Text that no registry could hold something under is an error with a message."""
+    with pytest.raises(ValueError, match=r"is no reference|is not"):
+        locate(text)
+
+
+@given(st.text(max_size=80) | st.from_regex(r"[a-z0-9./:@_-]{1,60}", fullmatch=True))
+def test_any_location_is_safe_in_a_url(text: str) -> None:
+    """Whatever is located, its parts hold nothing that means something in a URL's path."""
+    try:
+        found = locate(text)
+    except ValueError:
+        return
+    assert ".." not in found.repository.split("/")
+    for part in (found.registry, found.repository, found.version):
+        assert not set(part) & set("?#%&\\ @")

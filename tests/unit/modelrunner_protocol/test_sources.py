@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelrunner_protocol.sources import artifact_key, describe, describe_url, file_name
-from modelrunner_protocol.wire import ClaimSource, HttpSource, Source
+from modelrunner_protocol.wire import ClaimSource, HttpSource, OciSource, Source
 
 
 def _http(url: str, sha256: str = "") -> Source:
@@ -18,6 +18,7 @@ def test_keys_are_stable() -> None:
     """Golden: a key names claims and folders that outlive every version of the operator."""
     assert artifact_key(_http("https://h/m.gguf")) == "a2593bb61b241f4d"
     assert artifact_key(Source(claim=ClaimSource(claim="c", path="m.gguf"))) == "9b1069a86ab17911"
+    assert artifact_key(Source(oci=OciSource(reference="ai/a:latest"))) == "20315ba6ae5ed359"
 
 
 def test_equal_sources_share_a_key() -> None:
@@ -32,9 +33,11 @@ def test_equal_sources_share_a_key() -> None:
             _http("http://h/m.gguf"),
             Source(claim=ClaimSource(claim="c", path="m.gguf")),
             Source(claim=ClaimSource(claim="c2", path="m.gguf")),
+            Source(oci=OciSource(reference="ai/a:latest")),
+            Source(oci=OciSource(reference="ai/a:other")),
         )
     }
-    assert len(keys) == 6
+    assert len(keys) == 8
     assert all(re.fullmatch(r"[0-9a-f]{16}", key) for key in keys)
 
 
@@ -92,4 +95,5 @@ def test_describe() -> None:
         describe(Source(claim=ClaimSource(claim="c", path="a/m.gguf")))
         == "a/m.gguf on the PersistentVolumeClaim c"
     )
+    assert describe(Source(oci=OciSource(reference="ai/a:latest"))) == "ai/a:latest"
     assert describe(Source()) == "no source"

@@ -18,8 +18,9 @@ from modelrunner.api.v1alpha1 import defaults as absent
 from modelrunner.api.v1alpha1.model import ModelSource
 from modelrunner_protocol.durations import parse_duration, parse_keep_alive
 from modelrunner_protocol.flags import split_flags
+from modelrunner_protocol.references import normalize
 from modelrunner_protocol.sources import artifact_key
-from modelrunner_protocol.wire import ClaimSource, HttpSource, Mode, Source, Warmup
+from modelrunner_protocol.wire import ClaimSource, HttpSource, Mode, OciSource, Source, Warmup
 
 _MODEL_FIELDS: Final = ("source", "aliases", "config", "warmup")
 _RUNNER_FIELDS: Final = (
@@ -107,6 +108,7 @@ class Effective:
     engine: Engine
     image: str
     source: Source
+    credentials_secret: str | None
     key: str
     aliases: tuple[str, ...]
     mode: Mode
@@ -137,6 +139,10 @@ def wire_source(source: ModelSource) -> Source:
     """The source as runners and artifact keys know it."""
     if source.http is not None:
         return Source(http=HttpSource(url=source.http.url, sha256=source.http.sha256 or ""))
+    if source.oci is not None:
+        # Spellings of one name share one cache entry.
+        reference = normalize(source.oci.reference)
+        return Source(oci=OciSource(reference=reference, insecure=bool(source.oci.insecure)))
     claim = source.persistent_volume_claim
     if claim is None:
         return Source()
@@ -165,6 +171,7 @@ def settle(model: Model, runner: ModelRunner) -> Effective:
         engine=on.engine or absent.ENGINE,
         image=(on.images.llama_cpp if on.images else None) or "",
         source=source,
+        credentials_secret=spec.source.credentials_secret,
         key=artifact_key(source),
         aliases=tuple(sorted(spec.aliases or ())),
         mode=(config.mode if config else None) or absent.MODE,
@@ -201,6 +208,8 @@ def monitoring(runner: ModelRunner) -> MonitoringSettings:
 def _written(model: Model, runner: ModelRunner) -> dict[str, Any]:
     spec, on = model.spec.to_dict(), runner.spec.to_dict()
     cache = on.get("cache") or {}
+    # Credentials change without the weights: no reason to restart a runner.
+    spec["source"].pop("credentialsSecret", None)
     return {
         "runner": runner.metadata.name,
         "model": {key: spec[key] for key in _MODEL_FIELDS if key in spec},

@@ -21,11 +21,13 @@ from modelrunner_protocol.codec import encode
 from modelrunner_protocol.sources import describe
 from modelrunner_protocol.wire import (
     CACHE_MOUNT,
+    CREDENTIALS_MOUNT,
     PORT,
     PORT_NAME,
     PULL_CONFIG_VARIABLE,
     RUN_CONFIG_VARIABLE,
     Artifact,
+    Credentials,
     PullConfig,
 )
 
@@ -183,7 +185,9 @@ def resolve_job(
         name=naming.resolve_job_name(effective.key),
         component=naming.COMPONENT_RESOLVE,
         claim_name=cache_claim(effective) if effective.in_place else None,
-        config=PullConfig(source=effective.source, key=effective.key),
+        config=PullConfig(
+            source=effective.source, key=effective.key, credentials=_credentials(effective)
+        ),
         attempt=attempt,
     )
 
@@ -208,7 +212,12 @@ def pull_job(
         name=naming.pull_job_name(effective.key, effective.cache.existing_claim),
         component=naming.COMPONENT_PULL,
         claim_name=cache_claim(effective),
-        config=PullConfig(source=effective.source, key=effective.key, expected=expected),
+        config=PullConfig(
+            source=effective.source,
+            key=effective.key,
+            expected=expected,
+            credentials=_credentials(effective),
+        ),
         attempt=attempt,
     )
 
@@ -255,17 +264,18 @@ def inputs(effective: Effective, artifact: Artifact) -> str:
 def job_inputs(effective: Effective) -> str:
     """Hash of what users wrote of all that decides how a Job runs."""
     cache = effective.cache
-    return digest(
-        {
-            "key": effective.key,
-            "image": effective.image,
-            "scheduling": effective.scheduling,
-            "podTemplate": effective.pod_template,
-            "env": effective.env,
-            "size": cache.size,
-            "claim": cache_claim(effective),
-        }
-    )
+    found = {
+        "key": effective.key,
+        "image": effective.image,
+        "scheduling": effective.scheduling,
+        "podTemplate": effective.pod_template,
+        "env": effective.env,
+        "size": cache.size,
+        "claim": cache_claim(effective),
+    }
+    # Only where it is set: Jobs that an older operator made are not to be made again.
+    secret = effective.credentials_secret
+    return digest(found | {"credentialsSecret": secret} if secret else found)
 
 
 def _job(
@@ -300,6 +310,8 @@ def _job(
         env=[own, *expand(_plain_env(effective.env), variables, "spec.env")],
         claim=claim_name,
         read_only=effective.in_place,
+        credentials_secret=effective.credentials_secret,
+        credentials_mount=CREDENTIALS_MOUNT,
         **_constants(),
     )
     template = found["spec"]["template"]
@@ -310,6 +322,11 @@ def _job(
     overlay = expand(_job_overlay(effective.pod_template), variables, "spec.podTemplate")
     found["spec"]["template"] = lay_over(template, overlay)
     return found
+
+
+def _credentials(effective: Effective) -> Credentials | None:
+    secret = effective.credentials_secret
+    return Credentials(secret=secret) if secret else None
 
 
 def _job_overlay(pod_template: Mapping[str, Any]) -> dict[str, Any]:

@@ -89,6 +89,10 @@ def llama_server_command(
         first = _split(base)
     command = [program, *first]
     command += ["--model", config.weights, "--host", socket, "--alias", config.model]
+    if config.chat_template:
+        command += ["--chat-template-file", config.chat_template]
+    if config.projector and config.mode is Mode.COMPLETION:
+        command += ["--mmproj", config.projector]
     if config.mode is Mode.EMBEDDING:
         command += ["--embeddings", *pooling_flags(config, first, environment)]
     if config.reasoning_budget is not None:

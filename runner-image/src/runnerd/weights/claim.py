@@ -10,7 +10,7 @@ from modelrunner_protocol.sources import describe_claim
 from modelrunner_protocol.wire import Artifact, ClaimSource, WeightsFile
 from runnerd.weights import formats
 from runnerd.weights.failure import WeightsError, unsupported
-from runnerd.weights.header import read_header
+from runnerd.weights.headers import read_header
 
 _HINTS: Final = 10
 _LOOKED_AT: Final = 1000

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Final
 
 from modelrunner_protocol.wire import WeightsFile
-from runnerd.weights.disk import size_text
 from runnerd.weights.failure import TransientError, WeightsError
 from runnerd.weights.partial import PartialFile
 from runnerd.weights.progress import ProgressMeter
@@ -53,6 +52,7 @@ class Download:
         self._meter = meter
         self._retrier = retrier
         self._furthest = partial.size
+        self._received = partial.size
         self._refused = 0
         self.etag = ""
 
@@ -109,14 +109,16 @@ class Download:
         else:
             await partial.restart()
             raise TransientError("the file changed while it was downloaded")
+        self._received = partial.size
         self.etag = body.etag
 
     async def _take(self, chunk: bytes) -> None:
         expected = self._file.size_bytes
-        if self._meter.completed + len(chunk) > expected:
+        self._received += len(chunk)
+        if self._received > expected:
             raise TooLongError(
                 f"{self._where} sends more than the {expected} bytes that it announced: "
-                "mend the server, or name another URL"
+                "mend the server, or name another source"
             )
         await self._partial.write(chunk)
         self._meter.add(len(chunk))
@@ -146,11 +148,7 @@ class TooLongError(WeightsError):
     """More bytes came than the file has."""
 
 
-class WrongDigestError(WeightsError):
-    """The bytes are not the ones that were asked for."""
-
-
-async def verify(partial: PartialFile, file: WeightsFile, where: str) -> str:
+async def verify(partial: PartialFile, file: WeightsFile, source: WeightsSource) -> str:
     """Put a complete partial file on the disk and compare its sha256.
 
     Returns:
@@ -162,10 +160,7 @@ async def verify(partial: PartialFile, file: WeightsFile, where: str) -> str:
     """
     found = await partial.finish()
     if file.sha256 and found != file.sha256.lower():
-        raise WrongDigestError(
-            f"the file at {where} has sha256 {found}, the Model says {file.sha256}: "
-            f"correct spec.source.http.sha256, or the file ({size_text(file.size_bytes)})"
-        )
+        raise source.mismatch(file, found)
     return found
 
 

@@ -5,7 +5,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 from yarl import URL
@@ -16,6 +16,8 @@ from runnerd.weights.http_status import REDIRECTS
 
 MOST_REDIRECTS: Final = 5
 CONNECT_TIMEOUT: Final = 15.0
+
+FINAL_URL: Final = "name the file's final URL in spec.source.http.url"
 
 _BUFFER: Final = 1024 * 1024
 # Signed redirect targets of object stores and hubs are a few KiB long.
@@ -68,11 +70,24 @@ def parse_url(text: str) -> URL:
 
 @asynccontextmanager
 async def get(
-    session: aiohttp.ClientSession, url: URL, headers: dict[str, str]
+    session: aiohttp.ClientSession,
+    url: URL,
+    headers: dict[str, str],
+    *,
+    authorization: str = "",
+    mend: str = FINAL_URL,
 ) -> AsyncIterator[aiohttp.ClientResponse]:
     """GET with at most five redirects, each checked; the body is not read.
 
-    Credentials in the URL go to the host they were written for and to no other.
+    Credentials in the URL and `authorization` go to the origin they were meant for and to no
+    other; the other headers go wherever a redirect leads.
+
+    Args:
+        session: From `new_session`.
+        url: From `parse_url`.
+        headers: For every request.
+        authorization: An Authorization header for the URL's own origin.
+        mend: What to do about a redirect that is not followed, for messages.
 
     Raises:
         TransientError: no connection, no answer in time, an answer that is not HTTP.
@@ -81,25 +96,36 @@ async def get(
     async with AsyncExitStack() as stack:
         current = url
         for _ in range(MOST_REDIRECTS + 1):
-            response = await _send(session, current, headers)
+            own = {"Authorization": authorization} if authorization else {}
+            same = current.origin() == url.origin()
+            response = await send(session, "GET", current, headers | (own if same else {}))
             stack.callback(response.close)
             if response.status not in REDIRECTS:
                 yield response
                 return
-            current = _next(url, current, response.headers.get("Location", ""))
+            current = _next(url, current, response.headers.get("Location", ""), mend)
             response.close()
     raise WeightsError(
-        f"{describe_url(str(url))} redirects more than {MOST_REDIRECTS} times: "
-        "name the file's final URL"
+        f"{describe_url(str(url))} redirects more than {MOST_REDIRECTS} times: {mend}"
     )
 
 
-async def _send(
-    session: aiohttp.ClientSession, url: URL, headers: dict[str, str]
+async def send(
+    session: aiohttp.ClientSession,
+    method: str,
+    url: URL,
+    headers: dict[str, str],
+    data: Any = None,
 ) -> aiohttp.ClientResponse:
+    """One request; redirects are not followed, the body of the answer is not read.
+
+    Raises:
+        TransientError: no connection, no answer in time, an answer that is not HTTP.
+        WeightsError: a certificate that is not trusted, an odd URL.
+    """
     where = describe_url(str(url))
     try:
-        return await session.get(url, headers=headers, allow_redirects=False)
+        return await session.request(method, url, headers=headers, data=data, allow_redirects=False)
     except aiohttp.ClientConnectorCertificateError as error:
         raise WeightsError(
             f"{where}: its certificate is not trusted ({error.certificate_error}): "
@@ -124,7 +150,7 @@ def reason_of(error: BaseException) -> str:
     return type(error).__name__
 
 
-def _next(first: URL, current: URL, location: str) -> URL:
+def _next(first: URL, current: URL, location: str, mend: str) -> URL:
     where = describe_url(str(first))
     if not location:
         raise WeightsError(f"{where} redirects without saying where to: name the file itself")
@@ -132,12 +158,11 @@ def _next(first: URL, current: URL, location: str) -> URL:
     if target.scheme not in {"http", "https"} or not target.host:
         raise WeightsError(
             f"{where} redirects to a {target.scheme or 'broken'}: URL, and only http and https are "
-            "followed: name the file's final URL in spec.source.http.url"
+            f"followed: {mend}"
         )
     if current.scheme == "https" and target.scheme == "http":
         raise WeightsError(
-            f"{where} redirects from https to http ({target.host}), which is not followed: "
-            "name the file's final URL in spec.source.http.url"
+            f"{where} redirects from https to http ({target.host}), which is not followed: {mend}"
         )
     if target.origin() == current.origin() and current.user is not None:
         target = target.with_user(current.user).with_password(current.password)

@@ -26,12 +26,18 @@ def refusal(where: str, status: int, headers: Mapping[str, str]) -> Exception:
         status: The HTTP status.
         headers: With case-insensitive names.
     """
-    if status >= 500 or status in _MAY_PASS:
-        return TransientError(
-            f"the server answered {status}", retry_after=retry_after(headers.get("Retry-After"))
-        )
+    if (passing := transient(status, headers)) is not None:
+        return passing
     advice = _ADVICE.get(status, "that is not a download: check spec.source.http.url")
     return WeightsError(f"{where}: the server answered {status}: {advice}")
+
+
+def transient(status: int, headers: Mapping[str, str]) -> TransientError | None:
+    """The error for an answer that may be another one in a moment; None for all others."""
+    if status < 500 and status not in _MAY_PASS:
+        return None
+    wait = retry_after(headers.get("Retry-After"))
+    return TransientError(f"the server answered {status}", retry_after=wait)
 
 
 def retry_after(value: str | None, now: datetime | None = None) -> float | None:

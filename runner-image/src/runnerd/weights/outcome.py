@@ -7,10 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from modelrunner_protocol.codec import encode
-from modelrunner_protocol.wire import TERMINATION_LOG, TERMINATION_LOG_LIMIT, Outcome
+from modelrunner_protocol.wire import TERMINATION_LOG, TERMINATION_LOG_LIMIT, FileKind, Outcome
 from runnerd.weights.settings import TERMINATION_LOG as VARIABLE
 
 logger = logging.getLogger(__name__)
+
+
+_NAMED = 8
 
 
 def fitted(outcome: Outcome, limit: int = TERMINATION_LOG_LIMIT) -> str:
@@ -19,7 +22,8 @@ def fitted(outcome: Outcome, limit: int = TERMINATION_LOG_LIMIT) -> str:
     The kubelet would cut the text anywhere, and half of a JSON object says nothing.
     """
     message = outcome.message.encode("utf-8", "replace").decode()
-    text = encode(replace(outcome, message=message))
+    outcome = _with_fewer_files(replace(outcome, message=message), limit)
+    text = encode(outcome)
     shortest, longest = 0, len(message)
     while len(text.encode()) > limit and shortest < longest:
         # Escapes make a character up to six bytes, so the length is searched for.
@@ -34,6 +38,19 @@ def fitted(outcome: Outcome, limit: int = TERMINATION_LOG_LIMIT) -> str:
     if len(text.encode()) > limit:
         text = encode(replace(outcome, message="", artifact=None))
     return text
+
+
+def _with_fewer_files(outcome: Outcome, limit: int) -> Outcome:
+    """Of an artifact with very many files only those that others have to know by name.
+
+    Its digest names the rest, which the source is asked for again.
+    """
+    artifact = outcome.artifact
+    if artifact is None or len(encode(outcome).encode()) <= limit:
+        return outcome
+    first, *others = artifact.files
+    named = (first, *(file for file in others if file.kind is not FileKind.WEIGHTS))
+    return replace(outcome, artifact=replace(artifact, files=named[:_NAMED]))
 
 
 def write(outcome: Outcome, environment: Mapping[str, str]) -> None:

@@ -10,10 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from runnerd.weights.store import write_whole
-
-STATE: Final = ".state.json"
-"""File in the partial folder that ties it to one version of the source."""
+from runnerd.weights.store import state_path, write_whole
 
 _BLOCK: Final = 4 * 1024 * 1024
 
@@ -32,7 +29,7 @@ class PartialFile:
 
     def __init__(self, folder: Path, name: str, expected: int) -> None:
         self.path = folder / name
-        self._state = folder / STATE
+        self._state = state_path(folder, name)
         self._expected = expected
         self._sha256 = hashlib.sha256()
         self._handle = -1

@@ -28,13 +28,14 @@ class ProgressMeter:
         self.phase = PullPhase.WAITING
         self.total: int | None = None
         self.completed = 0
+        self._finished = 0
         self.downloaded = 0
         self.message = ""
 
     def downloading(self, completed: int) -> None:
-        """The download goes on (or starts) with `completed` bytes."""
+        """The download of a file goes on (or starts) with `completed` bytes of it."""
         self.phase = PullPhase.DOWNLOADING
-        self.completed = completed
+        self.completed = self._finished + completed
         if not self._samples:
             self._samples.append((self._clock.now(), self.downloaded))
 
@@ -50,9 +51,14 @@ class ProgressMeter:
                 self._samples.popleft()
 
     def verifying(self, completed: int) -> None:
-        """`completed` bytes are on the volume and have been hashed."""
+        """`completed` bytes of a file are on the volume and have been hashed."""
         self.phase = PullPhase.VERIFYING
-        self.completed = completed
+        self.completed = self._finished + completed
+
+    def finished(self, size: int) -> None:
+        """A file of `size` bytes is complete; what follows belongs to the next."""
+        self._finished += size
+        self.completed = self._finished
 
     def done(self, total: int) -> None:
         """Everything is there."""

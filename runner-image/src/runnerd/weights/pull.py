@@ -12,19 +12,13 @@ from modelrunner_protocol.sources import describe
 from modelrunner_protocol.wire import Artifact, PullConfig, WeightsFile
 from runnerd.weights import disk, formats
 from runnerd.weights.clock import Clock
-from runnerd.weights.download import (
-    Download,
-    TooLongError,
-    WrongDigestError,
-    partial_size,
-    verify,
-)
+from runnerd.weights.download import Download, TooLongError, partial_size, verify
 from runnerd.weights.failure import WeightsError
-from runnerd.weights.header import read_header
+from runnerd.weights.headers import read_headers
 from runnerd.weights.partial import PartialFile
 from runnerd.weights.progress import ProgressMeter
-from runnerd.weights.retry import Retrier
-from runnerd.weights.source import WeightsSource
+from runnerd.weights.retry import Retrier, persistently
+from runnerd.weights.source import WeightsSource, WrongDigestError
 from runnerd.weights.store import Store, safe_name
 
 logger = logging.getLogger(__name__)
@@ -86,24 +80,36 @@ class Pull:
     async def _fetch(self, store: Store) -> Artifact:
         self.meter.message = ""
         expected = self.config.expected or await self.source.resolve()
-        file = self._file(expected)
-        self.meter.total = file.size_bytes
-        held = partial_size(store.partial, file.path)
+        files = await self._files(expected)
+        total = sum(file.size_bytes for file in files)
+        self.meter.total = total
+        held = sum(min(partial_size(store.partial, one.path), one.size_bytes) for one in files)
         try:
-            disk.check_space(store.root, file.size_bytes, min(held, file.size_bytes))
+            disk.check_space(store.root, total, held)
         except disk.VolumeFullError as error:
             if error.hopeless:
                 self._forget(store)
             raise
-        try:
-            artifact = await self._download(store, file, expected)
-        except (WrongDigestError, TooLongError):
-            self._forget(store)
-            raise
+        artifact = await self._download(store, files, expected)
         await asyncio.to_thread(store.publish, self.config.source, artifact)
         return artifact
 
-    async def _download(self, store: Store, file: WeightsFile, expected: Artifact) -> Artifact:
+    async def _files(self, expected: Artifact) -> tuple[WeightsFile, ...]:
+        files = await persistently(
+            lambda: self.source.files(expected),
+            what=f"resolving {describe(self.config.source)}",
+            limit=self.give_up_after,
+            clock=self.clock,
+            chance=self.chance,
+        )
+        names = [safe_name(file.path) for file in files]
+        if not names or len({name.lower() for name in names}) < len(names):
+            raise WeightsError("an artifact needs files, and each of them a name of its own")
+        return files
+
+    async def _download(
+        self, store: Store, files: tuple[WeightsFile, ...], expected: Artifact
+    ) -> Artifact:
         where = describe(self.config.source)
         retrier = Retrier(
             what=f"pulling {where}",
@@ -112,10 +118,35 @@ class Pull:
             chance=self.chance,
             on_wait=self._tell,
         )
+        found, etag = [], ""
+        for file in files:
+            try:
+                one, etag = await self._download_file(store, file, retrier, where)
+            except (WrongDigestError, TooLongError):
+                with contextlib.suppress(OSError):
+                    store.discard_partial_file(file.path)
+                raise
+            found.append(one)
+            self.meter.finished(one.size_bytes)
+        header, parameters = await asyncio.to_thread(read_headers, store.partial, found, where)
+        # What the source calls the artifact; of a single file without a name it is its own digest.
+        digest = expected.digest or f"sha256:{found[0].sha256}"
+        return formats.artifact_of(
+            header,
+            tuple(found),
+            parameters=parameters,
+            digest=digest,
+            etag=etag if len(found) == 1 and etag else expected.etag,
+        )
+
+    async def _download_file(
+        self, store: Store, file: WeightsFile, retrier: Retrier, where: str
+    ) -> tuple[WeightsFile, str]:
+        """One whole file in the partial folder; with its digest, and its ETag as sent."""
         async with PartialFile(store.partial, file.path, file.size_bytes) as partial:
             await partial.recover(self.meter.verifying)
             if partial.size:
-                logger.info("resuming %s at %s", where, disk.size_text(partial.size))
+                logger.info("resuming %s at %s", file.path, disk.size_text(partial.size))
             download = Download(
                 source=self.source,
                 where=where,
@@ -126,19 +157,8 @@ class Pull:
             )
             await download.run()
             self.meter.verifying(partial.size)
-            digest = await verify(partial, file, where)
-            header = await asyncio.to_thread(read_header, partial.path, where)
-        found = replace(file, sha256=digest)
-        etag = download.etag or expected.etag
-        return formats.artifact_of(header, (found,), digest=f"sha256:{digest}", etag=etag)
-
-    def _file(self, expected: Artifact) -> WeightsFile:
-        if len(expected.files) != 1:
-            raise WeightsError(f"{len(expected.files)} files are expected; an http source has one")
-        file = expected.files[0]
-        safe_name(file.path)
-        http = self.config.source.http
-        return replace(file, sha256=file.sha256 or (http.sha256 if http else ""))
+            digest = await verify(partial, file, self.source)
+        return replace(file, sha256=digest), download.etag
 
     def _tell(self, message: str) -> None:
         self.meter.message = message

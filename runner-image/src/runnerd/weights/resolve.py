@@ -4,12 +4,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from modelrunner_protocol.wire import Artifact, PullConfig
+import aiohttp
+
+from modelrunner_protocol.reasons import Reason
+from modelrunner_protocol.references import locate
+from modelrunner_protocol.wire import Artifact, OciSource, PullConfig
 from runnerd.weights.claim import resolve_claim
 from runnerd.weights.clock import Clock
 from runnerd.weights.failure import WeightsError
 from runnerd.weights.http import HttpWeights
 from runnerd.weights.http_session import new_session
+from runnerd.weights.oci.credentials import read_keyring
+from runnerd.weights.oci.registry import Registry
+from runnerd.weights.oci.weights import OciWeights
 from runnerd.weights.settings import Settings
 from runnerd.weights.source import WeightsSource
 
@@ -35,9 +42,35 @@ async def open_source(
     Raises:
         WeightsError: there is none; a volume is used in place.
     """
-    if config.source.http is None:
+    http, oci = config.source.http, config.source.oci
+    if http is None and oci is None:
         raise WeightsError("there is nothing to pull: weights on a volume are used in place")
     async with new_session(settings.stall_timeout) as session:
-        yield HttpWeights(
-            config.source.http, session, timeout=settings.resolve_timeout, clock=clock
-        )
+        if oci is not None:
+            yield _oci_weights(oci, config, settings, session, clock)
+        elif http is not None:
+            yield HttpWeights(http, session, timeout=settings.resolve_timeout, clock=clock)
+
+
+def _oci_weights(
+    source: OciSource,
+    config: PullConfig,
+    settings: Settings,
+    session: aiohttp.ClientSession,
+    clock: Clock,
+) -> OciWeights:
+    try:
+        location = locate(source.reference)
+    except ValueError as error:
+        message = f"{error}: correct spec.source.oci.reference"
+        raise WeightsError(message, reason=Reason.INVALID_CONFIGURATION) from error
+    registry = Registry(
+        session,
+        location,
+        insecure=source.insecure,
+        keyring=read_keyring(config.credentials),
+        mirrors=settings.mirrors.get(location.registry, ()),
+    )
+    return OciWeights(
+        source.reference, location, registry, timeout=settings.resolve_timeout, clock=clock
+    )

@@ -1,15 +1,18 @@
 """Trying again: capped exponential back-off with jitter, Retry-After, an end."""
 
+import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from modelrunner_protocol.durations import format_duration
 from runnerd.weights.clock import Clock
 from runnerd.weights.failure import TransientError, WeightsError
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 FIRST_DELAY: Final = 0.5
 LONGEST_DELAY: Final = 30.0
@@ -75,3 +78,31 @@ class Retrier:
             return f"{self.what}: {error}, and asks to wait {format_duration(error.retry_after)}"
         tried = format_duration(round(now - (self._since or now)))
         return f"{self.what}: {error} (given up after {tried} without progress)"
+
+
+async def persistently(
+    attempt: Callable[[], Awaitable[T]],
+    *,
+    what: str,
+    limit: float,
+    clock: Clock,
+    chance: Callable[[], float],
+) -> T:
+    """Do something small, again after transient errors, for at most `limit` seconds.
+
+    Raises:
+        WeightsError: it cannot be done, or not in time.
+    """
+    retrier = Retrier(what=what, limit=limit, clock=clock, chance=chance)
+    retrier.begin()
+    while True:
+        try:
+            # A server that trickles bytes is never silent long enough to be cut off.
+            async with asyncio.timeout(limit):
+                return await attempt()
+        except TimeoutError as error:
+            failure = TransientError("the header did not come in time")
+            failure.__cause__ = error
+            await retrier.pause(failure)
+        except TransientError as error:
+            await retrier.pause(error)

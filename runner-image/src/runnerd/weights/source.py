@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from modelrunner_protocol.wire import Artifact, WeightsFile
+from runnerd.weights.failure import WeightsError
 
 
 class RangeNotSatisfiableError(Exception):
@@ -19,6 +20,10 @@ class RangeNotSatisfiableError(Exception):
     def __init__(self, total: int | None) -> None:
         super().__init__("the range starts behind the file's end")
         self.total = total
+
+
+class WrongDigestError(WeightsError):
+    """The bytes are not the ones that were asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +56,14 @@ class WeightsSource(Protocol):
             WeightsError: nothing there, or nothing that can be run.
         """
 
+    async def files(self, expected: Artifact) -> tuple[WeightsFile, ...]:
+        """All files of what was resolved, with every digest that can be known beforehand.
+
+        Raises:
+            WeightsError: the source does not hold it any more.
+            TransientError: trying again may help.
+        """
+
     def open(
         self, file: WeightsFile, *, start: int = 0, stop: int | None = None, validator: str = ""
     ) -> AbstractAsyncContextManager[Body]:
@@ -64,3 +77,6 @@ class WeightsSource(Protocol):
             TransientError: trying again may help.
             WeightsError: it will not.
         """
+
+    def mismatch(self, file: WeightsFile, found: str) -> WrongDigestError:
+        """The failure to tell when a file has the sha256 `found` instead of its own."""

@@ -15,7 +15,7 @@ import re
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -119,6 +119,13 @@ class Store:
         """Forget what has been downloaded so far."""
         self._remove(self.partial)
 
+    def discard_partial_file(self, name: str) -> None:
+        """Forget what has been downloaded of one file; the folder goes with its last file."""
+        for path in (self.partial / safe_name(name), state_path(self.partial, name)):
+            self._remove(path)
+        with suppress(OSError):
+            self.partial.rmdir()
+
     @staticmethod
     def _remove(path: Path) -> None:
         if path.is_symlink() or path.is_file():
@@ -136,6 +143,11 @@ def safe_name(name: str) -> str:
     if not _NAME.fullmatch(name) or name == MANIFEST:
         raise WeightsError(f"{name[:64]!r} cannot be the name of a weights file")
     return name
+
+
+def state_path(folder: Path, name: str) -> Path:
+    """Where the partial folder keeps what ties one of its files to a version of the source."""
+    return folder / f".{name}.state.json"
 
 
 def write_whole(path: Path, data: dict[str, Any]) -> None:

@@ -72,6 +72,11 @@ WRONG: list[tuple[type[Model | ModelRunner], Any, str]] = [
     ),
     (
         Model,
+        {"spec": {"source": {**SOURCE, "credentialsSecret": "s"}}},
+        "spec.source: credentialsSecret holds the credentials of a registry: set it beside oci",
+    ),
+    (
+        Model,
         {"spec": {"source": SOURCE, "config": {"runtimeFlags": [], "rawRuntimeFlags": ""}}},
         "spec.config: set runtimeFlags (a list) or rawRuntimeFlags (one line), not both",
     ),

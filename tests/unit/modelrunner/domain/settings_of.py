@@ -9,6 +9,8 @@ URL = "http://files.example/m.gguf"
 HTTP: dict[str, Any] = {"source": {"http": {"url": URL}}}
 CLAIM: dict[str, Any] = {"source": {"persistentVolumeClaim": {"name": "mine", "path": "a/m.gguf"}}}
 
+OCI: dict[str, Any] = {"source": {"oci": {"reference": "AI/x"}, "credentialsSecret": "pull"}}
+
 
 def settings_of(
     spec: dict[str, Any] | None = None, runner: dict[str, Any] | None = None

@@ -6,8 +6,8 @@ from modelrunner.api.v1alpha1 import ModelRunner
 from modelrunner.domain.effective import monitoring
 from modelrunner_protocol.flags import FlagError
 from modelrunner_protocol.sources import artifact_key
-from modelrunner_protocol.wire import HttpSource, Source
-from tests.unit.modelrunner.domain.settings_of import CLAIM, HTTP, URL, settings_of
+from modelrunner_protocol.wire import HttpSource, OciSource, Source
+from tests.unit.modelrunner.domain.settings_of import CLAIM, HTTP, OCI, URL, settings_of
 
 
 def test_defaults() -> None:
@@ -49,6 +49,23 @@ def test_the_model_before_the_runner() -> None:
 def test_a_claim_is_used_in_place() -> None:
     """A file on a volume is not pulled."""
     assert settings_of(CLAIM).in_place
+
+
+def test_spellings_of_a_reference_share_a_cache() -> None:
+    """A reference is normalised, and the Secret that opens its registry is no part of its name."""
+    found = settings_of(OCI)
+    assert found.source == Source(oci=OciSource(reference="ai/x:latest"))
+    assert found.credentials_secret == "pull"
+    same = settings_of({"source": {"oci": {"reference": "docker.io/ai/x:latest"}}})
+    assert found.key == same.key == artifact_key(found.source)
+    over_http = settings_of({"source": {"oci": {"reference": "ai/x", "insecure": True}}})
+    assert over_http.key != found.key
+
+
+def test_another_secret_restarts_no_runner() -> None:
+    """Pods do not depend on how their weights were paid for."""
+    other = {"source": {"oci": {"reference": "AI/x"}, "credentialsSecret": "other"}}
+    assert settings_of(OCI).written == settings_of(other).written
 
 
 def test_flags_that_cannot_be_split() -> None:

@@ -1,6 +1,7 @@
 """The desired objects."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,8 +11,15 @@ from modelrunner.domain.effective import MonitoringSettings, OperatorDefaults
 from modelrunner.render import objects
 from modelrunner.render.objects import Owner
 from modelrunner_protocol.codec import decode
-from modelrunner_protocol.wire import Artifact, PullConfig, RunConfig, WeightsFile
-from tests.unit.modelrunner.domain.settings_of import CLAIM, HTTP, settings_of
+from modelrunner_protocol.wire import (
+    Artifact,
+    Credentials,
+    FileKind,
+    PullConfig,
+    RunConfig,
+    WeightsFile,
+)
+from tests.unit.modelrunner.domain.settings_of import CLAIM, HTTP, OCI, settings_of
 
 ARTIFACT = Artifact(
     format="gguf",
@@ -182,6 +190,46 @@ def test_a_resolve_mounts_only_what_it_reads() -> None:
         "claimName": "mine",
         "readOnly": True,
     }
+
+
+@pytest.mark.parametrize("kind", ["resolve", "pull"])
+def test_a_secret_is_mounted_into_jobs_alone(kind: str) -> None:
+    """Only its config.json, read-only; a Secret that is missing does not keep the pod waiting."""
+    settings = settings_of(OCI)
+    if kind == "pull":
+        found = objects.pull_job(settings, DEFAULTS, [OWNER], 1, ARTIFACT)
+    else:
+        found = objects.resolve_job(settings, DEFAULTS, [OWNER], 1)
+    volume = next(one for one in pod(found)["volumes"] if one["name"] == "credentials")
+    assert volume["secret"] == {
+        "secretName": "pull",
+        "optional": True,
+        "items": [{"key": ".dockerconfigjson", "path": "config.json"}],
+    }
+    mounts = pod(found)["containers"][0]["volumeMounts"]
+    assert {"name": "credentials", "mountPath": "/credentials", "readOnly": True} in mounts
+    config = decode(PullConfig, env(found)["RUNNERD_PULL"])
+    assert config.credentials == Credentials(secret="pull", folder="/credentials")
+    assert "pull" not in str(pod(deployment(OCI))["volumes"])
+
+
+def test_another_secret_is_another_job() -> None:
+    """A Job that failed for its credentials is made again; Jobs without any stay what they were."""
+    bare = {"source": {"oci": OCI["source"]["oci"]}}
+    assert objects.job_inputs(settings_of(OCI)) != objects.job_inputs(settings_of(bare))
+
+
+def test_what_belongs_to_a_model_reaches_its_runner() -> None:
+    """The paths of a projector and a chat template in the cache."""
+    files = (
+        *ARTIFACT.files,
+        WeightsFile(path="t", size_bytes=1, kind=FileKind.CHAT_TEMPLATE),
+        WeightsFile(path="p", size_bytes=1, kind=FileKind.PROJECTOR),
+    )
+    found = deployment(OCI, artifact=replace(ARTIFACT, files=files))
+    config = decode(RunConfig, env(found)["RUNNERD_CONFIG"])
+    folder = f"/models/{settings_of(OCI).key}"
+    assert (config.chat_template, config.projector) == (f"{folder}/t", f"{folder}/p")
 
 
 def test_a_claim_repeats_what_cannot_change() -> None:

@@ -39,6 +39,15 @@ def test_order() -> None:
     assert _command(config)[10:] == (*budget, "--temp", "0.2", "--jinja")
 
 
+def test_what_belongs_to_a_model() -> None:
+    """Its template and, for chats, its projector, before what the user says."""
+    config = replace(CONFIG, chat_template="/t", projector="/p", context_size=9)
+    template = ("--chat-template-file", "/t")
+    assert _command(config)[10:] == (*template, "--mmproj", "/p", "--ctx-size", "9", "--jinja")
+    embedding = _command(replace(config, mode=Mode.EMBEDDING))
+    assert "--mmproj" not in embedding
+
+
 @pytest.mark.parametrize(
     ("machine", "cpus", "limited", "threads"),
     [

@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 
 from modelrunner_protocol.codec import decode
 from modelrunner_protocol.reasons import Reason
-from modelrunner_protocol.wire import TERMINATION_LOG_LIMIT, Artifact, Outcome, WeightsFile
+from modelrunner_protocol.wire import (
+    TERMINATION_LOG_LIMIT,
+    Artifact,
+    FileKind,
+    Outcome,
+    WeightsFile,
+)
 from runnerd.weights.outcome import fitted, write
 
 _ARTIFACT = Artifact(
@@ -43,10 +49,23 @@ def test_long_message_keeps_its_beginning(letter: str) -> None:
     assert message.endswith("…")
 
 
-def test_artifact_of_too_many_files_is_left_out() -> None:
+def _many(name: str) -> Artifact:
+    template = WeightsFile(path="t.jinja", size_bytes=1, kind=FileKind.CHAT_TEMPLATE)
+    files = tuple(WeightsFile(path=f"{name}{i}", size_bytes=1) for i in range(60))
+    return Artifact(format="gguf", size_bytes=61, files=(*files, template), digest="sha256:d")
+
+
+def test_of_too_many_files_those_are_told_that_others_have_to_know() -> None:
+    """The model's first file and what belongs to it; the rest is found again by the digest."""
+    found = decode(Outcome, fitted(Outcome(artifact=_many("x" * 100)))).artifact
+    assert found is not None
+    assert [file.path for file in found.files] == ["x" * 100 + "0", "t.jinja"]
+    assert (found.size_bytes, found.digest) == (61, "sha256:d")
+
+
+def test_artifact_that_cannot_fit_is_left_out() -> None:
     """An outcome that cannot fit still says how it ended."""
-    files = tuple(WeightsFile(path="x" * 100 + str(i), size_bytes=1) for i in range(60))
-    outcome = Outcome(artifact=Artifact(format="gguf", size_bytes=1, files=files), message="m")
+    outcome = Outcome(artifact=_many("x" * 5000), message="m")
     assert decode(Outcome, fitted(outcome)) == Outcome()
 
 

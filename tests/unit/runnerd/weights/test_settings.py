@@ -29,3 +29,21 @@ def test_nonsense_names_the_variable(text: str) -> None:
     """A value that is no positive duration is an error that names its variable."""
     with pytest.raises(ValueError, match="RUNNERD_PULL_STALL_TIMEOUT"):
         Settings.from_environment({"RUNNERD_PULL_STALL_TIMEOUT": text})
+
+
+def test_mirrors() -> None:
+    """Mirrors by registry, in the order in which they were named."""
+    text = "docker.io=https://m.example.com/, ghcr.io=http://10.0.0.1:5000/x docker.io=https://n"
+    assert Settings.from_environment({"RUNNERD_REGISTRY_MIRRORS": text}).mirrors == {
+        "docker.io": ("https://m.example.com", "https://n"),
+        "ghcr.io": ("http://10.0.0.1:5000/x",),
+    }
+
+
+@pytest.mark.parametrize(
+    "text", ["https://m", "docker.io", "docker.io=m", "=https://m", "a=https://", "a=https://u@h"]
+)
+def test_nonsense_mirrors_are_named(text: str) -> None:
+    """What is no registry and URL is an error, and so is a login in a URL."""
+    with pytest.raises(ValueError, match="RUNNERD_REGISTRY_MIRRORS"):
+        Settings.from_environment({"RUNNERD_REGISTRY_MIRRORS": text})

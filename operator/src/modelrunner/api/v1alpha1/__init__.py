@@ -14,6 +14,7 @@ from modelrunner.api.v1alpha1.model import (
     ModelConfig,
     ModelSource,
     ModelSpec,
+    OciSource,
     Warmup,
 )
 from modelrunner.api.v1alpha1.model_runner import (
@@ -82,6 +83,7 @@ __all__ = [
     "ModelStatus",
     "Monitoring",
     "ObjectMeta",
+    "OciSource",
     "Phase",
     "PodTemplate",
     "PodTemplateMetadata",

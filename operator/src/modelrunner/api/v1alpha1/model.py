@@ -11,7 +11,11 @@ from modelrunner.api.v1alpha1.status import ModelStatus
 from modelrunner_protocol.wire import Mode
 
 ONE_SOURCE = (
-    "set exactly one source: http (a URL) or persistentVolumeClaim (a file on a volume you filled)"
+    "set exactly one source: oci (an artifact in a registry), http (a URL) or"
+    " persistentVolumeClaim (a file on a volume you filled)"
+)
+CREDENTIALS_FOR_NOTHING = (
+    "credentialsSecret holds the credentials of a registry: set it beside oci, or remove it"
 )
 ONE_FLAG_FORM = "set runtimeFlags (a list) or rawRuntimeFlags (one line), not both"
 
@@ -58,6 +62,38 @@ class HttpSource(ApiModel):
     """
 
 
+_PART = r"[A-Za-z0-9]+((\.|_{1,2}|-+)[A-Za-z0-9]+)*"
+_REFERENCE = (
+    f"^([A-Za-z0-9.-]+(:[0-9]{{1,5}})?/)?{_PART}(/{_PART})*"
+    "(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(@sha256:[0-9a-f]{64})?$"
+)
+
+
+class OciSource(ApiModel):
+    """An artifact in a registry, as `docker model package` and `runnerd package` make it."""
+
+    reference: Annotated[
+        str,
+        Field(max_length=512),
+        Rules(
+            Rule(
+                matches(_REFERENCE)
+                + " && !self.matches('^([0-9a-f]{12}|[0-9a-f]{64}|sha256:[0-9a-f]{64})$')",
+                'use a reference such as "ai/smollm2:135M-Q4_0", "registry.example.com/team/model:v1"'
+                ' or one that ends in "@sha256:" and 64 hexadecimal digits; no "https://"',
+            )
+        ),
+    ]
+    """The artifact's name. Without a registry the Docker Hub is meant, without an organization
+    `ai/`, without a tag or digest `:latest`. A tag is followed once, when the weights are pulled.
+    """
+
+    insecure: bool | None = None
+    """Whether the registry is spoken to over plain http, where everybody on the way can read
+    credentials. Default: false, https only.
+    """
+
+
 class ClaimSource(ApiModel):
     """A file on a volume that somebody else filled. It is used in place and never written."""
 
@@ -83,9 +119,16 @@ class ModelSource(ApiModel):
 
     model_config = ConfigDict(
         json_schema_extra=rules(
-            Rule("[has(self.http), has(self.persistentVolumeClaim)].exists_one(x, x)", ONE_SOURCE)
+            Rule(
+                "[has(self.oci), has(self.http), has(self.persistentVolumeClaim)].exists_one(x, x)",
+                ONE_SOURCE,
+            ),
+            Rule("!has(self.credentialsSecret) || has(self.oci)", CREDENTIALS_FOR_NOTHING),
         )
     )
+
+    oci: OciSource | None = None
+    """An artifact in a registry, downloaded once into the cache."""
 
     http: HttpSource | None = None
     """A file that is downloaded once into the cache."""
@@ -93,10 +136,18 @@ class ModelSource(ApiModel):
     persistent_volume_claim: ClaimSource | None = None
     """A file on a volume of this namespace, used in place."""
 
+    credentials_secret: ObjectName | None = None
+    """Name of a Secret of type kubernetes.io/dockerconfigjson, in the Model's namespace, with the
+    credentials of the registry. It is mounted into the Jobs that look at and pull the artifact,
+    and nowhere else; the operator never reads it. Default: none, for public artifacts.
+    """
+
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
-        if (self.http is None) == (self.persistent_volume_claim is None):
+        if [self.oci, self.http, self.persistent_volume_claim].count(None) != 2:
             raise ValueError(ONE_SOURCE)
+        if self.credentials_secret is not None and self.oci is None:
+            raise ValueError(CREDENTIALS_FOR_NOTHING)
         return self
 
 

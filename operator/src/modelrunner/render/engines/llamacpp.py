@@ -1,7 +1,7 @@
 """The work of a runner pod with llama.cpp."""
 
 from modelrunner.domain.effective import Effective
-from modelrunner_protocol.wire import CACHE_MOUNT, Artifact, RunConfig
+from modelrunner_protocol.wire import CACHE_MOUNT, Artifact, FileKind, RunConfig
 
 
 def run_config(effective: Effective, artifact: Artifact) -> RunConfig:
@@ -12,6 +12,8 @@ def run_config(effective: Effective, artifact: Artifact) -> RunConfig:
         runner=effective.runner,
         engine="llama.cpp",
         weights=weights_path(effective, artifact),
+        projector=_beside(effective, artifact, FileKind.PROJECTOR),
+        chat_template=_beside(effective, artifact, FileKind.CHAT_TEMPLATE),
         mode=effective.mode,
         aliases=effective.aliases,
         context_size=effective.context_size,
@@ -28,3 +30,9 @@ def weights_path(effective: Effective, artifact: Artifact) -> str:
     if effective.source.claim is not None:
         return f"{CACHE_MOUNT}/{effective.source.claim.path}"
     return f"{CACHE_MOUNT}/{effective.key}/{artifact.files[0].path}"
+
+
+def _beside(effective: Effective, artifact: Artifact, kind: FileKind) -> str:
+    """The path of the artifact's first file of a kind that only pulled artifacts have, or ""."""
+    found = next((file.path for file in artifact.files if file.kind is kind), "")
+    return f"{CACHE_MOUNT}/{effective.key}/{found}" if found else ""

@@ -1,0 +1,60 @@
+"""Reads the GGUF headers of files on a volume."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from modelrunner_protocol.wire import FileKind, WeightsFile
+from runnerd.weights import formats, gguf
+from runnerd.weights.failure import unsupported
+
+
+def read_header(path: Path, where: str) -> gguf.GgufHeader:
+    """The header of the GGUF model at `path`; at most 32 MiB are read.
+
+    Raises:
+        WeightsError: not a GGUF model; `where` names the file in the message.
+        OSError: the file cannot be read.
+    """
+    header = _read(path, where)
+    formats.check_model(where, header)
+    return header
+
+
+def read_headers(
+    folder: Path, files: Sequence[WeightsFile], where: str
+) -> tuple[gguf.GgufHeader, int]:
+    """The header of a model that is whole, and the parameters of all its shards together.
+
+    Args:
+        folder: Where the files lie.
+        files: All files of the artifact; the weights among them in the order of the shards.
+        where: The artifact in words.
+
+    Raises:
+        WeightsError: not GGUF, or not the shards of one model in their order.
+        OSError: a file cannot be read.
+    """
+    for file in files:
+        if file.kind is FileKind.PROJECTOR:
+            _read(folder / file.path, f"{file.path} of {where}")
+    weights = [file.path for file in files if file.kind is FileKind.WEIGHTS]
+    headers = [read_header(folder / name, where) for name in weights]
+    for i, (name, header) in enumerate(zip(weights, headers, strict=True)):
+        found = formats.shard_of("" if len(weights) > 1 else name, header)
+        if found != (i + 1, len(weights)):
+            raise unsupported(
+                f"{where} holds {len(weights)} model files, and number {i + 1} says that it is part "
+                f"{found[0]} of {found[1]}: the source has to hold all parts of one model, in order"
+            )
+    return headers[0], sum(header.parameters for header in headers)
+
+
+def _read(path: Path, where: str) -> gguf.GgufHeader:
+    with path.open("rb") as file:
+        if file.seek(0, 2) == 0:
+            raise unsupported(f"{where} is empty")
+        try:
+            return gguf.read(file)
+        except gguf.GgufError as error:
+            file.seek(0)
+            raise formats.not_gguf(where, file.read(64), error) from error

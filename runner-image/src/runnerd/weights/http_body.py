@@ -1,0 +1,71 @@
+"""The body of an HTTP answer as the pull engine reads it."""
+
+from collections.abc import AsyncIterator
+
+import aiohttp
+
+from runnerd.weights.failure import TransientError
+from runnerd.weights.http_session import reason_of
+from runnerd.weights.http_status import content_range
+from runnerd.weights.source import Body, RangeNotSatisfiableError
+
+
+def body_of(response: aiohttp.ClientResponse, start: int, *, validator: str = "") -> Body:
+    """The body of a 200, 206 or 416 to a request for the bytes from `start` on.
+
+    Args:
+        response: Its body is not read yet.
+        start: The first byte that was asked for.
+        validator: The digest of what was asked for by its digest: nothing else ties ranges
+            together, and the server's own tags mean nothing.
+
+    Raises:
+        RangeNotSatisfiableError: a 416.
+        TransientError: the server sends another range than asked for.
+    """
+    headers = response.headers
+    first, total = content_range(headers.get("Content-Range"))
+    if response.status == 416:
+        raise RangeNotSatisfiableError(total)
+    if response.status == 200:
+        first, total = 0, response.content_length
+    elif first != start:
+        raise TransientError(f"the server sent bytes from {first} when asked for {start}")
+    etag = headers.get("ETag", "")
+    weak = etag.startswith("W/")
+    dated = headers.get("Last-Modified", "") if weak or not etag else etag
+    return Body(
+        start=first or 0,
+        total=total,
+        etag="" if validator else etag,
+        validator=validator or dated,
+        chunks=_chunks(response),
+    )
+
+
+def range_header(start: int, stop: int | None) -> dict[str, str]:
+    """The header that asks for bytes [start, stop); none for all of them."""
+    if not start and stop is None:
+        return {}
+    return {"Range": f"bytes={start}-{'' if stop is None else stop - 1}"}
+
+
+async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """Whatever has arrived, at most the client's buffer (2 MiB) at a time."""
+    while True:
+        try:
+            chunk = await response.content.readany()
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            # Or a connection that breaks after every few bytes would never come further.
+            if rest := _received(response.content):
+                yield rest
+            raise TransientError(f"the connection broke off ({reason_of(error)})") from error
+        if not chunk:
+            return
+        yield chunk
+
+
+def _received(content: aiohttp.StreamReader) -> bytes:
+    """What came before the connection broke, which the reader hides behind the error."""
+    content.set_exception(None)  # type: ignore[arg-type]  # what it is before an error
+    return content.read_nowait()

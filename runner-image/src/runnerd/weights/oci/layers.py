@@ -1,0 +1,185 @@
+"""Which layers of an artifact become which files."""
+
+import json
+import logging
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from modelrunner_protocol.wire import FileKind, WeightsFile
+from runnerd.weights import formats
+from runnerd.weights.disk import size_text
+from runnerd.weights.failure import WeightsError, unsupported
+from runnerd.weights.oci import media
+from runnerd.weights.oci.documents import Config, Descriptor, Manifest
+
+logger = logging.getLogger(__name__)
+
+_LONGEST_TEXT: Final = 1024 * 1024
+_HOSTILE: Final = re.compile(r"(^|[/\\])\.\.([/\\]|$)|^[/\\]|^[A-Za-z]:|[\x00-\x1f\x7f]")
+# The type flag of a tar entry, as a number or as a character: a regular file.
+_REGULAR: Final = (0, ord("0"), "", "0", "\0")
+
+
+@dataclass(slots=True)
+class _Sorted:
+    weights: list[Descriptor]
+    safetensors: list[Descriptor]
+    beside: dict[FileKind, list[Descriptor]]
+
+
+def check_config_type(manifest: Manifest, where: str) -> None:
+    """Refuse what is no model before anything else of it is read.
+
+    Raises:
+        WeightsError: UnsupportedFormat.
+    """
+    kind = manifest.config.media_type
+    if kind not in media.CONFIGS:
+        what = "a container image" if "image" in kind else "no model that is known here"
+        raise unsupported(
+            f"{where} is {what} (its config has the media type {kind:.128}): name an artifact that was "
+            "made by docker model package, runnerd package or a CNCF ModelPack tool"
+        )
+
+
+def files_of(manifest: Manifest, config: Config, where: str) -> tuple[WeightsFile, ...]:
+    """The files of a GGUF model, its shards first and in order. The names are ours.
+
+    Raises:
+        WeightsError: UnsupportedFormat: another format, an unknown layer, a hostile path.
+    """
+    found = _sort(manifest, config, where)
+    if found.safetensors:
+        size = size_text(sum(layer.size for layer in found.safetensors))
+        raise unsupported(
+            f"{where} holds safetensors weights ({len(found.safetensors)} files, {size}), and "
+            "llama.cpp runs GGUF: name an artifact with GGUF weights"
+        )
+    if not found.weights:
+        raise unsupported(f"{where} holds no model: none of its layers is a GGUF file")
+    weights = _in_order(found.weights, where)
+    names = _weight_names(len(weights))
+    files = [_file(layer, name) for layer, name in zip(weights, names, strict=True)]
+    for kind, name in _NAMES.items():
+        files += _beside(found.beside.get(kind, []), kind, name, where)
+    return tuple(files)
+
+
+_NAMES: Final = {
+    FileKind.PROJECTOR: "model.mmproj",
+    FileKind.CHAT_TEMPLATE: "template.jinja",
+    FileKind.LICENSE: "LICENSE",
+}
+
+
+def _sort(manifest: Manifest, config: Config, where: str) -> _Sorted:
+    found = _Sorted([], [], {})
+    for layer in manifest.layers:
+        _check_path(layer, where)
+        kind = layer.media_type
+        if kind in media.GGUFS:
+            found.weights.append(layer)
+        elif kind in media.SAFETENSORS:
+            found.safetensors.append(layer)
+        elif kind == media.RAW_WEIGHTS:
+            _sort_raw(layer, config, found, where)
+        elif kind in media.REFUSED:
+            raise unsupported(
+                f"{where} holds {media.REFUSED[kind]}, which llama.cpp cannot run here"
+            )
+        elif kind not in media.LEFT_OUT:
+            found.beside.setdefault(_kind_beside(layer, where), []).append(layer)
+    return found
+
+
+def _kind_beside(layer: Descriptor, where: str) -> FileKind:
+    if layer.media_type in media.PROJECTORS:
+        return FileKind.PROJECTOR
+    if layer.media_type == media.CHAT_TEMPLATE:
+        return FileKind.CHAT_TEMPLATE
+    if layer.media_type == media.LICENSE:
+        return FileKind.LICENSE
+    raise unsupported(
+        f"{where} has a layer of the unknown media type {layer.media_type:.128}: a newer version of "
+        "the operator may know it"
+    )
+
+
+def _sort_raw(layer: Descriptor, config: Config, found: _Sorted, where: str) -> None:
+    name = _base_name(layer).lower()
+    ending = name.rpartition(".")[2] if "." in name else config.format
+    if ending == "gguf" and "mmproj" in name:
+        found.beside.setdefault(FileKind.PROJECTOR, []).append(layer)
+    elif ending == "gguf":
+        found.weights.append(layer)
+    elif ending == "safetensors":
+        found.safetensors.append(layer)
+    else:
+        raise unsupported(
+            f"{where} has weights in the format {ending[:32] or 'nobody named'!r}; llama.cpp needs GGUF"
+        )
+
+
+def _check_path(layer: Descriptor, where: str) -> None:
+    """We name files ourselves; who tries to name one elsewhere is refused altogether."""
+    path = layer.annotations.get(media.FILE_PATH, "")
+    if _HOSTILE.search(path):
+        raise unsupported(
+            f"{where} has a layer whose path {path[:80]!r} leads out of its folder: it is refused"
+        )
+    try:
+        told = json.loads(layer.annotations.get(media.FILE_METADATA, "{}"))
+    except (ValueError, RecursionError):
+        told = {}
+    if isinstance(told, dict) and told.get("typeflag", 0) not in _REGULAR:
+        raise unsupported(
+            f"{where} has a layer that is a link or a device, not a file: it is refused"
+        )
+
+
+def _in_order(weights: list[Descriptor], where: str) -> list[Descriptor]:
+    """Shards by the numbers in their names, where they have names; else as the layers come."""
+    if len(weights) == 1:
+        return weights
+    names = [_base_name(layer) for layer in weights]
+    expected = formats.shard_names(names[0])
+    if not expected:
+        if any(names):
+            raise unsupported(
+                f"{where} holds {len(weights)} models ({', '.join(names)[:200]}): name an artifact "
+                "with one"
+            )
+        return weights
+    by_name = dict(zip(names, weights, strict=True))
+    if sorted(by_name) != sorted(expected):
+        raise unsupported(
+            f"{where} holds {len(weights)} of the {len(expected)} parts of {names[0]}: package all"
+        )
+    return [by_name[name] for name in expected]
+
+
+def _weight_names(count: int) -> tuple[str, ...]:
+    if count == 1:
+        return ("model.gguf",)
+    return tuple(f"model-{i:05d}-of-{count:05d}.gguf" for i in range(1, count + 1))
+
+
+def _beside(layers: list[Descriptor], kind: FileKind, name: str, where: str) -> list[WeightsFile]:
+    if len(layers) > 1 and kind is not FileKind.LICENSE:
+        logger.warning("%s holds %d files of kind %s: the first is used", where, len(layers), kind)
+        layers = layers[:1]
+    if kind is not FileKind.PROJECTOR and any(layer.size > _LONGEST_TEXT for layer in layers):
+        raise WeightsError(
+            f"{where} has a {name} of more than {size_text(_LONGEST_TEXT)}: it cannot be right"
+        )
+    names = (name if i == 0 else f"{name}-{i + 1}" for i in range(len(layers)))
+    return [_file(layer, one, kind) for layer, one in zip(layers, names, strict=False)]
+
+
+def _file(layer: Descriptor, name: str, kind: FileKind = FileKind.WEIGHTS) -> WeightsFile:
+    return WeightsFile(path=name, size_bytes=layer.size, sha256=layer.sha256, kind=kind)
+
+
+def _base_name(layer: Descriptor) -> str:
+    return layer.annotations.get(media.FILE_PATH, "").replace("\\", "/").rpartition("/")[2]

@@ -1,0 +1,85 @@
+"""Brings an artifact into a registry.
+
+Source: the OCI distribution-spec, "Pushing a blob monolithically", "Pushing Manifests".
+"""
+
+import io
+import logging
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from yarl import URL
+
+from modelrunner_protocol.references import Location
+from runnerd.weights.disk import size_text
+from runnerd.weights.failure import WeightsError
+from runnerd.weights.oci import media
+from runnerd.weights.oci.credentials import Keyring
+from runnerd.weights.oci.package import Package, contents
+from runnerd.weights.oci.registry import Endpoint, base_of
+
+logger = logging.getLogger(__name__)
+
+
+async def push(
+    package: Package,
+    location: Location,
+    session: aiohttp.ClientSession,
+    keyring: Keyring,
+    *,
+    insecure: bool,
+) -> None:
+    """Upload what the registry does not have yet, and the manifest last.
+
+    Raises:
+        WeightsError: it does not take it.
+        TransientError: trying again may help.
+        OSError: a file cannot be read.
+    """
+    endpoint = Endpoint(
+        session,
+        base_of(location.registry, insecure=insecure),
+        name=location.registry,
+        repository=location.repository,
+        keyring=keyring,
+        actions="pull,push",
+    )
+    for digest, size, source in contents(package):
+        await _push_blob(endpoint, digest, size, source)
+    kind = {"Content-Type": media.MANIFEST}
+    # By a digest nobody could push another artifact than that one.
+    version = location.tag or package.digest
+    url = endpoint.url(f"manifests/{version}")
+    response = await endpoint.send("PUT", url, kind, lambda: package.manifest)
+    async with response:
+        await _expect(response, {201}, "the manifest")
+
+
+async def _push_blob(endpoint: Endpoint, digest: str, size: int, source: Path | bytes) -> None:
+    there = await endpoint.send("HEAD", endpoint.url(f"blobs/{digest}"), {}, lambda: None)
+    there.close()
+    if there.status == 200:
+        logger.info("%s is there already", digest)
+        return
+    start = await endpoint.send("POST", endpoint.url("blobs/uploads/"), {}, lambda: b"")
+    async with start:
+        await _expect(start, {202}, f"the upload of {digest}")
+        location = start.headers.get("Location", "")
+    target = start.url.join(URL(location, encoded=True)).extend_query(digest=digest)
+    logger.info("uploading %s (%s)", digest, size_text(size))
+    headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
+    done = await endpoint.send("PUT", target, headers, lambda: _opened(source))
+    async with done:
+        await _expect(done, {201}, digest)
+
+
+def _opened(source: Path | bytes) -> Any:
+    """A body that aiohttp reads in pieces, and closes."""
+    return io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
+
+
+async def _expect(response: aiohttp.ClientResponse, statuses: set[int], what: str) -> None:
+    if response.status not in statuses:
+        words = (await response.content.read(500)).decode("utf-8", "replace").strip()
+        raise WeightsError(f"the registry answered {response.status} to {what}: {words}")

@@ -1,0 +1,141 @@
+"""Weights in a registry: one artifact, one or more files."""
+
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Final
+
+from modelrunner_protocol.references import Location
+from modelrunner_protocol.wire import Artifact, FileKind, WeightsFile
+from runnerd.weights import formats
+from runnerd.weights.clock import Clock
+from runnerd.weights.failure import WeightsError, unsupported
+from runnerd.weights.http_body import body_of, range_header
+from runnerd.weights.oci import documents, media
+from runnerd.weights.oci.layers import check_config_type, files_of
+from runnerd.weights.oci.registry import Registry
+from runnerd.weights.remote_header import read_remote_header
+from runnerd.weights.retry import persistently
+from runnerd.weights.source import Body, WrongDigestError
+
+_ACCEPT: Final = {"Accept": ", ".join(sorted(media.MANIFESTS | media.INDEXES))}
+
+
+class OciWeights:
+    """An artifact in a registry; see `WeightsSource`.
+
+    Args:
+        reference: In words.
+        location: The same in parts.
+        registry: Reads from its repository.
+        timeout: Seconds for which `resolve` tries again after transient errors.
+    """
+
+    def __init__(
+        self,
+        reference: str,
+        location: Location,
+        registry: Registry,
+        *,
+        timeout: float,
+        clock: Clock,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._where = reference
+        self._location = location
+        self._registry = registry
+        self._timeout = timeout
+        self._clock = clock
+        self._chance = chance
+
+    async def resolve(self) -> Artifact:
+        """Read the manifest, the config and, by ranges, the model's header.
+
+        Raises:
+            WeightsError: nothing there, nothing that can be run, or no answer in time.
+        """
+        return await persistently(
+            self._resolve,
+            what=f"resolving {self._where}",
+            limit=self._timeout,
+            clock=self._clock,
+            chance=self._chance,
+        )
+
+    async def files(self, expected: Artifact) -> tuple[WeightsFile, ...]:
+        """All files of the resolved artifact, whatever its tag has become since."""
+        known = sum(file.size_bytes for file in expected.files) == expected.size_bytes
+        if known and all(file.sha256 for file in expected.files):
+            return expected.files
+        manifest, _ = await self._manifest(expected.digest or self._location.version)
+        return files_of(manifest, await self._config(manifest), self._where)
+
+    @asynccontextmanager
+    async def open(
+        self,
+        file: WeightsFile,
+        *,
+        start: int = 0,
+        stop: int | None = None,
+        validator: str = "",  # noqa: ARG002 - what has a digest for a name never changes
+    ) -> AsyncIterator[Body]:
+        """Read a range of a file; see `WeightsSource.open`."""
+        headers = range_header(start, stop)
+        async with self._registry.get(f"blobs/sha256:{file.sha256}", headers) as response:
+            yield body_of(response, start, validator=file.sha256)
+
+    def mismatch(self, file: WeightsFile, found: str) -> WrongDigestError:
+        """The failure to tell when a blob is not what its name says; see `WeightsSource`."""
+        return WrongDigestError(
+            f"{file.path} of {self._where} has sha256 {found} instead of {file.sha256}: the registry, "
+            "or a proxy before it, is damaged; push the artifact again if it stays so",
+            retryable=True,
+        )
+
+    async def _resolve(self) -> Artifact:
+        manifest, digest = await self._manifest(self._location.version)
+        config = await self._config(manifest)
+        files = files_of(manifest, config, self._where)
+        first = files[0]
+        found = await read_remote_header(
+            lambda start, stop: self.open(first, start=start, stop=stop), self._where
+        )
+        if found.size != first.size_bytes:
+            raise WeightsError(
+                f"{self._where}: the registry holds {found.size} bytes of the layer "
+                f"sha256:{first.sha256}, its manifest says {first.size_bytes}: push the artifact again",
+                retryable=True,
+            )
+        shards = sum(file.kind is FileKind.WEIGHTS for file in files)
+        if found.header.shards != shards:
+            raise unsupported(
+                f"{self._where} holds {shards} of the {found.header.shards} parts of a split model: "
+                "package all of them"
+            )
+        artifact = formats.artifact_of(found.header, files, digest=digest)
+        # Of a split model the header tells a part only; the whole is counted once it is here.
+        return replace(artifact, parameters=config.parameters) if shards > 1 else artifact
+
+    async def _manifest(self, version: str) -> tuple[documents.Manifest, str]:
+        """The artifact's manifest and its digest; of an index that of the model in it."""
+        for _ in range(2):
+            data, kind = await self._registry.read(
+                f"manifests/{version}", _ACCEPT, documents.LONGEST
+            )
+            if ":" in version:
+                documents.checked(data, version, f"the manifest of {self._where}")
+            found = documents.read_manifest(data, kind, self._where)
+            if isinstance(found, documents.Manifest):
+                check_config_type(found, self._where)
+                return found, documents.digest_of(data)
+            version = documents.choose(found, self._where).digest
+        raise unsupported(f"{self._where} is an index of indexes: name the artifact by its digest")
+
+    async def _config(self, manifest: documents.Manifest) -> documents.Config:
+        config = manifest.config
+        if config.size > documents.LONGEST:
+            raise unsupported(f"{self._where} has a config of {config.size} bytes: it is refused")
+        data, _ = await self._registry.read(f"blobs/{config.digest}", {}, config.size)
+        documents.checked(data, config.digest, f"the config of {self._where}")
+        return documents.read_config(data, self._where)

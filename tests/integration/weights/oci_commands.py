@@ -1,0 +1,33 @@
+"""What the tests of registries share: commands for a reference, and how they end."""
+
+from modelrunner_protocol.reasons import Reason
+from modelrunner_protocol.wire import OciSource, Source
+from tests.integration.weights.commands import Commands, Ended
+from tests.support.file_server import FileServer
+from tests.support.oci_files import OciFiles
+
+
+def serve(server: FileServer, commands: Commands, files: OciFiles) -> None:
+    """Let the server be a registry with this artifact, and the commands be about it."""
+    server.files = files.files()
+    commands.source = source(f"127.0.0.1:{server.port}/{files.name}:{files.tag}")
+
+
+def source(reference: str) -> Source:
+    """A source over plain http."""
+    return Source(oci=OciSource(reference=reference, insecure=True))
+
+
+def failed(
+    ended: Ended, says: str, *, reason: Reason = Reason.PULL_FAILED, retryable: bool = False
+) -> None:
+    """It failed in these words, which are no stack."""
+    assert ended.code == 1
+    assert says in ended.outcome.message
+    assert (ended.outcome.reason, ended.outcome.retryable) == (reason, retryable)
+    assert "Traceback" not in ended.log
+
+
+def refused(ended: Ended, says: str) -> None:
+    """It is nothing that can be run."""
+    failed(ended, says, reason=Reason.UNSUPPORTED_FORMAT)
