@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -18,15 +19,27 @@ from tests.support.registry_build import ensure_registry
 
 USER: Final = "reader"
 PASSWORD: Final = "loopback"
+_ANSWERED: Final = re.compile(r'"GET /v2/\S+/(?:blobs|manifests)/\S+ HTTP/1.1" \d+ (\d+)')
 _HTPASSWD: Final = f"{USER}:$2b$04$abcdefghijklmnopqrstuuK6Z2t6B12451zvTkgfvZ0Xhp7HHreWm\n"
 
 
 @dataclass(frozen=True)
 class RegistryProcess:
-    """A registry at `address` (host:port) over plain http; `folder` holds its data."""
+    """A registry at `address` (host:port) over plain http.
+
+    Attributes:
+        folder: Its data.
+        log: What it was asked for, a line for each answer in the Common Log Format.
+    """
 
     address: str
     folder: Path
+    log: Path
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes of all bodies that were sent to answer a GET."""
+        return sum(map(int, _ANSWERED.findall(self.log.read_text("utf-8", "replace"))))
 
     def reference(self, name: str) -> str:
         """A reference into this registry, for `team/model:v1`."""
@@ -48,7 +61,7 @@ def running_registry(
     data.mkdir(exist_ok=True)
     settings = {
         "version": "0.1",
-        "log": {"level": "warn", "accesslog": {"disabled": True}},
+        "log": {"level": "warn"},
         "storage": {"filesystem": {"rootdirectory": os.fspath(data)}},
         "http": {"addr": f"{host}:{port}", "relativeurls": True},
         "auth": auth or {},
@@ -65,7 +78,7 @@ def running_registry(
     ):
         try:
             wait_until("the registry answers", lambda: _answers(process, host, port), seconds=30)
-            yield RegistryProcess(f"{host}:{port}", data)
+            yield RegistryProcess(f"{host}:{port}", data, log)
         except BaseException as error:
             error.add_note(log.read_text(errors="replace")[-2000:])
             raise

@@ -308,7 +308,7 @@ async def test_what_is_missing_is_told(
     files = _plain()
     serve(server, commands, files)
     del server.files[files.tag_path if kind == "manifest" else files.path(WEIGHTS)]
-    failed(await commands.resolve(), says)
+    failed(await commands.resolve(), says, retryable=kind == "weights")
 
 
 async def test_blobs_elsewhere(server: FileServer, commands: Commands) -> None:

@@ -157,7 +157,9 @@ class Endpoint:
             )
         if status == 404:
             raise WeightsError(
-                f"{where} has lost the layer {what} of {self.repository}: push the artifact again"
+                f"{where} has lost the layer {what} of {self.repository}: push the artifact again",
+                # Or its tag has moved and the old layers are gone: a later try resolves anew.
+                retryable=True,
             )
         raise WeightsError(
             f"{where} answered {status} when asked for {kind}/{what}", retryable=True
