@@ -21,6 +21,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+_CALLS = (("w", '{"city":', ' "Rome"}'), ("t", "{", "}"))
 _EVENT = b'data: {"choices":[{"delta":{"content":"word"}}]}\n\n'
 
 
@@ -70,7 +71,7 @@ class _Engine(http.server.BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """What the body's script says; without one, an echo."""
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        script = body.get("script", "echo")
+        script = body.get("script") or _spoken_script(body) or "echo"
         if script == "echo" and self.settings.drop_warm_up:
             self.close_connection = True
             return
@@ -110,10 +111,65 @@ class _Engine(http.server.BaseHTTPRequestHandler):
         self._chunk(b"data: [DONE]\n\n")
         self._chunk(b"")
 
+    def _script_repeat(self, body: dict[str, Any]) -> None:
+        """A chat's answer whose text is what was asked."""
+        self._answer(body, {"content": json.dumps({"path": self.path, "body": body})})
+
+    def _script_think(self, body: dict[str, Any]) -> None:
+        """A thought, then a text."""
+        self._answer(body, {"reasoning_content": "hm"}, {"content": "so"})
+
+    def _script_tools(self, body: dict[str, Any]) -> None:
+        """Two calls; in a stream their arguments come in two pieces."""
+        pieces, calls = [], []
+        for index, (name, first, rest) in enumerate(_CALLS):
+            head = {"index": index, "id": f"id-{name}"}
+            calls.append({**head, "function": {"name": name, "arguments": first + rest}})
+            begin = {**head, "function": {"name": name, "arguments": first}}
+            more = {"index": index, "function": {"arguments": rest}}
+            pieces += [{"tool_calls": [begin]}, {"tool_calls": [more]}]
+        self._answer(
+            body, *(pieces if body.get("stream") else [{"tool_calls": calls}]), finish="tool_calls"
+        )
+
+    def _script_babble(self, body: dict[str, Any]) -> None:
+        """Events that nobody can read, until the client leaves."""
+        self._script_endless({"size": 10})
+
+    def _script_error_in_stream(self, body: dict[str, Any]) -> None:
+        self._start_stream()
+        self._chunk(_EVENT)
+        self._chunk(b'data: {"error":{"message":"the grammar broke"}}\n\n')
+        self._chunk(b"")
+
+    def _answer(self, body: dict[str, Any], *parts: dict[str, Any], finish: str = "stop") -> None:
+        """A chat's answer of these parts, whole or streamed as llama-server does."""
+        usage = {"prompt_tokens": 7, "completion_tokens": 11}
+        timings = {"prompt_ms": 1.5, "predicted_ms": 2.5}
+        if not body.get("stream"):
+            message: dict[str, Any] = {}
+            for part in parts:
+                message |= part
+            choice = {"finish_reason": finish, "message": message}
+            self._json(200, {"choices": [choice], "usage": usage, "timings": timings})
+            return
+        self._start_stream()
+        role: dict[str, Any] = {"role": "assistant", "content": None}
+        events: list[dict[str, Any]] = [
+            {"choices": [{"finish_reason": None, "delta": delta}]} for delta in (role, *parts)
+        ]
+        events.append({"choices": [{"finish_reason": finish, "delta": {}}]})
+        for event in (*events, {"choices": [], "usage": usage, "timings": timings}):
+            self._chunk(b"data: " + json.dumps(event).encode() + b"\n\n")
+        self._chunk(b"data: [DONE]\n\n")
+        self._chunk(b"")
+
     def _script_endless(self, body: dict[str, Any]) -> None:
         """Events until the client leaves; the file "sent" holds the number of bytes."""
         self._start_stream()
-        event, sent = b"data: " + b"x" * body.get("size", 100) + b"\n\n", 0
+        event, sent = _EVENT, 0
+        if "size" in body:
+            event = b"data: " + b"x" * body["size"] + b"\n\n"
         pause = threading.Event()
         with contextlib.suppress(OSError):
             while True:
@@ -226,6 +282,13 @@ class _Engine(http.server.BaseHTTPRequestHandler):
 
     def _note(self, name: str) -> None:
         (self.folder / name).touch()
+
+
+def _spoken_script(body: dict[str, Any]) -> str:
+    """The script that a message asks for: of a dialect whose bodies are put in other words."""
+    messages = body.get("messages") or [{}]
+    content = messages[-1].get("content")
+    return content.removeprefix("script: ") if str(content).startswith("script: ") else ""
 
 
 class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):

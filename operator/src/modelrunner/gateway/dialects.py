@@ -20,13 +20,16 @@ _OPENAI_KINDS: Final = {
     429: "rate_limit_error",
 }
 _TEXT_LIMIT: Final = 1000
+EVENTS: Final = b"text/event-stream; charset=utf-8"
+LINES: Final = b"application/x-ndjson"
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """One family of clients.
 
-    `heartbeat` is what keeps a waiting stream alive. `error` is the body of an error by status,
+    `heartbeat` is what keeps a waiting stream alive: the same for every request, or "" where it
+    depends on the request (Ollama's, see `routing.ollama`). `media` is the type of a stream. `error` is the body of an error by status,
     word for programs, sentence and field at fault; `owns` says whether a decoded body is an error
     in this dialect; `frame` makes a stream's event of one.
     `names_request`: errors carry the request's ID, in the body and in a header of their own.
@@ -38,6 +41,7 @@ class Dialect:
     owns: Callable[[Any], bool]
     frame: Callable[[dict[str, Any]], bytes]
     names_request: bool = False
+    media: bytes = EVENTS
 
     def answer(
         self,
@@ -166,7 +170,7 @@ ANTHROPIC: Final = Dialect(
     _error_event,
     names_request=True,
 )
-OLLAMA: Final = Dialect("ollama", b"", _ollama, _is_ollama, _line)
+OLLAMA: Final = Dialect("ollama", b"", _ollama, _is_ollama, _line, media=LINES)
 
 
 def dialect_of(path: str) -> Dialect:

@@ -146,13 +146,14 @@ class Forward:
 class Held(ABC):
     """A request that waits. The front awaits `decided`, and calls `leave` if the client goes.
 
-    `stream`: the client asked for server-sent events, so after `patience` seconds the front sends
-    200 and text/event-stream, and `heartbeat` then and every `interval` seconds; a later Answer is
+    `stream`: the client asked for a stream, so after `patience` seconds the front sends 200 and
+    `media` as its type, and `heartbeat` then and every `interval` seconds; a later Answer is
     sent as `event(answer)` within that stream, and so is an endpoint's answer that is not 200.
     """
 
     decided: Future[Forward | Answer]
     stream: bool = False
+    media: bytes = b"text/event-stream; charset=utf-8"
     heartbeat: bytes = b""
     patience: float = 2.0
     interval: float = 10.0

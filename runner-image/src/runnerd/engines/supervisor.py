@@ -18,6 +18,7 @@ from runnerd.engines.cgroup import Cgroup
 from runnerd.engines.child import Child
 from runnerd.engines.failure import Failure, classify, with_lines
 from runnerd.engines.output import Output, plain, severity
+from runnerd.engines.properties import UNKNOWN
 from runnerd.engines.reaper import ended
 from runnerd.engines.restarts import Backoff
 from runnerd.logs import fields
@@ -42,7 +43,8 @@ class Supervisor:
 
     `epoch` counts the starts of the engine. `failure` is its last one, kept until it is ready.
     `heard_at` is when it last gave a sign of life (monotonic); the proxy notes its bytes there.
-    `slots` is how many requests the newest ready engine works on at once.
+    `slots` is how many requests the newest ready engine works on at once; `properties` is what
+    it said of itself.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Supervisor:
         self.heard_at = 0.0
         self.restarts = 0
         self.slots: int | None = None
+        self.properties = UNKNOWN
         self.failure: Failure | None = None
         self.engine_ready_at: float | None = None
         self.warmed_at: float | None = None
@@ -233,7 +236,8 @@ class Supervisor:
         await upstream.warm_up(self._session, self._config)
         self._metrics.stage("warmup", time.monotonic() - begin)
         self.warmed_at = time.time()
-        return await upstream.slots(self._session) or DEFAULT_SLOTS
+        self.properties = await upstream.properties(self._session)
+        return self.properties.slots or DEFAULT_SLOTS
 
     def _unprepared(self, preparation: "asyncio.Task[int]", output: Output) -> Failure | None:
         if not preparation.done():

@@ -7,6 +7,7 @@ from typing import Any, Final
 from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, UnixConnector
 
 from modelrunner_protocol.wire import Mode, RunConfig
+from runnerd.engines.properties import UNKNOWN, Properties, properties_of
 
 BASE: Final = "http://engine"
 _FIRST_PAUSE: Final = 0.01
@@ -53,14 +54,13 @@ async def health(session: ClientSession, timeout: float = 5.0) -> int | None:
         return None
 
 
-async def slots(session: ClientSession) -> int | None:
-    """How many requests the engine works on at once; None when it does not tell."""
+async def properties(session: ClientSession) -> Properties:
+    """What the engine says of itself; nothing when it does not answer."""
     try:
         async with session.get(f"{BASE}/props", timeout=_QUICK) as answer:
-            count = json.loads(await answer.read())["total_slots"]
-    except (ClientError, OSError, TimeoutError, ValueError, KeyError, TypeError):
-        return None
-    return count if type(count) is int and count > 0 else None
+            return properties_of(await answer.read())
+    except (ClientError, OSError, TimeoutError):
+        return UNKNOWN
 
 
 async def warm_up(session: ClientSession, config: RunConfig) -> None:

@@ -1,11 +1,16 @@
-"""Errors in the words of each client: OpenAI's, those of its Responses, Anthropic's. Pure."""
+"""Errors in the words of each client: OpenAI's, its Responses', Anthropic's, Ollama's. Pure."""
 
 import json
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from modelrunner_protocol.errors import ANTHROPIC_KINDS, anthropic_error, openai_error
+from modelrunner_protocol.errors import (
+    ANTHROPIC_KINDS,
+    anthropic_error,
+    ollama_error,
+    openai_error,
+)
 
 INVALID_REQUEST: Final = "invalid_request_error"
 SERVER_ERROR: Final = "server_error"
@@ -17,6 +22,7 @@ class Dialect(Enum):
     OPENAI = "openai"
     RESPONSES = "responses"
     ANTHROPIC = "anthropic"
+    OLLAMA = "ollama"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +45,8 @@ def reject(
 
 def error_body(dialect: Dialect, found: Rejection) -> dict[str, Any]:
     """The error object that clients of this family parse."""
+    if dialect is Dialect.OLLAMA:
+        return ollama_error(found.message)
     if dialect is Dialect.ANTHROPIC:
         usual = INVALID_REQUEST if found.status < 500 else "api_error"
         return anthropic_error(found.message, kind=ANTHROPIC_KINDS.get(found.status, usual))
@@ -48,6 +56,9 @@ def error_body(dialect: Dialect, found: Rejection) -> dict[str, Any]:
 def error_event(dialect: Dialect, found: Rejection) -> bytes:
     """The last event of a stream that cannot go on."""
     body = error_body(dialect, found)
+    if dialect is Dialect.OLLAMA:
+        # ASCII: Python's clients split lines at U+0085 and U+2028, too.
+        return json.dumps(body).encode() + b"\n"
     if dialect is Dialect.RESPONSES:
         # OpenAI's event has the fields at its top; its client looks for "error" in any event.
         told = {"code": found.code, "message": found.message, "param": found.param}

@@ -14,6 +14,7 @@ from runnerd.config import Settings
 from runnerd.engines import upstream
 from runnerd.engines.supervisor import Supervisor
 from runnerd.logs import fields
+from runnerd.ollama.asked import Asked
 from runnerd.server import answers
 from runnerd.server.body import Body
 from runnerd.server.checks import Accepted, Checks
@@ -24,6 +25,8 @@ from runnerd.server.gate import Gate
 from runnerd.server.proxy import Proxy
 from runnerd.server.report import Report
 from runnerd.server.routes import Inference, clean, inference_routes, model_name
+from runnerd.server.shelf import Shelf
+from runnerd.server.translation import Translator
 from runnerd.server.waiting import Waiting
 from runnerd.telemetry.metrics import CONTENT_TYPE, Metrics
 
@@ -67,6 +70,8 @@ class Door:
             waiting=self._waiting,
             started_at=started_at,
         )
+        self._translator = Translator(self._checks, proxy, engine)
+        self._shelf = Shelf(config, self._checks, engine, gate, self._report)
         self._own = {
             "/healthz": self._healthz,
             _READY: self._readyz,
@@ -107,6 +112,8 @@ class Door:
             return _wrong_method("POST", route.dialect)
         if control := self._control.get(path):
             return await control(request) if request.method == "POST" else _wrong_method("POST")
+        if page := await self._shelf.answer(request, path):
+            return page
         return await self._told(request, path)
 
     async def _told(self, request: web.BaseRequest, path: str) -> web.Response:
@@ -158,27 +165,46 @@ class Door:
         if not self._gate.enter():
             text = f"{self._settings.max_in_flight} requests are waiting already"
             return answers.busy(text, dialect)
-        body = Body(request, self._gate.hold)
+        return await self._inside(request, route, request_id)
+
+    async def _inside(
+        self, request: web.BaseRequest, route: Inference, request_id: str
+    ) -> web.StreamResponse:
+        """The answer to a request that has its place at the gate; it leaves it here."""
+        body, entered = Body(request, self._gate.hold), time.monotonic()
         try:
             accepted = await self._read(body, route)
             if isinstance(accepted, web.Response):
                 return accepted
+            if isinstance(accepted, Asked) and not accepted.path:
+                return self._translator.at_once(accepted)
             await self._gate.turn()
             try:
-                return await self._proxy.forward(request, route, accepted.body, request_id)
+                if isinstance(accepted, Accepted):
+                    return await self._proxy.forward(request, route, accepted.body, request_id)
+                waited = time.monotonic() - entered
+                return await self._translator.answer(
+                    request, route, accepted, request_id, waited=waited
+                )
             finally:
                 self._gate.done()
         finally:
             self._gate.leave(body.size)
 
-    async def _read(self, body: Body, route: Inference) -> Accepted | web.Response:
+    async def _read(self, body: Body, route: Inference) -> Accepted | Asked | web.Response:
         """A body that the engine may see, or the answer to one that it may not."""
         limits = self._settings
         raw = await body.read(limit=limits.max_body, timeout=limits.body_timeout)
         if body.crowded:
             text = "the requests that are waiting hold too much memory"
             return answers.busy(text, route.dialect)
-        found = raw if isinstance(raw, Rejection) else self._checks.body(route, raw)
+        found: Accepted | Asked | Rejection
+        if isinstance(raw, Rejection):
+            found = raw
+        elif route.kind is None:
+            found = self._checks.body(route, raw)
+        else:
+            found = self._translator.asked(route.kind, raw)
         if isinstance(found, Rejection):
             return answers.rejection(found, route.dialect)
         if found.keep_alive is not None:

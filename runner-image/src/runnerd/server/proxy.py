@@ -48,7 +48,7 @@ _DROPPED: Final = frozenset(
 _GONE: Final = (ServerDisconnectedError, ClientOSError)
 
 
-class _Stream(web.StreamResponse):
+class Streamed(web.StreamResponse):
     """Its head is sent together with the first piece: one packet and one wake-up less."""
 
     _send_headers_immediately = False
@@ -70,17 +70,10 @@ class Proxy:
         self, request: web.BaseRequest, route: Inference, body: bytes, request_id: str
     ) -> web.StreamResponse:
         """The engine's answer, or ours when there is none to be had."""
-        began = time.monotonic()
-        headers = {"Content-Type": "application/json", "X-Request-Id": request_id}
-        for name in _FORWARDED:
-            if value := request.headers.get(name):
-                headers[name] = value
-        found = await self._obtain(route, body, headers)
+        found = await self.begin(request, route, route.path, body, request_id)
         if isinstance(found, web.Response):
             return found
         upstream, epoch = found
-        self._engine.heard_at = time.monotonic()
-        self._metrics.first_byte(route.name, self._engine.heard_at - began)
         try:
             told = _headers(upstream, request_id)
             return await self._relay(request, route, upstream, epoch, told)
@@ -89,35 +82,61 @@ class Proxy:
             # closed, which makes the engine stop generating.
             upstream.close()
 
-    async def _obtain(
-        self, route: Inference, body: bytes, headers: Mapping[str, str]
+    async def begin(
+        self, request: web.BaseRequest, route: Inference, path: str, body: bytes, request_id: str
     ) -> tuple[ClientResponse, int] | web.Response:
-        """The head of the engine's answer and the epoch that gave it; else our own answer."""
+        """Ask the engine's `path`.
+
+        Returns:
+            The head of its answer, which the caller closes, and the epoch that gave it; else our
+            own answer.
+        """
+        began = time.monotonic()
+        headers = {"Content-Type": "application/json", "X-Request-Id": request_id}
+        for name in _FORWARDED:
+            if value := request.headers.get(name):
+                headers[name] = value
+        found = await self._obtain(route.dialect, path, body, headers)
+        if not isinstance(found, web.Response):
+            self._engine.heard_at = time.monotonic()
+            self._metrics.first_byte(route.name, self._engine.heard_at - began)
+        return found
+
+    async def lost(self, dialect: Dialect, epoch: int) -> web.Response:
+        """Our answer instead of that of an engine that died before it said anything."""
+        return _failed(dialect, await self._engine.explained(epoch))
+
+    async def why_lost(self, epoch: int) -> str:
+        """Why an engine died within its answer."""
+        if self._engine.draining:
+            return "the runner is stopping"
+        return await self._engine.explained(epoch)
+
+    async def _obtain(
+        self, dialect: Dialect, path: str, body: bytes, headers: Mapping[str, str]
+    ) -> tuple[ClientResponse, int] | web.Response:
         retried = False
         while True:
             epoch = self._engine.epoch
             if self._engine.ready:
                 try:
-                    return await self._send(route.path, body, headers), epoch
+                    return await self._send(path, body, headers), epoch
                 except _GONE:
                     if retried:
-                        return await self._lost(route.dialect, epoch)
+                        return await self.lost(dialect, epoch)
                     retried = True
                 except ServerTimeoutError:
-                    return _failed(route.dialect, "the engine takes no connections")
+                    return _failed(dialect, "the engine takes no connections")
                 except ClientError:
-                    return _failed(route.dialect, "the engine gave an answer that is not HTTP")
+                    return _failed(dialect, "the engine gave an answer that is not HTTP")
             if not await self._engine.recovered(epoch, self._retry_wait):
-                return answers.unavailable(self._engine, route.dialect)
+                return answers.unavailable(self._engine, dialect)
 
     async def _send(self, path: str, body: bytes, headers: Mapping[str, str]) -> ClientResponse:
         url = self._urls.get(path)
         if url is None:
             url = self._urls[path] = URL(BASE + path, encoded=True)
         return await self.session.post(url, data=body, headers=headers, allow_redirects=False)
-
-    async def _lost(self, dialect: Dialect, epoch: int) -> web.Response:
-        return _failed(dialect, await self._engine.explained(epoch))
 
     async def _relay(
         self,
@@ -133,7 +152,7 @@ class Proxy:
         try:
             body = await upstream.read()
         except (ClientError, OSError):
-            return await self._lost(route.dialect, epoch)
+            return await self.lost(route.dialect, epoch)
         if found := refusal(route, upstream.status, body):
             return answers.rejection(found, route.dialect)
         return web.Response(status=upstream.status, headers=headers, body=body)
@@ -151,8 +170,8 @@ class Proxy:
             chunk = await readany()
         except (ClientError, OSError):
             # Nothing was said yet, so this can still be an error like any other.
-            return await self._lost(dialect, epoch)
-        response = _Stream(status=upstream.status, headers=headers)
+            return await self.lost(dialect, epoch)
+        response = Streamed(status=upstream.status, headers=headers)
         if upstream.content_length is not None:
             response.content_length = upstream.content_length
         await response.prepare(request)
@@ -185,9 +204,7 @@ class Proxy:
             if request.transport is not None:
                 request.transport.abort()
             raise ConnectionResetError("the engine died within an answer") from error
-        message = "the runner is stopping" if self._engine.draining else ""
-        message = message or await self._engine.explained(epoch)
-        event = error_event(dialect, answers.engine_failure(message))
+        event = error_event(dialect, answers.engine_failure(await self.why_lost(epoch)))
         # An event that was cut in its middle is closed first.
         await response.write(event if last.endswith(b"\n\n") else b"\n\n" + event)
 

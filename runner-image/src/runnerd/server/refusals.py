@@ -18,14 +18,17 @@ _FORM: Final = re.compile(
 _RERANKING: Final = 'set config.runtimeFlags ["--reranking"] on the Model, with weights made for it'
 
 
-def refusal(route: Inference, status: int, raw: bytes) -> Rejection | None:
-    """What to tell instead of an engine's answer with this status; None: the answer itself."""
+def refusal(route: Inference, status: int, raw: bytes, path: str = "") -> Rejection | None:
+    """What to tell instead of an engine's answer with this status; None: the answer itself.
+
+    `path` is what the engine was asked, where that is not the route's own.
+    """
     if status < 400:
         return None
     if status == 404:
         # It serves one model under any name: what it cannot find is the path.
         return reject(
-            501, f"the engine of this model has no {route.path}", code="unsupported_route"
+            501, f"the engine of this model has no {path or route.path}", code="unsupported_route"
         )
     message = _message(raw)
     if message is None:
@@ -35,9 +38,10 @@ def refusal(route: Inference, status: int, raw: bytes) -> Rejection | None:
         return reject(501, message + hint, code="unsupported_mode")
     if status == 500 and _FORM.match(message):
         return reject(400, message)
-    # Only OpenAI's clients can read what it says.
+    # Only OpenAI's clients can read what it says as it says it.
     kind = SERVER_ERROR if status >= 500 else INVALID_REQUEST
-    return Rejection(status, message, kind) if route.dialect is Dialect.ANTHROPIC else None
+    translated = route.dialect in {Dialect.ANTHROPIC, Dialect.OLLAMA}
+    return Rejection(status, message, kind) if translated else None
 
 
 def _message(raw: bytes) -> str | None:

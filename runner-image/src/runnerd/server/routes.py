@@ -6,6 +6,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from modelrunner_protocol.wire import Mode
+from runnerd.ollama.asked import Kind
 from runnerd.server.dialects import Dialect
 
 MODELS: Final = "/v1/models"
@@ -17,7 +18,7 @@ class Inference:
     """A path that the engine answers: its label in metrics, the engine's path, its mode.
 
     Without a mode it is the engine that says whether it was started for this. `messages`: the
-    body must hold a list of them.
+    body must hold a list of them. `kind`: it is a question of Ollama's, and put in other words.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Inference:
     mode: Mode | None
     messages: bool = False
     dialect: Dialect = Dialect.OPENAI
+    kind: Kind | None = None
 
 
 _RERANK: Final = Inference("rerank", "/v1/rerank", None)
@@ -38,6 +40,17 @@ _ANTHROPIC: Final = tuple(
         ("count_tokens", "/v1/messages/count_tokens"),
     )
 )
+_OLLAMA: Final = {
+    f"/api/{kind.value}": Inference(
+        f"api_{kind.value}", f"/api/{kind.value}", mode, dialect=Dialect.OLLAMA, kind=kind
+    )
+    for kind, mode in (
+        (Kind.CHAT, Mode.COMPLETION),
+        (Kind.GENERATE, Mode.COMPLETION),
+        (Kind.EMBED, Mode.EMBEDDING),
+        (Kind.EMBEDDINGS, Mode.EMBEDDING),
+    )
+}
 _ROUTES: Final = {
     "/v1/chat/completions": Inference(
         "chat_completions", "/v1/chat/completions", Mode.COMPLETION, messages=True
@@ -58,7 +71,7 @@ def inference_routes(engine: str) -> dict[str, Inference]:
     """Every spelling of every inference path."""
     usual = {prefix + path: route for path, route in _ROUTES.items() for prefix in prefixes(engine)}
     # Anthropic's clients are given this prefix as their base URL.
-    return usual | {f"/anthropic{route.path}": route for route in _ANTHROPIC}
+    return usual | {f"/anthropic{route.path}": route for route in _ANTHROPIC} | _OLLAMA
 
 
 def clean(path: str) -> str:

@@ -36,10 +36,16 @@ def test_anthropic(status: int, kind: str) -> None:
     assert found == {"type": "error", "error": {"type": kind, "message": "no"}}
 
 
+def test_ollama() -> None:
+    """One sentence."""
+    assert error_body(Dialect.OLLAMA, FOUND) == {"error": "no good"}
+
+
 def test_events() -> None:
     """The event that ends a stream: each client's library raises it as an error."""
     found = Rejection(502, "died \ud83d", "server_error", "engine_failed")
     events = {dialect: error_event(dialect, found) for dialect in Dialect}
+    assert events.pop(Dialect.OLLAMA) == b'{"error": "died \\ud83d"}\n'
     assert all(event.endswith(b"\n\n") for event in events.values())
     assert events[Dialect.OPENAI].startswith(b'data: {"error": ')
     for dialect in (Dialect.ANTHROPIC, Dialect.RESPONSES):

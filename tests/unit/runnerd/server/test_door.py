@@ -15,6 +15,7 @@ from modelrunner_protocol.wire import Mode
 from tests.support.scripted_runner import CONFIG, SETTINGS, Served, eventually, running
 
 CHAT = "/v1/chat/completions"
+OLLAMA = {"/", "/api/chat", "/api/show", "/api/delete", "/api/pull", "/api/nothing"}
 
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -244,22 +245,32 @@ async def test_half_a_head(runner: Served) -> None:
         ("PUT", "/held", 405, "POST"),
         ("GET", "/v1/models/", 404, None),
         ("GET", "/v1/chat/completions/", 404, None),
-        ("GET", "/", 404, None),
+        ("GET", "/", 200, None),
+        ("HEAD", "/", 200, None),
+        ("POST", "/", 405, "GET, HEAD"),
         ("GET", "/%2e%2e/etc", 404, None),
         ("GET", "/v1/models/%ff%00", 404, None),
         ("POST", "/engines/vllm/v1/chat/completions", 404, None),
+        ("GET", "/api/version", 200, None),
+        ("HEAD", "/api/tags", 200, None),
+        ("GET", "/api/chat", 405, "POST"),
+        ("GET", "/api/show", 405, "POST"),
+        ("POST", "/api/delete", 405, "DELETE"),
+        ("POST", "/api/pull", 501, None),
+        ("GET", "/api/nothing", 404, None),
     ],
 )
 async def test_paths(
     runner: Served, method: str, path: str, status: int, allow: str | None
 ) -> None:
-    """Unknown paths and wrong methods are told in OpenAI's shape."""
+    """Unknown paths and wrong methods are told in the shape of the caller's family."""
     async with runner.client.request(method, path) as answer:
         assert answer.status == status
         assert answer.headers.get("Allow") == allow
         assert answer.headers["Server"] == "runnerd"
         if status >= 400 and method != "HEAD":
-            assert (await answer.json())["error"]["message"]
+            error = (await answer.json())["error"]
+            assert error if path in OLLAMA else error["message"]
 
 
 async def test_odd_targets(runner: Served) -> None:

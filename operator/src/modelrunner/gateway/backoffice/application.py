@@ -10,28 +10,22 @@ nobody knows is 404, as for inference. (Docker Model Runner does not look at the
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
-import msgspec
 from aiohttp import web
 
-from modelrunner.gateway.auth.globs import EVERYTHING, Globs
-from modelrunner.gateway.backoffice.catalogue import Allowed, Catalogue, anthropic, openai
+from modelrunner.gateway.auth.globs import EVERYTHING
+from modelrunner.gateway.backoffice import ollama
+from modelrunner.gateway.backoffice.asking import MODELS_HEADER, Refused, allowed, json_answer
+from modelrunner.gateway.backoffice.catalogue import Catalogue, anthropic, openai
 from modelrunner.gateway.dialects import dialect_of
 from modelrunner.gateway.messages import Answer
 from modelrunner.gateway.routing.paths import ENGINES, ROUTES
-from modelrunner.gateway.table.entry import ModelEntry
 from modelrunner.gateway.telemetry.exposition import CONTENT_TYPE
 from modelrunner.telemetry.probes import Report, answer
+from modelrunner_protocol.ollama import WELCOME
 
 SERVER: Final = "model-runner-gateway"
-MODELS_HEADER: Final = "X-Modelrunner-Models"
-_WELCOME: Final = "Model Runner is running\n"
-
-# A list of a thousand models must not keep requests waiting.
-_encode: Final = msgspec.json.Encoder().encode
-_globs: Final = lru_cache(maxsize=64)(Globs.parse)
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -66,7 +60,7 @@ class Probes:
         async def metrics(request: web.Request) -> web.Response:
             if public and not _may_see_all(request):
                 why = "Metrics tell of all models, and this API key is for some of them"
-                raise _Refused(403, "insufficient_scope", why)
+                raise Refused(403, "insufficient_scope", why)
             return web.Response(body=await self.metrics(), headers={"Content-Type": CONTENT_TYPE})
 
         async def version(_: web.Request) -> web.Response:
@@ -89,36 +83,36 @@ def back_office(probes: Probes, catalogue: Catalogue) -> web.Application:
     """The application behind the front."""
 
     async def welcome(_: web.Request) -> web.Response:
-        return web.Response(text=_WELCOME)
+        return web.Response(text=WELCOME)
 
     async def models(request: web.Request) -> web.Response:
         engine = _engine(request)
-        found = catalogue.listed(_allowed(request), engine)
+        found = catalogue.listed(allowed(request), engine)
         data = [openai(name, model) for name, model in found]
-        return _json({"object": "list", "data": data})
+        return json_answer({"object": "list", "data": data})
 
     async def model(request: web.Request) -> web.Response:
         name = request.match_info["name"]
-        found = catalogue.one(name, _allowed(request), _engine(request))
+        found = catalogue.one(name, allowed(request), _engine(request))
         if found is None:
             raise _unknown(name)
-        return _json(openai(name, found))
+        return json_answer(openai(name, found))
 
     async def anthropic_models(request: web.Request) -> web.Response:
-        found = catalogue.listed(_allowed(request))
+        found = catalogue.listed(allowed(request))
         data = [anthropic(name, model) for name, model in found]
         ends = {"first_id": data[0]["id"], "last_id": data[-1]["id"]} if data else {}
         page = {"data": data, "has_more": False, "first_id": None, "last_id": None}
-        return _json(page | ends)
+        return json_answer(page | ends)
 
     async def anthropic_model(request: web.Request) -> web.Response:
         name = request.match_info["name"]
-        found = catalogue.one(name, _allowed(request))
+        found = catalogue.one(name, allowed(request))
         if found is None:
             raise _unknown(name)
-        return _json(anthropic(name, found))
+        return json_answer(anthropic(name, found))
 
-    routes = [*probes.routes(public=True), web.get("/", welcome)]
+    routes = [*probes.routes(public=True), web.get("/", welcome), *ollama.routes(catalogue)]
     for prefix in ("", "/engines", "/engines/{engine}"):
         routes.append(web.get(f"{prefix}/v1/models", models))
         routes.append(web.get(f"{prefix}/v1/models/{{name:.*}}", model))
@@ -127,36 +121,14 @@ def back_office(probes: Probes, catalogue: Catalogue) -> web.Application:
     return _application(routes)
 
 
-def _json(body: dict[str, Any]) -> web.Response:
-    return web.Response(body=_encode(body), content_type="application/json")
-
-
-def _allowed(request: web.Request) -> Allowed:
-    patterns = request.headers.get(MODELS_HEADER)
-    if patterns is None:
-        return _any
-    globs = _globs(patterns)
-    return lambda model: globs.allow(model.namespace, model.name)
-
-
 def _may_see_all(request: web.Request) -> bool:
     patterns = request.headers.get(MODELS_HEADER)
     return patterns is None or EVERYTHING in patterns.split()
 
 
-def _any(_: ModelEntry) -> bool:
-    return True
-
-
-class _Refused(Exception):  # noqa: N818 - no fault of ours: it is what the client is told
-    def __init__(self, status: int, code: str, message: str, param: str | None = None) -> None:
-        super().__init__(message)
-        self.status, self.code, self.message, self.param = status, code, message, param
-
-
-def _unknown(name: str) -> _Refused:
+def _unknown(name: str) -> Refused:
     told = f"The model `{name}` does not exist here: GET /v1/models lists those that do"
-    return _Refused(404, "model_not_found", told, "model")
+    return Refused(404, "model_not_found", told, "model")
 
 
 def _application(routes: list[web.RouteDef]) -> web.Application:
@@ -173,7 +145,7 @@ async def _in_dialect(request: web.Request, handler: _Handler) -> web.StreamResp
     dialect = dialect_of(path)
     try:
         return await handler(request)
-    except _Refused as refused:
+    except Refused as refused:
         told = dialect.answer(refused.status, refused.code, refused.message, param=refused.param)
     except web.HTTPMethodNotAllowed as refused:
         told = _wrong_method(request, ", ".join(sorted(refused.allowed_methods)))
@@ -206,7 +178,7 @@ def _engine(request: web.Request) -> str:
         told = (
             f"There is no engine `{engine}` here: name one of {known}, or leave it out of the path"
         )
-        raise _Refused(404, "engine_not_found", told)
+        raise Refused(404, "engine_not_found", told)
     return engine
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from modelrunner.gateway.table.entry import ModelEntry
 from modelrunner.gateway.table.table import RouteTable
+from modelrunner_protocol.ollama import tagged
 
 _OWNER: Final = "docker"
 """What Docker Model Runner's lists say (dmr-golden/034); Olla and others know no other word."""
@@ -38,6 +39,19 @@ class Catalogue:
         ]
         return sorted(found, key=lambda one: one[0])
 
+    def models(self, allowed: Allowed) -> list[ModelEntry]:
+        """Each model once, by namespace and name."""
+        return [model for model in self._table.models() if allowed(model)]
+
+    def name_of(self, model: ModelEntry) -> str:
+        """The shortest name that a request may use for it and nobody takes from it."""
+        return model.name if self._table.find(model.name) is model else model.path
+
+    def tagged(self, name: str, model: ModelEntry) -> str:
+        """The name with a tag, where the model goes by that, too."""
+        found = tagged(name)
+        return found if self._table.find(found) is model else name
+
     def one(self, name: str, allowed: Allowed, engine: str = "") -> ModelEntry | None:
         """The model that answers to a name in any spelling; None also for what is not allowed."""
         model = self._table.find(name)
@@ -46,8 +60,7 @@ class Catalogue:
         return model
 
     def _own(self, model: ModelEntry) -> Iterator[str]:
-        mine = self._table.find(model.name) is model
-        yield model.name if mine else model.path
+        yield self.name_of(model)
         for alias in dict.fromkeys(model.aliases):
             if alias != model.name and self._table.find(alias) is model:
                 yield alias
@@ -65,7 +78,7 @@ def openai(name: str, model: ModelEntry) -> dict[str, Any]:
     """
     artifact = model.status.get("artifact") or {}
     told = {
-        "context_window": _context(model),
+        "context_window": context_of(model),
         "architecture": artifact.get("architecture"),
         "parameters": artifact.get("parameters"),
         "quantization": artifact.get("quantization"),
@@ -74,7 +87,7 @@ def openai(name: str, model: ModelEntry) -> dict[str, Any]:
     return {
         "id": name,
         "object": "model",
-        "created": int(_moment(model.created).timestamp()),
+        "created": int(moment_of(model.created).timestamp()),
         "owned_by": _OWNER,
         "dmr": {key: value for key, value in told.items() if value},
     }
@@ -86,11 +99,11 @@ def anthropic(name: str, model: ModelEntry) -> dict[str, Any]:
         "type": "model",
         "id": name,
         "display_name": name,
-        "created_at": _moment(model.created).isoformat().replace("+00:00", "Z"),
+        "created_at": moment_of(model.created).isoformat().replace("+00:00", "Z"),
     }
 
 
-def _context(model: ModelEntry) -> int | None:
+def context_of(model: ModelEntry) -> int | None:
     """Tokens that a conversation may have: what the Model asks for, else what it was trained for."""
     asked = (model.spec.get("config") or {}).get("contextSize")
     if asked is not None and asked > 0:
@@ -99,7 +112,8 @@ def _context(model: ModelEntry) -> int | None:
     return None if trained is None else int(trained)
 
 
-def _moment(created: str) -> datetime:
+def moment_of(created: str) -> datetime:
+    """When a Model was made; the epoch where that is no time."""
     try:
         return datetime.fromisoformat(created)
     except ValueError:

@@ -39,7 +39,12 @@ class Claim(ABC):
     @property
     @abstractmethod
     def stream(self) -> bool:
-        """Whether the client asked for server-sent events."""
+        """Whether the client asked for a stream."""
+
+    @property
+    def heartbeat(self) -> bytes:
+        """What keeps its stream alive."""
+        return self.dialect.heartbeat
 
     @abstractmethod
     def forward(self, endpoint: Endpoint, *, waited: float, cold: bool) -> Forward:
@@ -81,7 +86,8 @@ class Waiting(Held):
         self.order = (claim.arrived_at, number)
         self.decided = decided
         self.stream = claim.stream
-        self.heartbeat = claim.dialect.heartbeat
+        self.media = claim.dialect.media
+        self.heartbeat = claim.heartbeat
         self.timer: TimerHandle | None = None
         self._leave = leave
         decided.add_done_callback(self._abandoned)

@@ -91,11 +91,12 @@ class Exchange(Relay):
         self.mark = perf_counter()
         self._answer(self._refusal(503, "overloaded", "The request could not be held any longer"))
 
-    def open_stream(self) -> None:
-        """The head of an event stream, before anything is known of the answer."""
+    def open_stream(self, media: bytes) -> None:
+        """The head of a stream of this type, before anything is known of the answer."""
         if not self.http11:
             self.keep_alive = False
         head = stream_head(
+            media=media,
             identity=self.request.id,
             date=self.client.front.date,
             connection=self.connection(),

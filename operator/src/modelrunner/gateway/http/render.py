@@ -103,11 +103,13 @@ def whole_answer(
     )
 
 
-def stream_head(*, identity: bytes, date: bytes, connection: bytes, chunked: bool) -> bytes:
-    """The head of an event stream that begins before its endpoint is known."""
+def stream_head(
+    *, media: bytes, identity: bytes, date: bytes, connection: bytes, chunked: bool
+) -> bytes:
+    """The head of a stream of type `media` that begins before its endpoint is known."""
     framing = b"Transfer-Encoding: chunked\r\n" if chunked else b""
     return (
-        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
+        b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\n"
         b"Cache-Control: no-cache\r\nX-Accel-Buffering: no\r\nDate: %b\r\nServer: %b\r\n"
         b"X-Request-Id: %b\r\nX-Docker-Model-Runner: true\r\n%b%b\r\n"
-    ) % (date, SERVER, identity, framing, connection)
+    ) % (media, date, SERVER, identity, framing, connection)

@@ -4,7 +4,8 @@ Bodies of every size are read in the event loop: the decoder keeps Python's lock
 stop the loop just as long (0.5 ms per MB).
 """
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -25,7 +26,9 @@ class Unreadable(Exception):  # noqa: N818 - not an error of ours: it is what th
         self.param = param
 
 
-_FIELDS: Final = {"model": "a string", "stream": "true or false"}
+_P = TypeVar("_P", bound=Peek)
+
+_FIELDS: Final = {"model": "a string", "name": "a string", "stream": "true or false"}
 _decode: Final = msgspec.json.Decoder(Peek).decode
 
 
@@ -35,8 +38,17 @@ def peek(body: bytes) -> Peek:
     Raises:
         Unreadable: it is no JSON object, or a field has the wrong type.
     """
+    return peek_with(_decode, body)
+
+
+def peek_with(decode: Callable[[bytes], _P], body: bytes) -> _P:
+    """Read the fields that a decoder looks for.
+
+    Raises:
+        Unreadable: as `peek`.
+    """
     try:
-        return _decode(body)
+        return decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _told(body, error) from error
 

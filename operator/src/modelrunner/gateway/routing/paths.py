@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from modelrunner.gateway.dialects import ANTHROPIC, OPENAI, RESPONSES, Dialect
+from modelrunner.gateway.dialects import ANTHROPIC, OLLAMA, OPENAI, RESPONSES, Dialect
 
 ENGINES: Final = ("llama.cpp", "vllm")
 """Engines that a path may name, as Docker Model Runner's paths do."""
@@ -23,14 +23,23 @@ BACK_OFFICE: Final = "back_office"
 class Route:
     """A path that a runner answers (POST only): its label in metrics, its dialect, its engine.
 
-    `engine` is the one that the path names, "" when it names none.
+    `engine` is the one that the path names, "" when it names none. `piece` is a part of a stream
+    without text, as JSON's members, of a route whose answers are streams unless a request says
+    otherwise: Ollama's.
     """
 
     name: str
     dialect: Dialect
     engine: str = ""
+    piece: str = ""
 
 
+_OLLAMA: Final = {
+    "/api/chat": Route("api_chat", OLLAMA, piece='"message":{"role":"assistant","content":""}'),
+    "/api/generate": Route("api_generate", OLLAMA, piece='"response":""'),
+    "/api/embed": Route("api_embed", OLLAMA),
+    "/api/embeddings": Route("api_embeddings", OLLAMA),
+}
 _ROUTES: Final = {
     "/v1/chat/completions": Route("chat_completions", OPENAI),
     "/v1/completions": Route("completions", OPENAI),
@@ -54,7 +63,7 @@ def _spellings() -> dict[str, Route]:
             found[f"/anthropic{path}"] = route
         for engine in ENGINES:
             found[f"/engines/{engine}{path}"] = Route(route.name, route.dialect, engine)
-    return found
+    return found | _OLLAMA
 
 
 ROUTES: Final = _spellings()

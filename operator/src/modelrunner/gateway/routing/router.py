@@ -16,6 +16,7 @@ from modelrunner.gateway.hold.holds import Holds
 from modelrunner.gateway.hold.rests import Rests
 from modelrunner.gateway.messages import Answer, Decision, Endpoint, Forward, Request
 from modelrunner.gateway.routing.body import Peek, Unreadable, peek
+from modelrunner.gateway.routing.ollama import Question, question, unloaded
 from modelrunner.gateway.routing.paths import (
     BACK_OFFICE,
     ENGINES,
@@ -29,6 +30,7 @@ from modelrunner.gateway.table.entry import ModelEntry
 from modelrunner.gateway.table.table import RouteTable
 from modelrunner.gateway.telemetry.exchange import Exchange
 from modelrunner.gateway.telemetry.meters import Meters
+from modelrunner_protocol.ollama import unknown_model
 
 MODELS_HEADER: Final = b"x-modelrunner-models"
 """Tells the back office which models the key may see, as globs; absent: all."""
@@ -75,7 +77,7 @@ class Router:
                 return found
             key = found
         try:
-            asked = peek(request.body)
+            asked = peek(request.body) if route.dialect is not OLLAMA else question(request.body)
         except Unreadable as error:
             return self._unreadable(request, route, error)
         return self._to_model(request, route, key, asked)
@@ -95,6 +97,8 @@ class Router:
             return self._no_model(request, route, key, name, entry)
         if route.engine and entry.engine and route.engine != entry.engine:
             return self._wrong_engine(request, route, entry)
+        if isinstance(asked, Question) and asked.unloads and not (entry.ready or entry.starting):
+            return self._unloaded(request, route, key, entry, name or "")
         if refusal := self._limits.enter(key, entry):
             return self._refused(
                 request,
@@ -115,11 +119,13 @@ class Router:
             request.received_at,
         )
         exchange.entry = entry
-        if asked.stream:
-            exchange.stream = True
+        if asked.stream or (route.piece and asked.stream is None):
+            exchange.stream = route.dialect is not OLLAMA or bool(route.piece)
         if key is not None:
             exchange.key = key.name
         passage = Passage(self._desk, exchange, route, entry, key, len(request.body))
+        if route.piece:
+            passage.asked_for = name or ""
         queue = self._holds.queues.get(entry)
         if queue is None or not queue.line:
             endpoint = entry.pick(self._now())
@@ -143,11 +149,7 @@ class Router:
                 "or leave it out of the path"
             )
             return self._refused(request, route.name, route.dialect, 404, "engine_not_found", told)
-        dialect = dialect_of(path)
-        if dialect is OLLAMA:
-            told = f"There is nothing at {path[:_SHOWN]}"
-            return self._refused(request, BACK_OFFICE, dialect, 404, "not_found", told)
-        return self._to_back_office(request, dialect)
+        return self._to_back_office(request, dialect_of(path))
 
     def _to_back_office(self, request: Request, dialect: Dialect) -> Decision:
         key = None
@@ -197,15 +199,29 @@ class Router:
         if not name:
             status, code = 400, "model_required"
             told = "Say which `model` is asked: GET /v1/models lists those that there are"
+            if route.dialect is OLLAMA:
+                told = "model is required: GET /api/tags lists those that there are"
         elif entry is None:
             status, code = 404, "model_not_found"
             told = f"The model `{shown}` does not exist here: GET /v1/models lists those that do"
+            if route.dialect is OLLAMA:
+                told = unknown_model(shown)
         else:
             status, code = 403, "model_not_allowed"
             told = f"The API key {key.name if key else ''} may not use the model `{shown}`"
         return self._refused(
             request, route.name, route.dialect, status, code, told, param="model", key=key
         )
+
+    def _unloaded(
+        self, request: Request, route: Route, key: ApiKey | None, entry: ModelEntry, name: str
+    ) -> Answer:
+        """A model that sleeps is not woken in order to be sent to sleep."""
+        exchange = _exchange(request, route.name, route.dialect)
+        exchange.status, exchange.entry = 200, entry
+        exchange.key = key.name if key is not None else ""
+        self._meters.finished(exchange, self._now())
+        return Answer(200, unloaded(route.piece, name), [(b"content-type", b"application/json")])
 
     def _wrong_engine(self, request: Request, route: Route, entry: ModelEntry) -> Answer:
         told = (

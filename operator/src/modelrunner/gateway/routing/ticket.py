@@ -20,6 +20,7 @@ from modelrunner.gateway.messages import (
     Outcome,
     Ticket,
 )
+from modelrunner.gateway.routing.ollama import empty_piece
 from modelrunner.gateway.routing.paths import Route
 from modelrunner.gateway.table.entry import ModelEntry
 from modelrunner.gateway.telemetry.exchange import Exchange
@@ -51,7 +52,8 @@ class Desk:
 class Passage(Ticket, Claim):
     """A request that was let in; it leaves by `done`, `refuse` or `left`, once.
 
-    For each endpoint that it is sent to there is a Passage of its own (`failed` makes the next
+    `asked_for` is its model as the client named it, where the answer has to say so (Ollama's). For
+    each endpoint that it is sent to there is a Passage of its own (`failed` makes the next
     one), so that an end that is told twice is counted once.
     """
 
@@ -65,6 +67,7 @@ class Passage(Ticket, Claim):
         "_resets",
         "_route",
         "_size",
+        "asked_for",
     )
 
     def __init__(
@@ -83,6 +86,7 @@ class Passage(Ticket, Claim):
         self._key = key
         self._size = size
         self.held_since = 0.0
+        self.asked_for = ""
         self._endpoint: Endpoint | None = None
         self._resets = 0
         self._extra: Headers = []
@@ -104,8 +108,14 @@ class Passage(Ticket, Claim):
 
     @property
     def stream(self) -> bool:
-        """Whether the client asked for server-sent events."""
+        """Whether the client asked for a stream."""
         return self._exchange.stream
+
+    @property
+    def heartbeat(self) -> bytes:
+        """What keeps its stream alive."""
+        piece = self._route.piece
+        return empty_piece(piece, self.asked_for) if piece else self.dialect.heartbeat
 
     def send(self, endpoint: Endpoint) -> Forward:
         """Go there."""
@@ -207,6 +217,7 @@ class Passage(Ticket, Claim):
     def _next(self, resets: int) -> "Passage":
         again = Passage(self._desk, self._exchange, self._route, self._entry, self._key, self._size)
         again.held_since = self.held_since
+        again.asked_for = self.asked_for
         again._resets = resets
         again._extra = self._extra
         return again

@@ -12,6 +12,7 @@ from yarl import URL
 from modelrunner.gateway.backoffice.application import Probes, admin, back_office
 from modelrunner.gateway.backoffice.catalogue import Catalogue
 from modelrunner.telemetry.probes import Report, serving, serving_socket
+from modelrunner_protocol.ollama import WELCOME
 from tests.unit.modelrunner.gateway.backoffice.models import model, table
 
 MODELS = table(model("smollm2", aliases=["ai/smollm2"]), model("tensors", "other", engine="vllm"))
@@ -169,7 +170,7 @@ async def test_a_head_is_a_get_without_its_body(http: aiohttp.ClientSession, pat
 
 async def test_probes_version_and_a_word_of_welcome(http: aiohttp.ClientSession) -> None:
     """What is open to everybody."""
-    assert (await get(http, "/"))[::2] == (200, "Model Runner is running\n")
+    assert (await get(http, "/"))[::2] == (200, WELCOME)
     assert (await get(http, "/version"))[::2] == (200, {"version": "1.2.3"})
     assert (await get(http, "/healthz"))[::2] == (200, {"ok": True})
     # Anybody may ask: what is wrong is told at the admin port.

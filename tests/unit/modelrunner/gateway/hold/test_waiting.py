@@ -16,6 +16,7 @@ class _Claim:
 
     stream = False
     dialect = OPENAI
+    heartbeat = OPENAI.heartbeat
 
     def __init__(self, arrived_at: float) -> None:
         self.arrived_at = arrived_at

@@ -2,7 +2,7 @@
 
 import pytest
 
-from modelrunner.gateway.dialects import ANTHROPIC, OPENAI, RESPONSES
+from modelrunner.gateway.dialects import ANTHROPIC, OLLAMA, OPENAI, RESPONSES
 from modelrunner.gateway.routing.paths import ENGINES, ROUTES, unknown_engine
 from runnerd.server.routes import inference_routes
 
@@ -26,6 +26,10 @@ from runnerd.server.routes import inference_routes
         ("/anthropic/v1/messages", "messages", ""),
         ("/anthropic/v1/messages/count_tokens", "count_tokens", ""),
         ("/engines/vllm/v1/messages", "messages", "vllm"),
+        ("/api/chat", "api_chat", ""),
+        ("/api/generate", "api_generate", ""),
+        ("/api/embed", "api_embed", ""),
+        ("/api/embeddings", "api_embeddings", ""),
     ],
 )
 def test_every_spelling_leads_to_its_route(path: str, name: str, engine: str) -> None:
@@ -43,7 +47,8 @@ def test_every_spelling_leads_to_its_route(path: str, name: str, engine: str) ->
         "/engines/",
         "/engines/v1",
         "/anthropic/v1/chat/completions",
-        "/api/chat",
+        "/api/tags",
+        "/engines/api/chat",
         "/v1/images/generations",
         "/v1/messages/batches",
     ],
@@ -64,11 +69,15 @@ def test_a_runner_knows_every_path_that_is_sent_to_it() -> None:
 def test_dialects_follow_the_route() -> None:
     """The same under every prefix."""
     for route in ROUTES.values():
-        expected = {
-            "messages": ANTHROPIC,
-            "count_tokens": ANTHROPIC,
-            "responses": RESPONSES,
-        }.get(route.name, OPENAI)
+        expected = (
+            OLLAMA
+            if route.name.startswith("api_")
+            else {
+                "messages": ANTHROPIC,
+                "count_tokens": ANTHROPIC,
+                "responses": RESPONSES,
+            }.get(route.name, OPENAI)
+        )
         assert route.dialect is expected
 
 

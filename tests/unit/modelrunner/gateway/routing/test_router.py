@@ -186,15 +186,6 @@ async def test_a_wrong_method_is_405(method: str) -> None:
 
 
 @virtual
-async def test_ollamas_paths_are_not_there_yet() -> None:
-    """404 in Ollama's shape."""
-    async with World() as world:
-        status, body = answered(world.post("/api/chat", {"model": "smol"}))
-        assert status == 404
-        assert body == {"error": "There is nothing at /api/chat"}
-
-
-@virtual
 async def test_everything_else_is_the_back_offices() -> None:
     """What the client claims about itself does not reach it."""
     async with World() as world:
