@@ -84,6 +84,7 @@ class Artifact:
     parameters: str = ""
     quantization: str = ""
     context_size: int | None = None
+    abilities: tuple[str, ...] = ()
     etag: str = ""
 
 

@@ -38,6 +38,7 @@ _ARTIFACT = Artifact(
     parameters="134.52 M",
     quantization="Q4_1",
     context_size=8192,
+    abilities=("tools",),
     etag='"x"',
 )
 
@@ -120,7 +121,7 @@ def test_text_is_compact_camel_case() -> None:
     assert encode(_ARTIFACT) == (
         '{"format":"gguf","sizeBytes":98362432,"files":[{"path":"m.gguf","sizeBytes":98362432,'
         f'"sha256":"{"ab" * 32}"}}],"digest":"sha256:{"ab" * 32}","architecture":"llama",'
-        '"parameters":"134.52 M","quantization":"Q4_1","contextSize":8192,"etag":"\\"x\\""}'
+        '"parameters":"134.52 M","quantization":"Q4_1","contextSize":8192,"abilities":["tools"],"etag":"\\"x\\""}'
     )
 
 

@@ -76,8 +76,9 @@ def artifact_status(artifact: Artifact) -> dict[str, Any]:
         "parameters": artifact.parameters,
         "quantization": artifact.quantization,
         "contextSize": artifact.context_size,
+        "abilities": list(artifact.abilities),
     }
-    return {key: value for key, value in found.items() if value not in {None, ""}}
+    return {key: value for key, value in found.items() if value not in (None, "", [])}
 
 
 def download_status(progress: Progress) -> dict[str, Any]:

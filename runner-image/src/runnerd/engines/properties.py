@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-_THINKING: Final = ("enable_thinking", "reasoning_content", "reasoning_effort", "<think>")
-"""One of these stands in the template of every model that can think and stop thinking."""
+from runnerd.weights.abilities import thinks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +32,7 @@ class Properties:
     @property
     def thinking(self) -> bool | None:
         """The template knows of thinking."""
-        return any(word in self.template for word in _THINKING) if self.template else None
+        return thinks(self.template) if self.template else None
 
     @property
     def capabilities(self) -> tuple[str, ...]:

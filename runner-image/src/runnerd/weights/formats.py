@@ -4,6 +4,7 @@ import re
 from typing import Final
 
 from modelrunner_protocol.wire import Artifact, WeightsFile
+from runnerd.weights.abilities import abilities
 from runnerd.weights.failure import WeightsError, unsupported
 from runnerd.weights.gguf import MAGIC, GgufError, GgufHeader
 from runnerd.weights.gguf_types import FILE_TYPES
@@ -101,6 +102,7 @@ def artifact_of(
         parameters=count_text(header.parameters if parameters is None else parameters),
         quantization=FILE_TYPES.get(-1 if header.file_type is None else header.file_type, ""),
         context_size=header.context_size,
+        abilities=abilities(header.template),
         etag=etag,
     )
 

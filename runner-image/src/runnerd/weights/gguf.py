@@ -26,6 +26,8 @@ _SMALLEST_KEY: Final = 8 + 4 + 1
 _SMALLEST_TENSOR: Final = 8 + 4 + 4 + 8
 _TEXTS: Final = frozenset({"general.architecture", "general.name", "general.type"})
 _NUMBERS: Final = frozenset({"general.file_type", "general.alignment", "split.no", "split.count"})
+_TEMPLATE: Final = "tokenizer.chat_template"
+_LONGEST_TEMPLATE: Final = 1 << 20
 _CONTEXT: Final = ".context_length"
 _POOLING: Final = ".pooling_type"
 _FIRST: Final = 2 * 1024 * 1024
@@ -52,6 +54,7 @@ class GgufHeader:
         parameters: Elements of all tensors in this file.
         pooling: How a model made for embeddings makes one vector of many, `enum
             llama_pooling_type`; None when it does not say.
+        template: The chat template, Jinja; "" when there is none, or one that is too long to read.
         shard, shards: Position in and number of files of a split model, from 0 and 1.
     """
 
@@ -63,6 +66,7 @@ class GgufHeader:
     file_type: int | None = None
     parameters: int = 0
     pooling: int | None = None
+    template: str = ""
     shard: int = 0
     shards: int = 1
 
@@ -116,6 +120,7 @@ def parse(data: bytes | bytearray, size: int) -> GgufHeader:
         file_type=found.numbers.get("general.file_type"),
         parameters=parameters,
         pooling=found.of_architecture(_POOLING),
+        template=found.texts.get(_TEMPLATE, ""),
         shard=found.numbers.get("split.no", 0),
         shards=max(1, found.numbers.get("split.count", 1)),
     )
@@ -202,7 +207,11 @@ def _read_key(cursor: _Cursor, found: _Metadata) -> None:
             errors = "replace" if key == "general.name" else "strict"
             found.texts[key] = cursor.text(f"the value of {key}", _LONGEST_NAME, errors)
         else:
-            cursor.take(cursor.u64())
+            length = cursor.u64()
+            start = cursor.take(length)
+            if key == _TEMPLATE and length <= _LONGEST_TEMPLATE:
+                raw = bytes(cursor.data[start : start + length])
+                found.texts[key] = raw.decode("utf-8", "replace")
     elif kind == ARRAY:
         _skip_array(cursor, key)
     elif kind in SCALARS:

@@ -19,7 +19,9 @@ from modelrunner_protocol.reasons import Reason
 from modelrunner_protocol.wire import Artifact, Progress, PullPhase, RunnerState, RunnerStatus
 from tests.unit.modelrunner.domain.pod_json import NOW, RUNNING, container, deployment, pod
 
-ARTIFACT = Artifact(format="gguf", size_bytes=98_400_000, files=(), quantization="Q4_1")
+ARTIFACT = Artifact(
+    format="gguf", size_bytes=98_400_000, files=(), quantization="Q4_1", abilities=("tools",)
+)
 WELL = World(
     now=NOW,
     endpoint="http://m.ml.svc:80",
@@ -72,6 +74,7 @@ def test_a_ready_model() -> None:
         "sizeBytes": 98_400_000,
         "size": "93.8 MiB",
         "quantization": "Q4_1",
+        "abilities": ["tools"],
     }
     assert (found["replicas"], found["readyReplicas"]) == (1, 1)
     assert found["engine"] == "llama.cpp"

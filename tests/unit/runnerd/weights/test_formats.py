@@ -103,7 +103,9 @@ def test_count_text(count: int, text: str) -> None:
 def test_artifact_of() -> None:
     """Sizes add up over the files, and an unknown quantisation stays out."""
     header = GgufHeader(version=3, architecture="qwen3", file_type=1024, context_size=4096)
+    header.template = "{% if tools %}"
     files = (WeightsFile(path="a", size_bytes=1), WeightsFile(path="b", size_bytes=2))
     artifact = formats.artifact_of(header, files, parameters=2000, etag='"x"')
     assert (artifact.size_bytes, artifact.quantization, artifact.parameters) == (3, "", "2.00 K")
     assert (artifact.architecture, artifact.context_size, artifact.etag) == ("qwen3", 4096, '"x"')
+    assert artifact.abilities == ("tools",)

@@ -37,6 +37,20 @@ def test_read_takes_as_much_as_the_header_needs() -> None:
         read(io.BytesIO())
 
 
+def test_the_chat_template() -> None:
+    """It is read, odd characters and all; one that is too long to read is left out."""
+    key = "tokenizer.chat_template"
+    for template, expected in (
+        ("{{ tools }}", "{{ tools }}"),
+        (b"\xff{{ x }}", "\ufffd{{ x }}"),
+        ("", ""),
+        ("x" * ((1 << 20) + 1), ""),
+    ):
+        data = header({**MODEL, key: template})
+        assert parse(data, len(data)).template == expected
+    assert parse(header(), len(header())).template == ""
+
+
 class _Shrinking(io.BytesIO):
     """A file of which only the first piece is still there when it is read."""
 

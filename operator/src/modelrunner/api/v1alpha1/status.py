@@ -71,6 +71,9 @@ class ArtifactStatus(ApiModel):
     context_size: int | None = None
     """Tokens that the model was trained for."""
 
+    abilities: list[str] | None = None
+    """What the chat template shows that the model can do beyond text: `tools`, `thinking`."""
+
 
 class DownloadStatus(ApiModel):
     """A pull that is running or was the last one."""

@@ -82,7 +82,9 @@ def described(name: str, model: ModelEntry) -> Described:
         size=artifact.get("sizeBytes") or 0,
         modified=moment_of(model.created).timestamp(),
         context=context_of(model),
-        capabilities=("embedding",) if model.mode == Mode.EMBEDDING else ("completion",),
+        capabilities=("embedding",)
+        if model.mode == Mode.EMBEDDING
+        else ("completion", *(artifact.get("abilities") or ())),
     )
 
 

@@ -23,6 +23,7 @@ MINE = {"X-Modelrunner-Models": "other/*"}
 def models() -> RouteTable:
     """One with aliases, one that embeds and runs, one whose name is an older one's."""
     artifact = ARTIFACT | {"digest": "sha256:" + "ab" * 32, "sizeBytes": 1000, "format": "gguf"}
+    artifact["abilities"] = ["tools", "thinking"]
     found = table(
         model("smol", aliases=["ai/smol:8b"], artifact=artifact, config={"contextSize": 512}),
         model("embed", "other", config={"mode": "embedding"}, artifact=None),
@@ -79,7 +80,7 @@ async def test_show(http: aiohttp.ClientSession) -> None:
     assert status == 200
     assert found["model_info"]["general.architecture"] == "llama"
     assert found["model_info"]["llama.context_length"] == 512
-    assert found["capabilities"] == ["completion"]
+    assert found["capabilities"] == ["completion", "tools", "thinking"]
     status, found = await show(http, {"name": "embed"})
     assert (status, found["capabilities"]) == (200, ["embedding"])
 
