@@ -1,6 +1,8 @@
 """The routes beside OpenAI's chat, through `runnerd run`, on the real llama-server."""
 
+import base64
 import json
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -185,3 +187,26 @@ def test_keep_alive(runner: Process) -> None:
     assert found["keepAlive"] == 7200
     assert found["slots"] == runner.ask_engine("/props")["total_slots"]
     assert runner.http.get("/readyz").json()["slots"] == found["slots"]
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_tokens(runner: Process, prefix: str) -> None:
+    """Text becomes tokens, and they become the text again."""
+    answer = runner.http.post(f"{prefix}/tokenize", json={"model": "smol", "content": "hi there"})
+    tokens = answer.json()["tokens"]
+    assert len(tokens) > 1
+    answer = runner.http.post(f"{prefix}/detokenize", json={"tokens": tokens})
+    assert answer.json() == {"content": "hi there"}
+
+
+def test_vectors_in_base64(serve: Serve) -> None:
+    """The same numbers as in a list, as openai-python reads them."""
+    process = serve(mode=Mode.EMBEDDING, context_size=512)
+    process.until("ready")
+    found = {}
+    for coding in ("float", "base64"):
+        body = {"input": ["a cat"], "encoding_format": coding}
+        found[coding] = process.http.post("/v1/embeddings", json=body).json()["data"][0]
+    raw = base64.b64decode(found["base64"]["embedding"], validate=True)
+    numbers = struct.unpack(f"<{len(raw) // 4}f", raw)
+    assert numbers == pytest.approx(found["float"]["embedding"], abs=1e-4)

@@ -24,7 +24,13 @@ from runnerd.server.dialects import Dialect, Rejection, reject
 from runnerd.server.gate import Gate
 from runnerd.server.proxy import Proxy
 from runnerd.server.report import Report
-from runnerd.server.routes import Inference, clean, inference_routes, model_name
+from runnerd.server.routes import (
+    Inference,
+    clean,
+    image_paths,
+    inference_routes,
+    model_name,
+)
 from runnerd.server.shelf import Shelf
 from runnerd.server.translation import Translator
 from runnerd.server.waiting import Waiting
@@ -61,6 +67,7 @@ class Door:
         self._metrics = metrics
         self._checks = Checks(config)
         self._inference = inference_routes(config.engine)
+        self._images = image_paths(config.engine)
         self._waiting = Waiting(time.monotonic)
         self._closure = Closure(gate, self._waiting, clock=time.monotonic, now=time.time)
         self._report = Report(
@@ -112,6 +119,8 @@ class Door:
             return _wrong_method("POST", route.dialect)
         if control := self._control.get(path):
             return await control(request) if request.method == "POST" else _wrong_method("POST")
+        if path in self._images:
+            return _no_images() if request.method == "POST" else _wrong_method("POST")
         if page := await self._shelf.answer(request, path):
             return page
         return await self._told(request, path)
@@ -260,6 +269,11 @@ class Door:
         )
         headers = {"Content-Type": CONTENT_TYPE, "Server": answers.SERVER}
         return web.Response(body=text.encode(), headers=headers)
+
+
+def _no_images() -> web.Response:
+    text = "no engine here makes images: this is a model of text"
+    return answers.rejection(reject(501, text, code="unsupported_route"))
 
 
 def _wrong_method(allowed: str, dialect: Dialect = Dialect.OPENAI) -> web.Response:

@@ -10,6 +10,7 @@ from runnerd.ollama.asked import Kind
 from runnerd.server.dialects import Dialect
 
 MODELS: Final = "/v1/models"
+IMAGES: Final = "/v1/images/generations"
 _SLASHES: Final = re.compile("/{2,}")
 
 
@@ -62,6 +63,8 @@ _ROUTES: Final = {
     "/v1/rerank": _RERANK,
     "/rerank": _RERANK,
     "/score": Inference("score", "/score", None),
+    "/tokenize": Inference("tokenize", "/tokenize", None),
+    "/detokenize": Inference("detokenize", "/detokenize", None),
     **{route.path: route for route in _ANTHROPIC},
 }
 """What follows a prefix. Source: docker/model-runner `pkg/routing`, `pkg/responses/handler.go`."""
@@ -82,6 +85,11 @@ def clean(path: str) -> str:
 def prefixes(engine: str) -> tuple[str, ...]:
     """What may stand before "/v1/…": Docker Model Runner names the engine or leaves it out."""
     return ("", "/engines", f"/engines/{engine}")
+
+
+def image_paths(engine: str) -> frozenset[str]:
+    """Where OpenAI's clients ask for pictures, which no engine here makes."""
+    return frozenset(prefix + IMAGES for prefix in prefixes(engine))
 
 
 def model_name(path: str, engine: str) -> str | None:

@@ -24,6 +24,8 @@ from runnerd.server.routes import clean, inference_routes, model_name
         ("/v1/rerank", "rerank", "/v1/rerank", None),
         ("/rerank", "rerank", "/v1/rerank", None),
         ("/score", "score", "/score", None),
+        ("/tokenize", "tokenize", "/tokenize", None),
+        ("/detokenize", "detokenize", "/detokenize", None),
     ],
 )
 def test_inference(path: str, name: str, engine: str, mode: Mode | None) -> None:

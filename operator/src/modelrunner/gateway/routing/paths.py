@@ -49,6 +49,8 @@ _ROUTES: Final = {
     "/v1/rerank": Route("rerank", OPENAI),
     "/rerank": Route("rerank", OPENAI),
     "/score": Route("score", OPENAI),
+    "/tokenize": Route("tokenize", OPENAI),
+    "/detokenize": Route("detokenize", OPENAI),
     "/v1/messages": Route("messages", ANTHROPIC),
     "/v1/messages/count_tokens": Route("count_tokens", ANTHROPIC),
 }

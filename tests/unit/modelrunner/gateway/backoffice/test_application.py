@@ -137,6 +137,24 @@ async def test_anthropics_clients_get_anthropics_errors(
     assert (status, (body["type"], body["error"]["type"])) == (404, told)
 
 
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [
+        ("/v1/images/generations", 501, "unsupported_route"),
+        ("/engines/llama.cpp/v1/images/generations", 501, "unsupported_route"),
+        ("/engines/bogus/v1/images/generations", 404, "engine_not_found"),
+    ],
+)
+async def test_nobody_makes_images(
+    http: aiohttp.ClientSession, path: str, status: int, code: str
+) -> None:
+    """It is said at once, however long the prompt is; no model is woken for that."""
+    found, _, body = await get(http, path, "POST", data=b"x" * 10_000)
+    assert (found, body["error"]["code"]) == (status, code)
+    found, headers, _ = await get(http, "/v1/images/generations")
+    assert (found, headers["Allow"]) == (405, "POST")
+
+
 async def test_ollamas_clients_get_ollamas_errors(http: aiohttp.ClientSession) -> None:
     """One sentence."""
     status, _, body = await get(http, "/api/nope")

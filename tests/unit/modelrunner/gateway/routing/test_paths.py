@@ -23,6 +23,8 @@ from runnerd.server.routes import inference_routes
         ("/engines/v1/rerank", "rerank", ""),
         ("/engines/llama.cpp/rerank", "rerank", "llama.cpp"),
         ("/score", "score", ""),
+        ("/tokenize", "tokenize", ""),
+        ("/engines/llama.cpp/detokenize", "detokenize", "llama.cpp"),
         ("/anthropic/v1/messages", "messages", ""),
         ("/anthropic/v1/messages/count_tokens", "count_tokens", ""),
         ("/engines/vllm/v1/messages", "messages", "vllm"),
