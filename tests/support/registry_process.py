@@ -15,7 +15,7 @@ from typing import Any, Final
 import httpx
 
 from tests.cluster.waiting import wait_until
-from tests.support.registry_build import ensure_registry
+from tests.support.go_tools import Tool, ensure
 
 USER: Final = "reader"
 PASSWORD: Final = "loopback"
@@ -73,7 +73,7 @@ def running_registry(
     with (
         log.open("wb") as sink,
         subprocess.Popen(
-            [ensure_registry(), "serve", file], env=environment, stdout=sink, stderr=sink
+            [ensure(Tool.REGISTRY), "serve", file], env=environment, stdout=sink, stderr=sink
         ) as process,
     ):
         try:

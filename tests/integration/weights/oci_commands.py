@@ -1,5 +1,10 @@
 """What the tests of registries share: commands for a reference, and how they end."""
 
+import asyncio
+import os
+import sys
+from pathlib import Path
+
 from modelrunner_protocol.reasons import Reason
 from modelrunner_protocol.wire import OciSource, Source
 from tests.integration.weights.commands import Commands, Ended
@@ -31,3 +36,17 @@ def failed(
 def refused(ended: Ended, says: str) -> None:
     """It is nothing that can be run."""
     failed(ended, says, reason=Reason.UNSUPPORTED_FORMAT)
+
+
+async def package(folder: Path, *arguments: str | Path) -> tuple[int, str, str]:
+    """Run `runnerd package` with the login in `folder`/docker; status, answer, log."""
+    inherited = {k: v for k, v in os.environ.items() if not k.upper().endswith("_PROXY")}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "runnerd", "package", *map(str, arguments)),
+        env={**inherited, "DOCKER_CONFIG": str(folder / "docker")},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    answer, log = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode is not None
+    return process.returncode, answer.decode(), log.decode()

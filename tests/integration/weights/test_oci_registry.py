@@ -1,9 +1,6 @@
 """A real registry: what `runnerd package` pushes, `runnerd pull` pulls, logged in or not."""
 
-import asyncio
 import json
-import os
-import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -12,7 +9,7 @@ import pytest
 from modelrunner_protocol.wire import Credentials
 from tests.integration.weights.commands import Commands
 from tests.integration.weights.conftest import MIB, SIZE
-from tests.integration.weights.oci_commands import failed, serve, source
+from tests.integration.weights.oci_commands import failed, package, serve, source
 from tests.support.file_server import Fault, FileServer
 from tests.support.gguf_files import MODEL, model
 from tests.support.oci_files import GGUF, OciFiles
@@ -55,20 +52,6 @@ def ticketed(folder: Path, tokens: TokenServer) -> Iterator[RegistryProcess]:
     """A registry that believes the token server."""
     with running_registry(folder, auth=tokens.auth) as registry:
         yield registry
-
-
-async def package(folder: Path, *arguments: str | Path) -> tuple[int, str, str]:
-    """Run `runnerd package` with the login in `folder`/docker; status, answer, log."""
-    inherited = {k: v for k, v in os.environ.items() if not k.upper().endswith("_PROXY")}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "runnerd", "package", *map(str, arguments)),
-        env={**inherited, "DOCKER_CONFIG": str(folder / "docker")},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    answer, log = await asyncio.wait_for(process.communicate(), 60)
-    assert process.returncode is not None
-    return process.returncode, answer.decode(), log.decode()
 
 
 async def pushed(folder: Path, registry: RegistryProcess, name: str = "team/model:v1") -> str:

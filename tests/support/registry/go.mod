@@ -1,4 +1,4 @@
-// The registry that the tests of OCI artifacts talk to. See tests/support/registry_build.py.
+// The registry that the tests of OCI artifacts talk to. See tests/support/go_tools.py.
 module modelrunner.dev/tests/registry
 
 go 1.26.0

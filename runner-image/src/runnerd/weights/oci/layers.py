@@ -128,6 +128,9 @@ def _check_path(layer: Descriptor, where: str) -> None:
         raise unsupported(
             f"{where} has a layer whose path {path[:80]!r} leads out of its folder: it is refused"
         )
+    if layer.media_type in media.LEFT_OUT:
+        # Folders among them are told as what they are, and nothing of them is written.
+        return
     try:
         told = json.loads(layer.annotations.get(media.FILE_METADATA, "{}"))
     except (ValueError, RecursionError):

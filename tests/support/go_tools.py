@@ -1,0 +1,65 @@
+"""Programs that tests talk to, built from their Go modules: a registry, Docker's model tool.
+
+Each has a folder here with its go.mod and go.sum, which pin it.
+"""
+
+import hashlib
+import os
+from enum import Enum
+from pathlib import Path
+from typing import Final
+
+from tests.cluster.commands import run
+from tests.cluster.go_programs import BUILD_ENVIRONMENT, go_environment
+from tests.cluster.locks import locked
+from tests.cluster.progress import Progress
+from tests.cluster.settings import cache_folder
+
+_HERE: Final = Path(__file__).resolve().parent
+# Never without -trimpath: it is part of every key of Go's build cache.
+_BUILD: Final = ("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o")
+
+
+class Tool(Enum):
+    """A program: the name of its folder is that of the program."""
+
+    REGISTRY = "github.com/distribution/distribution/v3/cmd/registry"
+    """The registry that most others are made of."""
+
+    MDLTOOL = "github.com/docker/model-runner/cmd/mdltool"
+    """Packages, pushes and pulls with the code of Docker Model Runner."""
+
+    @property
+    def program(self) -> str:
+        """Its name."""
+        return self.value.rpartition("/")[2]
+
+
+def ensure(tool: Tool, progress: Progress | None = None) -> Path:
+    """The program, built once per version and kept in the cache folder.
+
+    Raises:
+        ClusterError: Go is missing or too old, or the build failed; the message says which.
+    """
+    progress = progress or Progress()
+    folder = cache_folder() / "go-tools"
+    program = folder / f"{tool.program}-{_key(tool)}"
+    if program.exists():
+        return program
+    with locked(folder / "lock", what=f"building {tool.program}", progress=progress):
+        if not program.exists():  # by the process we waited for
+            partial = program.with_suffix(".partial")
+            with progress.during(f"building {tool.program} once, 2 or 3 minutes on 2 cores"):
+                command = [*_BUILD, os.fspath(partial), tool.value]
+                module = _HERE / tool.program
+                run(*command, folder=module, environment=BUILD_ENVIRONMENT, timeout=None)
+            partial.rename(program)
+    return program
+
+
+def _key(tool: Tool) -> str:
+    go = go_environment()
+    digest = hashlib.sha256(f"{go['GOVERSION']} {go['GOARCH']} {_BUILD}\n".encode())
+    for name in ("go.mod", "go.sum"):
+        digest.update((_HERE / tool.program / name).read_bytes())
+    return digest.hexdigest()[:16]
