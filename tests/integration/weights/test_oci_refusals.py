@@ -139,7 +139,7 @@ async def test_template_that_is_too_large(server: FileServer, commands: Commands
     """A chat template of megabytes cannot be right."""
     layer = ("application/vnd.docker.ai.chat.template.jinja", b"x" * (2 << 20), "")
     serve(server, commands, OciFiles([(GGUF, WEIGHTS, ""), layer]))
-    failed(await commands.resolve(), "template.jinja of more than 1.00 MiB")
+    refused(await commands.resolve(), "template.jinja of more than 1.00 MiB")
 
 
 async def test_manifest_that_is_no_json(server: FileServer, commands: Commands) -> None:

@@ -213,6 +213,42 @@ async def test_token_that_expires_in_the_middle(
     ]
 
 
+async def test_token_that_comes_in_pieces(server: FileServer, commands: Commands) -> None:
+    """A token server that is slow to write its answer is read to its end."""
+    files = OciFiles([(GGUF, WEIGHTS, "")])
+    serve(server, commands, files)
+    token = json.dumps({"token": "t" * 300, "expires_in": 300}).encode()
+    async with FileServer({"/token": token}).running() as slow:
+        slow.always = Fault(pace=2000)
+        challenge = f'Bearer realm="{slow.url("/token")}"'
+        server.faults.append(Fault(status=401, headers={"WWW-Authenticate": challenge}))
+        ended = await commands.resolve()
+    assert ended.code == 0, ended.outcome.message
+    assert server.requests[1].headers["authorization"] == "Bearer " + "t" * 300
+
+
+REALMS = {
+    "a file": 'Bearer realm="file:///etc/passwd"',
+    "nothing": "Bearer",
+    "no URL": 'Bearer realm="http://[::1"',
+    "a method that nobody has": "Negotiate",
+    "no challenge": None,
+}
+
+
+@pytest.mark.parametrize("challenge", REALMS.values(), ids=REALMS)
+async def test_challenge_that_cannot_be_met(
+    challenge: str | None, server: FileServer, commands: Commands
+) -> None:
+    """A 401 that leads nowhere ends in a sentence, at once."""
+    serve(server, commands, OciFiles([(GGUF, WEIGHTS, "")]))
+    server.always = Fault(status=401, headers={"WWW-Authenticate": challenge})
+    ended = await commands.resolve()
+    assert ended.code == 1
+    assert "the registry 127.0.0.1" in ended.outcome.message
+    assert len(server.requests) == 1
+
+
 async def test_credentials_stay_with_the_registry(
     server: FileServer, folder: Path, tokens: TokenServer, commands: Commands
 ) -> None:

@@ -50,6 +50,20 @@ def range_header(start: int, stop: int | None) -> dict[str, str]:
     return {"Range": f"bytes={start}-{'' if stop is None else stop - 1}"}
 
 
+async def read_whole(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """A small body; of a longer one `limit` bytes and one more.
+
+    Raises:
+        TransientError: it ends early.
+    """
+    data = bytearray()
+    async for chunk in _chunks(response):
+        data += chunk
+        if len(data) > limit:
+            break
+    return bytes(data[: limit + 1])
+
+
 async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
     """Whatever has arrived, at most the client's buffer (2 MiB) at a time."""
     while True:

@@ -48,7 +48,7 @@ class ArtifactStatus(ApiModel):
     """The weights, as they were found at the source."""
 
     digest: str | None = None
-    """Digest of the file, `sha256:…`, once it is known."""
+    """Digest of the file, or of a registry's artifact its manifest's: `sha256:…`, once known."""
 
     format: str | None = None
     """Format of the weights, e.g. gguf. It decides the engine."""

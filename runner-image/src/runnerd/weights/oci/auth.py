@@ -14,7 +14,8 @@ import aiohttp
 from yarl import URL
 
 from runnerd.weights.failure import TransientError, WeightsError
-from runnerd.weights.http_session import reason_of, send
+from runnerd.weights.http_body import read_whole
+from runnerd.weights.http_session import send
 from runnerd.weights.http_status import transient
 from runnerd.weights.oci.challenge import Challenge, parse_challenges
 from runnerd.weights.oci.credentials import Keyring, Login
@@ -129,11 +130,7 @@ class Authorizer:
             raise TransientError(f"the token server {url.host}: {passing}", retry_after=wait)
         if response.status in _REFUSED:
             raise self.denied(response.status)
-        try:
-            data = await response.content.read(_LONGEST_ANSWER) if response.status == 200 else b""
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            why = reason_of(error)
-            raise TransientError(f"the token server {url.host} broke off ({why})") from error
+        data = await read_whole(response, _LONGEST_ANSWER) if response.status == 200 else b""
         token = _token_in(data)
         if not token:
             raise WeightsError(

@@ -9,7 +9,7 @@ from typing import Final
 from modelrunner_protocol.wire import FileKind, WeightsFile
 from runnerd.weights import formats
 from runnerd.weights.disk import size_text
-from runnerd.weights.failure import WeightsError, unsupported
+from runnerd.weights.failure import unsupported
 from runnerd.weights.oci import media
 from runnerd.weights.oci.documents import Config, Descriptor, Manifest
 
@@ -173,7 +173,7 @@ def _beside(layers: list[Descriptor], kind: FileKind, name: str, where: str) -> 
         logger.warning("%s holds %d files of kind %s: the first is used", where, len(layers), kind)
         layers = layers[:1]
     if kind is not FileKind.PROJECTOR and any(layer.size > _LONGEST_TEXT for layer in layers):
-        raise WeightsError(
+        raise unsupported(
             f"{where} has a {name} of more than {size_text(_LONGEST_TEXT)}: it cannot be right"
         )
     names = (name if i == 0 else f"{name}-{i + 1}" for i in range(len(layers)))

@@ -14,6 +14,7 @@ from yarl import URL
 from modelrunner_protocol.references import Location
 from runnerd.weights.disk import size_text
 from runnerd.weights.failure import WeightsError
+from runnerd.weights.http_body import read_whole
 from runnerd.weights.oci import media
 from runnerd.weights.oci.credentials import Keyring
 from runnerd.weights.oci.package import Package, contents
@@ -81,5 +82,5 @@ def _opened(source: Path | bytes) -> Any:
 
 async def _expect(response: aiohttp.ClientResponse, statuses: set[int], what: str) -> None:
     if response.status not in statuses:
-        words = (await response.content.read(500)).decode("utf-8", "replace").strip()
+        words = (await read_whole(response, 500)).decode("utf-8", "replace").strip()
         raise WeightsError(f"the registry answered {response.status} to {what}: {words}")

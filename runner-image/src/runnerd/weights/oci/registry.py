@@ -11,7 +11,8 @@ from yarl import URL
 
 from modelrunner_protocol.references import HUB, Location
 from runnerd.weights.failure import TransientError, WeightsError
-from runnerd.weights.http_session import get, reason_of, send
+from runnerd.weights.http_body import read_whole
+from runnerd.weights.http_session import get, send
 from runnerd.weights.http_status import transient
 from runnerd.weights.oci.auth import Authorizer
 from runnerd.weights.oci.credentials import Keyring
@@ -85,11 +86,11 @@ class Endpoint:
                 response.close()
                 self.authorization = await self.authorizer.authorize(challenges)
                 continue
-            if (passing := transient(response.status, response.headers)) is not None:
-                raise passing
-            if response.status in {401, 403}:
-                raise self.authorizer.denied(response.status)
-            return response
+            refused = transient(response.status, response.headers)
+            if refused is None and response.status not in {401, 403}:
+                return response
+            response.close()
+            raise refused or self.authorizer.denied(response.status)
         raise self.authorizer.denied(401)
 
     @asynccontextmanager
@@ -220,13 +221,7 @@ class Registry:
             TransientError: trying again may help.
         """
         async with self.get(path, headers) as response:
-            try:
-                data = await response.content.read(limit + 1)
-                while len(data) <= limit and (more := await response.content.read(limit + 1)):
-                    data += more
-            except (aiohttp.ClientError, OSError, TimeoutError) as error:
-                why = reason_of(error)
-                raise TransientError(f"the connection broke off ({why})") from error
+            data = await read_whole(response, limit)
             if len(data) > limit:
                 raise WeightsError(
                     f"the registry {self._origin.name} sends more than {limit} bytes as {path}: no "
