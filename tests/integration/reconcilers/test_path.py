@@ -5,8 +5,16 @@ from typing import Any
 import pytest
 
 from modelrunner.domain.scaling import POLL
+from modelrunner_protocol.reasons import Reason
 from modelrunner_protocol.sources import artifact_key
-from modelrunner_protocol.wire import HttpSource, Outcome, RunnerState, RunnerStatus, Source
+from modelrunner_protocol.wire import (
+    HttpSource,
+    OciSource,
+    Outcome,
+    RunnerState,
+    RunnerStatus,
+    Source,
+)
 from tests.integration.reconcilers.bench import Bench, condition, written
 from tests.support.pod_statuses import ARTIFACT
 
@@ -63,6 +71,25 @@ async def test_from_source_to_ready(bench: Bench) -> None:
     bench.restart()
     assert await bench.once("m") == POLL
     assert written() == before
+
+
+async def test_credentials_are_the_way_in(bench: Bench) -> None:
+    """A refused artifact is looked at again as soon as its Model names a Secret."""
+    oci = {"oci": {"reference": "r.example.com/a/b"}}
+    key = artifact_key(Source(oci=OciSource(reference="r.example.com/a/b:latest")))
+    bench.put("ModelRunner", "default", {})
+    bench.put("Model", "m", {"source": oci})
+    await bench.until_still("m")
+    refused = Outcome(reason=Reason.PULL_FAILED, message="it is private")
+    bench.end_pod("resolve", refused, exit_code=1)
+    model = await bench.until_still("m")
+    assert condition(model, "Stalled")
+    bench.put("Model", "m", {"source": oci | {"credentialsSecret": "login"}})
+    model = await bench.until_still("m")
+    assert model["status"]["phase"] == "Resolving"
+    job = bench.must("batch/v1", "Job", f"resolve-{key}")
+    volumes = job["spec"]["template"]["spec"]["volumes"]
+    assert [one["secret"]["secretName"] for one in volumes if "secret" in one] == ["login"]
 
 
 def _warmed(started: float) -> RunnerStatus:

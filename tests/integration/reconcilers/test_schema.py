@@ -83,6 +83,13 @@ RICH_RUNNER: dict[str, Any] = {
 CLAIM = {"source": {"persistentVolumeClaim": {"name": "mine", "path": "a/b.gguf"}}}
 HTTP = {"source": {"http": {"url": "https://h.example/m.gguf?x=1&y=$(HOME)", "sha256": "b" * 64}}}
 
+OCI = {
+    "source": {
+        "oci": {"reference": "r.example.com:5000/a/b:v1", "insecure": True},
+        "credentialsSecret": "login",
+    }
+}
+
 
 def effective(namespace: str, spec: dict[str, Any], runner: dict[str, Any]) -> Effective:
     """Settings as the reconciler makes them."""
@@ -109,7 +116,7 @@ def accepted(api: KubeApi, body: dict[str, Any]) -> dict[str, Any]:
     return api.create(body, dryRun="All", fieldValidation="Strict")
 
 
-@pytest.mark.parametrize("spec", [CLAIM, HTTP])
+@pytest.mark.parametrize("spec", [CLAIM, HTTP, OCI])
 @pytest.mark.parametrize("runner", [{}, RICH_RUNNER])
 def test_the_server_takes_every_object(
     bench: Bench, spec: dict[str, Any], runner: dict[str, Any]
@@ -137,7 +144,7 @@ def test_pods_are_restricted(bench: Bench) -> None:
     # Their classes are made by a cluster's administrator.
     for field in ("priorityClassName", "runtimeClassName"):
         del runner["scheduling"][field]
-    for body in everything(effective(bench.namespace, HTTP, runner), DEFAULTS):
+    for body in everything(effective(bench.namespace, OCI, runner), DEFAULTS):
         if "template" in body["spec"]:
             template = body["spec"]["template"]
             pod = {"apiVersion": "v1", "kind": "Pod", **template}
