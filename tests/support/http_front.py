@@ -5,9 +5,9 @@ import contextlib
 import socket
 import struct
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Final, Self
+from typing import Final, Self, cast
 
 from modelrunner.gateway.http import Front, FrontSettings
 from modelrunner.gateway.messages import (
@@ -64,7 +64,7 @@ class Received:
         return [value for key, value in self.headers if key == name]
 
 
-Script = Callable[[Received], Sequence[Step]]
+Script = Callable[[Received], Iterable[Step]]
 
 
 class Backend:
@@ -96,9 +96,14 @@ class Backend:
     async def __aexit__(self, *_: object) -> None:
         if self._server is not None:
             self._server.close()
+        await self.hang_up()
+
+    async def hang_up(self) -> None:
+        """End all connections."""
+        tasks = tuple(self._tasks)
         for writer in self._tasks.values():
             writer.transport.abort()
-        await asyncio.gather(*self._tasks)
+        await asyncio.gather(*tasks)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -120,7 +125,7 @@ class Backend:
             await writer.wait_closed()
 
     async def _play(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, steps: Sequence[Step]
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, steps: Iterable[Step]
     ) -> bool:
         for step in steps:
             if isinstance(step, bytes):
@@ -158,6 +163,34 @@ async def _receive(reader: asyncio.StreamReader, number: int) -> Received:
     (length,) = received.values(b"content-length") or (b"0",)
     received.body = await reader.readexactly(int(length))
     return received
+
+
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@contextlib.asynccontextmanager
+async def listening(serve: Serve, path: str | None = None) -> AsyncIterator[Endpoint]:
+    """A server for the time of a test, on a port or on the socket `path`."""
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        with contextlib.suppress(ConnectionError):
+            await serve(reader, writer)
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+    if path is None:
+        server = await asyncio.start_server(handle, "127.0.0.1", 0, limit=1000)
+        yield Endpoint("raw", server.sockets[0].getsockname())
+    else:
+        server = await asyncio.start_unix_server(handle, path)
+        yield Endpoint("raw", path)
+    server.close()
+    await asyncio.gather(*tasks)
 
 
 @dataclass(eq=False)
@@ -317,6 +350,14 @@ class Wire:
         except (asyncio.IncompleteReadError, ConnectionResetError):
             reply.cut = True
 
+    def stop_reading(self) -> None:
+        """Take nothing more from the network."""
+        cast("asyncio.Transport", self.writer.transport).pause_reading()
+
+    def read_on(self) -> None:
+        """Take it again."""
+        cast("asyncio.Transport", self.writer.transport).resume_reading()
+
     async def at_end(self) -> bool:
         """Wait until the other side closes; whether it did so without another byte."""
         async with asyncio.timeout(PATIENCE):
@@ -338,12 +379,24 @@ class World:
     desk: Desk
     port: int
     wires: list[Wire] = field(default_factory=list)
+    passed: float = 0.0
 
     async def wire(self) -> Wire:
         """A new connection to it."""
         wire = await Wire.open(self.port)
         self.wires.append(wire)
         return wire
+
+    def pass_time(self, seconds: float) -> None:
+        """Let the front believe that so much time has passed; see `CLOCK_BY_HAND`."""
+        front = self.front
+        self.passed += seconds
+        front.sweep(front.loop.time() + self.passed)
+
+
+CLOCK_BY_HAND: Final = 10_000.0
+"""A `sweep_interval` in which no sweep comes by itself. A deadline that is set in it may be as much
+later, so `pass_time` of it and a timeout ends what has lasted for longer than the timeout."""
 
 
 @contextlib.asynccontextmanager

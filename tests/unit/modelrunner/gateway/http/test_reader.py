@@ -24,7 +24,8 @@ ACCEPTED = {
     "length 0": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
     "length with zeros": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 003\r\n\r\nabc",
     "body of a GET": b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc",
-    "chunked": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: ChunkeD\r\n\r\n" + chunked(b"abc"),
+    "chunked": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: ChunkeD\r\n\r\n"
+    + chunked(b"abc"),
     "upgrade": b"GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n",
     "upgrade with a body": b"POST / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: a\r\n"
     b"Content-Length: 3\r\n\r\nabc",
@@ -125,8 +126,10 @@ REFUSED = {
     ),
     "two codings": (
         400,
-        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
-        b"Transfer-Encoding: identity\r\n\r\n",
+        (
+            b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+            b"Transfer-Encoding: identity\r\n\r\n"
+        ),
     ),
     "coding with a tail": (
         501,
@@ -234,8 +237,25 @@ def test_any_split(first: bytes, second: bytes, data: st.DataObject) -> None:
 
 
 PIECES = st.sampled_from(
-    [b"\r\n", b"\n", b"\r", b" ", b"\t", b":", b"0", b"1", b",", b"\x00", b"\xff", b"chunked"]
-    + [b"Content-Length: 1\r\n", b"Transfer-Encoding: chunked\r\n", b"Host: y\r\n", b"/", b"GET "]
+    [
+        b"\r\n",
+        b"\n",
+        b"\r",
+        b" ",
+        b"\t",
+        b":",
+        b"0",
+        b"1",
+        b",",
+        b"\x00",
+        b"\xff",
+        b"chunked",
+        b"Content-Length: 1\r\n",
+        b"Transfer-Encoding: chunked\r\n",
+        b"Host: y\r\n",
+        b"/",
+        b"GET ",
+    ]
 )
 
 
