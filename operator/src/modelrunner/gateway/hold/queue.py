@@ -107,6 +107,7 @@ class Queue:
         """Answer all who wait with 503: the process ends."""
         self._refuse_all(lambda claim: claim.refuse(503, code, message, retry_after=_FULL_RETRY))
         self._quiet()
+        self._reporter.stop()
         if self._wake is not None:
             self._wake.task.cancel()
 
@@ -223,7 +224,8 @@ class Queue:
     def _quiet(self) -> None:
         """Nobody waits: runners are left in peace."""
         self._prober.ask(())
-        self._reporter.stop()
+        if self._entry.gone:
+            self._reporter.stop()
 
     def _learned(self, endpoint: Endpoint, found: Readiness) -> bool:
         self.changed()

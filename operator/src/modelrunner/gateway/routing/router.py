@@ -122,8 +122,9 @@ class Router:
         passage = Passage(self._desk, exchange, route, entry, key, len(request.body))
         queue = self._holds.queues.get(entry)
         if queue is None or not queue.line:
-            endpoint = entry.pick(self._now())
-            if endpoint is not None and endpoint.rests_until <= self._now():
+            now = self._now()
+            endpoint = entry.pick(now)
+            if endpoint is not None and endpoint.rests_until <= now:
                 return passage.send(endpoint)
         return self._holds.admit(entry, passage)
 
