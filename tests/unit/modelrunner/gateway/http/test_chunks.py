@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelrunner.gateway.http.chunks import LAST, LINE_LIMIT, TRAILER_LIMIT, Chunks, chunk
-from tests.support.http_front import chunked
+from tests.support.http_wire import chunked
 
 HEAD = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 

@@ -7,17 +7,9 @@ import pytest
 
 from modelrunner.gateway.http import Front, FrontSettings
 from modelrunner.gateway.messages import Answer, Outcome
-from tests.support.http_front import (
-    CLOCK_BY_HAND,
-    Backend,
-    Desk,
-    Wire,
-    World,
-    fronting,
-    get,
-    post,
-    until,
-)
+from tests.support.http_backend import Backend
+from tests.support.http_front import CLOCK_BY_HAND, Desk, World, fronting
+from tests.support.http_wire import Wire, get, post, until
 
 BY_HAND = FrontSettings(sweep_interval=CLOCK_BY_HAND)
 EMPTY = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"

@@ -3,16 +3,9 @@
 import asyncio
 
 from modelrunner.gateway.http import FrontSettings
-from tests.support.http_front import (
-    CLOCK_BY_HAND,
-    Backend,
-    Desk,
-    World,
-    fronting,
-    get,
-    post,
-    until,
-)
+from tests.support.http_backend import Backend
+from tests.support.http_front import CLOCK_BY_HAND, Desk, World, fronting
+from tests.support.http_wire import get, post, until
 
 
 async def test_ports_do_not_run_out(world: World, backend: Backend) -> None:

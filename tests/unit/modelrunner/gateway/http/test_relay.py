@@ -10,21 +10,9 @@ import pytest
 from modelrunner.gateway.http import FrontSettings
 from modelrunner.gateway.http.client import Client
 from modelrunner.gateway.messages import Outcome
-from tests.support.http_front import (
-    CLOCK_BY_HAND,
-    STREAM,
-    Backend,
-    Desk,
-    Hangup,
-    Reset,
-    Step,
-    World,
-    chunked,
-    fronting,
-    get,
-    post,
-    until,
-)
+from tests.support.http_backend import STREAM, Backend, Hangup, Reset, Step
+from tests.support.http_front import CLOCK_BY_HAND, Desk, World, fronting
+from tests.support.http_wire import chunked, get, post, until
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 UNTIL_CLOSE = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n"

@@ -6,19 +6,9 @@ import pytest
 
 from modelrunner.gateway.http import FrontSettings
 from modelrunner.gateway.messages import Answer, Forward, Held, Outcome, Request
-from tests.support.http_front import (
-    CLOCK_BY_HAND,
-    STREAM,
-    Backend,
-    Desk,
-    Hangup,
-    Wire,
-    World,
-    chunked,
-    fronting,
-    post,
-    until,
-)
+from tests.support.http_backend import STREAM, Backend, Hangup
+from tests.support.http_front import CLOCK_BY_HAND, Desk, World, fronting
+from tests.support.http_wire import Wire, chunked, post, until
 
 BEAT = b": waking\n\n"
 
