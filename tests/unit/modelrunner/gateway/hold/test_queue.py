@@ -210,7 +210,7 @@ async def test_the_end_of_the_process_answers_all() -> None:
         await asyncio.sleep(1)
         world.holds.give_up()
         assert told(waiting.decided.result())[:2] == (503, "shutting_down")
-        assert header(waiting.decided.result(), b"retry-after") == b"2"
+        assert header(waiting.decided.result(), b"retry-after") == b"1"
         assert told(world.chat("smol"))[:2] == (503, "shutting_down")
         await world.settled()
         assert len(asyncio.all_tasks()) == 1

@@ -137,6 +137,25 @@ async def test_a_request_that_comes_back_keeps_its_place_and_its_time() -> None:
 
 
 @virtual
+async def test_only_waiting_counts_as_waiting() -> None:
+    """A runner worked on it for long before it was lost: it may still wait as long as any other."""
+    async with World() as world:
+        world.sleeping("ml/smol", timeout=10)
+        waiting = held(world.chat("smol"))
+        await asyncio.sleep(4)
+        world.pods("ml/smol", ready=[A])
+        await world.settled()
+        sent = forwarded(waiting.decided.result())
+        await asyncio.sleep(100)
+        again = held(sent.ticket.failed(Failure.RESET))
+        await asyncio.sleep(5.5)
+        assert not again.decided.done()
+        await asyncio.sleep(1)
+        assert told(again.decided.result())[0] == 503
+        assert world.ended[0].held == pytest.approx(10, abs=0.1)
+
+
+@virtual
 async def test_a_request_that_comes_back_goes_before_those_who_came_later() -> None:
     """Several of them in the order in which they came, whichever failed first."""
     async with World() as world:
