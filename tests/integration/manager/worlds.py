@@ -60,7 +60,8 @@ RIGHTS = [
     rule("batch", "jobs", "get list watch create patch delete"),
     rule("", "services", "get list watch create patch"),
     rule("", "persistentvolumeclaims", "get list watch create patch"),
-    rule("", "pods", "get list watch"),
+    rule("apps", "deployments/scale", "get patch"),
+    rule("", "pods", "get list watch patch"),
 ]
 
 
