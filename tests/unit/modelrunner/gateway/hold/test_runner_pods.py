@@ -147,6 +147,7 @@ async def test_only_waiting_counts_as_waiting() -> None:
         await world.settled()
         sent = forwarded(waiting.decided.result())
         await asyncio.sleep(100)
+        world.pods("ml/smol", starting=[A])
         again = held(sent.ticket.failed(Failure.RESET))
         await asyncio.sleep(5.5)
         assert not again.decided.done()
