@@ -4,7 +4,7 @@ What is not here is the back office's: lists, probes, metrics, and 404 for every
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from modelrunner.gateway.dialects import ANTHROPIC, OPENAI, RESPONSES, Dialect
@@ -23,24 +23,26 @@ BACK_OFFICE: Final = "back_office"
 class Route:
     """A path that a runner answers (POST only): its label in metrics, its dialect, its engine.
 
+    `streams`: it may answer with server-sent events; elsewhere `stream` in a body means nothing.
     `engine` is the one that the path names, "" when it names none.
     """
 
     name: str
     dialect: Dialect
+    streams: bool = False
     engine: str = ""
 
 
 _ROUTES: Final = {
-    "/v1/chat/completions": Route("chat_completions", OPENAI),
-    "/v1/completions": Route("completions", OPENAI),
+    "/v1/chat/completions": Route("chat_completions", OPENAI, streams=True),
+    "/v1/completions": Route("completions", OPENAI, streams=True),
     "/v1/embeddings": Route("embeddings", OPENAI),
-    "/v1/responses": Route("responses", RESPONSES),
-    "/responses": Route("responses", RESPONSES),
+    "/v1/responses": Route("responses", RESPONSES, streams=True),
+    "/responses": Route("responses", RESPONSES, streams=True),
     "/v1/rerank": Route("rerank", OPENAI),
     "/rerank": Route("rerank", OPENAI),
     "/score": Route("score", OPENAI),
-    "/v1/messages": Route("messages", ANTHROPIC),
+    "/v1/messages": Route("messages", ANTHROPIC, streams=True),
     "/v1/messages/count_tokens": Route("count_tokens", ANTHROPIC),
 }
 _ENGINE_PATH: Final = re.compile(r"/engines/([^/]+)(/.+)")
@@ -53,7 +55,7 @@ def _spellings() -> dict[str, Route]:
         if route.dialect is ANTHROPIC:
             found[f"/anthropic{path}"] = route
         for engine in ENGINES:
-            found[f"/engines/{engine}{path}"] = Route(route.name, route.dialect, engine)
+            found[f"/engines/{engine}{path}"] = replace(route, engine=engine)
     return found
 
 

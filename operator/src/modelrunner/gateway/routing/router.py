@@ -115,7 +115,7 @@ class Router:
             request.received_at,
         )
         exchange.entry = entry
-        if asked.stream:
+        if asked.stream and route.streams:
             exchange.stream = True
         if key is not None:
             exchange.key = key.name
