@@ -108,7 +108,7 @@ class Proxy:
                 except ClientError:
                     return _failed(route.dialect, "the engine gave an answer that is not HTTP")
             if not await self._engine.recovered(epoch, self._retry_wait):
-                return answers.unavailable(self._engine, route.dialect)
+                return answers.unavailable(self._engine, route.dialect, untouched=not retried)
 
     async def _send(self, path: str, body: bytes, headers: Mapping[str, str]) -> ClientResponse:
         url = self._urls.get(path)
