@@ -95,11 +95,13 @@ class Exchange(Relay):
         """The head of an event stream, before anything is known of the answer."""
         if not self.http11:
             self.keep_alive = False
+        front = self.client.front
         head = stream_head(
             identity=self.request.id,
-            date=self.client.front.date,
+            date=front.date,
             connection=self.connection(),
             chunked=self.http11,
+            waited=front.loop.time() - self.request.received_at,
         )
         self.client.transport.write(head)
 

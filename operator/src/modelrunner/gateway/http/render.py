@@ -103,11 +103,16 @@ def whole_answer(
     )
 
 
-def stream_head(*, identity: bytes, date: bytes, connection: bytes, chunked: bool) -> bytes:
-    """The head of an event stream that begins before its endpoint is known."""
+def stream_head(
+    *, identity: bytes, date: bytes, connection: bytes, chunked: bool, waited: float
+) -> bytes:
+    """The head of an event stream that begins before its endpoint is known.
+
+    What the client learns of the cold start is how long it has `waited` so far.
+    """
     framing = b"Transfer-Encoding: chunked\r\n" if chunked else b""
     return (
         b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
         b"Cache-Control: no-cache\r\nX-Accel-Buffering: no\r\nDate: %b\r\nServer: %b\r\n"
-        b"X-Request-Id: %b\r\nX-Docker-Model-Runner: true\r\n%b%b\r\n"
-    ) % (date, SERVER, identity, framing, connection)
+        b"X-Request-Id: %b\r\nX-Docker-Model-Runner: true\r\nX-Model-Cold-Start: %.3f\r\n%b%b\r\n"
+    ) % (date, SERVER, identity, waited, framing, connection)

@@ -137,6 +137,7 @@ async def test_a_stream_hears_heartbeats(world: World, backend: Backend) -> None
     assert status == 200
     for line in (
         b"Content-Type: text/event-stream",
+        b"X-Model-Cold-Start: 0.",
         b"Cache-Control: no-cache",
         b"X-Accel-Buffering: no",
         b"Transfer-Encoding: chunked",
