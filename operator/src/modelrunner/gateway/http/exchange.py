@@ -198,6 +198,7 @@ class Exchange(Relay):
         if self.end_with_event():
             self._finish()
             return
+        self.flush()
         self._over = True
         self.client.front.in_flight -= 1
         self.client.exchange = None

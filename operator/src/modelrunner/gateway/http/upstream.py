@@ -176,6 +176,7 @@ class Upstream(asyncio.Protocol):
     def _receive_chunks(self, exchange: "Exchange", chunks: Chunks, data: bytes) -> None:
         pieces = chunks.feed(data)
         if chunks.malformed:
+            exchange.relay(pieces, verbatim=False, ended=False, raw=data)
             self.close()
             exchange.broken()
             return
