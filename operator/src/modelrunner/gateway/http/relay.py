@@ -1,6 +1,5 @@
 """How an endpoint's answer is written to its client."""
 
-from collections import deque
 from collections.abc import Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -18,7 +17,7 @@ TAIL: Final = 4096
 _COLLECTED: Final = 64 * 1024
 """Of an error's body that becomes an event."""
 
-_TAIL_KEPT: Final = 4 * TAIL
+_TAIL_KEPT: Final = 2 * TAIL
 _NOT_YET: Final = cast("Any", None)
 
 
@@ -68,7 +67,7 @@ class Relay:
         self._chunked = False
         self._delimited = True
         self._collected: list[bytes] | None = None
-        self._tail: deque[bytes] | None = None
+        self._tail: list[bytes] | None = None
         self._last = b""
 
     def connection(self) -> bytes:
@@ -99,7 +98,7 @@ class Relay:
         self._begin(head.status)
         self._status = head.status
         self._stream = head.stream
-        self._tail = deque()
+        self._tail = []
         self._tail_size = 0
         if self.waiting is not None and self.waiting.opened:
             self._chunked = self._delimited = self.http11
@@ -164,22 +163,20 @@ class Relay:
         client = self.client
         client.moved = True
         tail.append(raw[start:-2])
-        size = self._tail_size + len(raw)
+        size = self._tail_size = self._tail_size + len(raw) - start - 2
         if size > _TAIL_KEPT:
-            size = self._shorten(tail)
-        self._tail_size = size
+            self._shorten(tail)
         if self._prefix:
             raw = self._prefix + raw
             self._prefix = b""
         client.transport.write(raw)
 
-    @staticmethod
-    def _shorten(tail: deque[bytes]) -> int:
+    def _shorten(self, tail: list[bytes]) -> None:
         """Keep the end only; seldom, for it costs more than to let it grow."""
         end = b"".join(tail)[-TAIL:]
         tail.clear()
         tail.append(end)
-        return len(end)
+        self._tail_size = len(end)
 
     def flush(self) -> None:
         """Nothing came with the head: the client gets it now."""
@@ -194,10 +191,9 @@ class Relay:
         if len(piece) > TAIL:
             piece = piece[-TAIL:]
         tail.append(piece)
-        size = self._tail_size + len(piece)
-        while size - len(tail[0]) >= TAIL:
-            size -= len(tail.popleft())
-        self._tail_size = size
+        self._tail_size += len(piece)
+        if self._tail_size > _TAIL_KEPT:
+            self._shorten(tail)
 
     def done(self, outcome: Outcome) -> None:
         """Tell the ticket."""

@@ -96,6 +96,27 @@ async def test_the_tail_is_bounded(world: World, backend: Backend) -> None:
     assert world.desk.notes[0].tail == reply.body[-4096:]
 
 
+async def test_the_tail_of_many_tiny_chunks(world: World, backend: Backend) -> None:
+    """What a chunk costs besides its payload does not count, whichever way it was read."""
+    go = asyncio.Event()
+    backend.script = lambda _: [CHUNKED, go, b"0\r\n\r\n"]
+    wire = await world.wire()
+    wire.send(get())
+    await wire.head()
+    (client,) = world.front.clients
+    assert client.exchange is not None
+    assert client.exchange.upstream is not None
+    upstream = client.exchange.upstream
+    for _ in range(3):
+        for _ in range(2500):
+            upstream.data_received(b"1\r\nx\r\n")
+        upstream.data_received(b"1\r\ny\r\n1\r\nz\r\n")
+    go.set()
+    while await wire.chunk():
+        pass
+    assert world.desk.notes[0].tail == ((b"x" * 2500 + b"yz") * 3)[-4096:]
+
+
 BREAKS: list[Step] = [Hangup(), Reset(), b"zz\r\n"]
 
 
