@@ -21,6 +21,12 @@ ACCEPTED: Final = {
     "body of a GET": b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc",
     "chunked": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: ChunkeD\r\n\r\n"
     + chunked(b"abc"),
+    "an id": b"POST / HTTP/1.1\r\nHost: x\r\nX-Request-Id: an-id\r\nContent-Length: 3\r\n\r\nabc",
+    "an id behind": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nx-request-id: b\r\n\r\nabc",
+    "two ids": b"GET / HTTP/1.1\r\nHost: x\r\nX-Request-Id: a\r\nX-Request-Id: b\r\n\r\n",
+    "an id that is none": b"GET / HTTP/1.1\r\nHost: x\r\nX-Request-Id: a b\r\n\r\n",
+    "an id for this hop": b"GET / HTTP/1.1\r\nHost: x\r\nConnection: X-Request-Id\r\n"
+    b"X-Request-Id: a\r\n\r\n",
     "upgrade": b"GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n",
     "upgrade with a body": b"POST / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: a\r\n"
     b"Content-Length: 3\r\n\r\nabc",

@@ -97,6 +97,23 @@ def test_any_split(first: bytes, second: bytes, data: st.DataObject) -> None:
     assert same(judge(both, tuple(cuts)), judge(both))
 
 
+WITH_IDS = [data for name, data in ACCEPTED.items() if " id" in name]
+VARIED = st.sampled_from(
+    [b"b", b"-", b"7", b"\r\n", b"\x00", b" ", b"\r\nX-Request-Id: c", b"\xe9"]
+)
+
+
+@given(st.sampled_from(WITH_IDS), st.data())
+def test_a_repeated_head_is_judged_by_its_id(seed: bytes, data: st.DataObject) -> None:
+    """A head that differs from a remembered one somewhere is judged as if it were the first."""
+    at = data.draw(st.integers(0, len(seed)))
+    second = seed[:at] + data.draw(VARIED) + seed[at + data.draw(st.integers(0, 1)) :]
+    first, alone = judge(seed), judge(second)
+    both = judge(seed + second)
+    assert both.asked == first.asked + alone.asked
+    assert both.status == alone.status
+
+
 PIECES = st.sampled_from(
     [
         b"\r\n",
