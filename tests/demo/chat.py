@@ -39,4 +39,4 @@ def ask(gateway: str, question: str) -> None:
     woke = answer.headers.get("X-Model-Cold-Start")
     print(f"\n\nfirst token {first * 1000:.0f} ms, {tokens} tokens, {rate:.0f} tokens/s")
     if woke:
-        print(f"the model slept: {woke} s of that went by until it was awake")
+        print("the model slept: the gateway held the question while it woke")

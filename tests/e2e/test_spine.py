@@ -13,8 +13,8 @@ pytestmark = pytest.mark.cluster
 
 def test_applied_model_answers_a_chat(stack: Stack, default_runner: str) -> None:
     """A Model over http becomes a cached download, a Ready pod, a Service and an answer."""
-    stack.apply(manifests.model(default_runner, "smollm2", stack.http_source()))
-    found = stack.wait_for(default_runner, "smollm2", ready=True)
+    stack.apply(manifests.model(default_runner, "spine", stack.http_source()))
+    found = stack.wait_for(default_runner, "spine", ready=True)
 
     status = found["status"]
     assert status["phase"] == "Ready"
@@ -28,13 +28,13 @@ def test_applied_model_answers_a_chat(stack: Stack, default_runner: str) -> None
     assert status["startup"]["totalSeconds"] >= status["startup"]["engineSeconds"] > 0
     assert (status["replicas"], status["readyReplicas"]) == (1, 1)
 
-    with stack.client(default_runner, "smollm2") as client:
-        answer = client.post("/v1/chat/completions", json=chat("smollm2", max_tokens=8))
+    with stack.client(default_runner, "spine") as client:
+        answer = client.post("/v1/chat/completions", json=chat("spine", max_tokens=8))
         assert answer.status_code == 200, answer.text
-        assert answer.json()["model"] == "smollm2"
+        assert answer.json()["model"] == "spine"
         assert answer.json()["choices"][0]["message"]["content"]
-        assert client.get("/v1/models").json()["data"][0]["id"] == "smollm2"
-    assert status["endpoint"].startswith("http://smollm2.")
+        assert client.get("/v1/models").json()["data"][0]["id"] == "spine"
+    assert status["endpoint"].startswith("http://spine.")
 
 
 def test_stream_arrives_in_pieces_and_ends_with_done(stack: Stack, default_runner: str) -> None:

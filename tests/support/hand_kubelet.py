@@ -13,9 +13,10 @@ _AT_ONCE = 4
 
 
 class HandKubelet:
-    """Moves the pods of one namespace on, one stage a turn."""
+    """Moves the pods of one namespace on, one stage a turn. All have one `address`."""
 
-    def __init__(self, api: KubeApi, namespace: str) -> None:
+    def __init__(self, api: KubeApi, namespace: str, address: str = _ADDRESS) -> None:
+        self._address = address
         self._api = api
         self._namespace = namespace
         self._stages: dict[str, int] = {}
@@ -33,9 +34,9 @@ class HandKubelet:
         component = meta["labels"]["app.kubernetes.io/component"]
         stage = self._stages.get(meta["uid"], 0)
         if stage == 0:
-            status = running(component, _ADDRESS)
+            status = running(component, self._address)
         elif stage == 1 and component == "runner":
-            status = running(component, _ADDRESS, ready=True)
+            status = running(component, self._address, ready=True)
         elif stage == 1:
             status = ended(component, encode(Outcome(artifact=ARTIFACT)))
         else:

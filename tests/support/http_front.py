@@ -1,13 +1,11 @@
-"""The HTTP front between a raw client and a scripted backend, all in the test's event loop."""
+"""The HTTP front in the test's event loop, and a decider that does what the test says."""
 
 import asyncio
 import contextlib
-import socket
-import struct
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from typing import Final, Self
+from typing import Final
 
 from modelrunner.gateway.http import Front, FrontSettings
 from modelrunner.gateway.messages import (
@@ -20,144 +18,7 @@ from modelrunner.gateway.messages import (
     Request,
     Ticket,
 )
-
-PATIENCE: Final = 30.0
-"""Seconds after which a test that waits has failed; nothing is expected to take that long."""
-
-OK: Final = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok"
-STREAM: Final = (
-    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-)
-
-
-class Hangup:
-    """A step of a script: close the connection in order."""
-
-
-class Reset:
-    """A step of a script: close the connection with RST."""
-
-
-Step = bytes | asyncio.Event | Hangup | Reset
-
-
-@dataclass
-class Received:
-    """A request as a backend got it; `connection` counts from 1."""
-
-    head: bytes
-    body: bytes
-    connection: int
-
-    @property
-    def line(self) -> bytes:
-        """The request line."""
-        return self.head.split(b"\r\n")[0]
-
-    @property
-    def headers(self) -> list[tuple[bytes, bytes]]:
-        """Names in lower case."""
-        return [_field(line) for line in self.head.split(b"\r\n")[1:] if line]
-
-    def values(self, name: bytes) -> list[bytes]:
-        """All values of a header."""
-        return [value for key, value in self.headers if key == name]
-
-
-Script = Callable[[Received], Sequence[Step]]
-
-
-class Backend:
-    """Answers each request with the steps of its script; an Event is waited for.
-
-    `ended` has an entry per connection that the other side has closed.
-    """
-
-    def __init__(self, script: Script | bytes = OK) -> None:
-        self.script: Script = (lambda _: [script]) if isinstance(script, bytes) else script
-        self.requests: list[Received] = []
-        self.accepted = 0
-        self.ended: asyncio.Queue[int] = asyncio.Queue()
-        self.arrived: asyncio.Queue[Received] = asyncio.Queue()
-        self.port = 0
-        self._server: asyncio.Server | None = None
-        self._tasks: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
-
-    @property
-    def endpoint(self) -> Endpoint:
-        """A new endpoint that leads here."""
-        return Endpoint("backend", ("127.0.0.1", self.port))
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._server is not None:
-            self._server.close()
-        for writer in self._tasks.values():
-            writer.transport.abort()
-        await asyncio.gather(*self._tasks)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks[task] = writer
-        task.add_done_callback(self._tasks.pop)
-        self.accepted += 1
-        number = self.accepted
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-            while True:
-                received = await _receive(reader, number)
-                self.requests.append(received)
-                self.arrived.put_nowait(received)
-                if not await self._play(reader, writer, self.script(received)):
-                    break
-        self.ended.put_nowait(number)
-        writer.close()
-        with contextlib.suppress(ConnectionError):
-            await writer.wait_closed()
-
-    async def _play(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, steps: Sequence[Step]
-    ) -> bool:
-        for step in steps:
-            if isinstance(step, bytes):
-                writer.write(step)
-                await writer.drain()
-            elif isinstance(step, asyncio.Event):
-                waiting = asyncio.ensure_future(step.wait())
-                gone = asyncio.ensure_future(reader.read(1))
-                await asyncio.wait((waiting, gone), return_when=asyncio.FIRST_COMPLETED)
-                if not step.is_set():
-                    waiting.cancel()
-                    raise ConnectionResetError
-                gone.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await gone
-            else:
-                end(writer, reset=isinstance(step, Reset))
-                return False
-        return True
-
-
-def end(writer: asyncio.StreamWriter, *, reset: bool) -> None:
-    """Close a connection, with RST where asked for."""
-    if reset:
-        connection = writer.get_extra_info("socket")
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        writer.transport.abort()
-    else:
-        writer.close()
-
-
-async def _receive(reader: asyncio.StreamReader, number: int) -> Received:
-    head = await reader.readuntil(b"\r\n\r\n")
-    received = Received(head[:-4], b"", number)
-    (length,) = received.values(b"content-length") or (b"0",)
-    received.body = await reader.readexactly(int(length))
-    return received
+from tests.support.http_wire import Wire, until
 
 
 @dataclass(eq=False)
@@ -226,111 +87,6 @@ class Desk:
 
 
 @dataclass
-class Reply:
-    """An answer as a client got it. `cut`: it ended before its framing said so."""
-
-    status: int
-    head: bytes
-    body: bytes
-    cut: bool = False
-
-    def values(self, name: str) -> list[str]:
-        """All values of a header."""
-        fields = [_field(line) for line in self.head.split(b"\r\n")[1:]]
-        return [value.decode() for key, value in fields if key == name.encode()]
-
-    def value(self, name: str) -> str | None:
-        """The only value of a header."""
-        found = self.values(name)
-        assert len(found) < 2, f"{name} is there {len(found)} times"
-        return found[0] if found else None
-
-
-class Wire:
-    """A client that says what it is told, byte by byte, and reads strictly."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
-
-    @classmethod
-    async def open(cls, port: int) -> "Wire":
-        """Connect."""
-        return cls(*await asyncio.open_connection("127.0.0.1", port))
-
-    def send(self, data: bytes) -> None:
-        """Write without waiting."""
-        self.writer.write(data)
-
-    async def ask(self, data: bytes, *, bodiless: bool = False) -> Reply:
-        """Send and read one answer."""
-        self.send(data)
-        return await self.reply(bodiless=bodiless)
-
-    async def head(self) -> tuple[int, bytes]:
-        """The head of the next answer."""
-        async with asyncio.timeout(PATIENCE):
-            head = (await self.reader.readuntil(b"\r\n\r\n"))[:-4]
-        version, status, *_ = head.split(b" ", 2)
-        assert version == b"HTTP/1.1"
-        return int(status), head
-
-    async def reply(self, *, bodiless: bool = False) -> Reply:
-        """The next answer, 1xx left out."""
-        status, head = await self.head()
-        while status < 200:
-            status, head = await self.head()
-        reply = Reply(status, head, b"")
-        length, coding = reply.value("content-length"), reply.value("transfer-encoding")
-        assert length is None or coding is None
-        async with asyncio.timeout(PATIENCE):
-            if bodiless or status in {204, 304}:
-                return reply
-            if coding is not None:
-                assert coding == "chunked"
-                await self._chunks(reply)
-            elif length is not None:
-                await self._exactly(reply, int(length))
-            else:
-                reply.body = await self.reader.read()
-        return reply
-
-    async def _exactly(self, reply: Reply, length: int) -> None:
-        try:
-            reply.body += await self.reader.readexactly(length)
-        except asyncio.IncompleteReadError as error:
-            reply.body += error.partial
-            reply.cut = True
-
-    async def chunk(self) -> bytes:
-        """One chunk of a body; b"" is the last."""
-        async with asyncio.timeout(PATIENCE):
-            size = int((await self.reader.readuntil(b"\r\n"))[:-2], 16)
-            payload = await self.reader.readexactly(size + 2)
-        assert payload.endswith(b"\r\n")
-        return payload[:-2]
-
-    async def _chunks(self, reply: Reply) -> None:
-        try:
-            while payload := await self.chunk():
-                reply.body += payload
-        except (asyncio.IncompleteReadError, ConnectionResetError):
-            reply.cut = True
-
-    async def at_end(self) -> bool:
-        """Wait until the other side closes; whether it did so without another byte."""
-        async with asyncio.timeout(PATIENCE):
-            try:
-                return not await self.reader.read(1)
-            except ConnectionResetError:
-                return True
-
-    def close(self, *, reset: bool = False) -> None:
-        """Leave."""
-        end(self.writer, reset=reset)
-
-
-@dataclass
 class World:
     """A front that listens; `desk` decides. `wires` are closed at its end."""
 
@@ -338,12 +94,24 @@ class World:
     desk: Desk
     port: int
     wires: list[Wire] = field(default_factory=list)
+    passed: float = 0.0
 
     async def wire(self) -> Wire:
         """A new connection to it."""
         wire = await Wire.open(self.port)
         self.wires.append(wire)
         return wire
+
+    def pass_time(self, seconds: float) -> None:
+        """Let the front believe that so much time has passed; see `CLOCK_BY_HAND`."""
+        front = self.front
+        self.passed += seconds
+        front.sweep(front.loop.time() + self.passed)
+
+
+CLOCK_BY_HAND: Final = 10_000.0
+"""A `sweep_interval` in which no sweep comes by itself. A deadline that is set in it may be as much
+later, so `pass_time` of it and a timeout ends what has lasted for longer than the timeout."""
 
 
 @contextlib.asynccontextmanager
@@ -363,31 +131,3 @@ async def fronting(desk: Desk, settings: FrontSettings | None = None) -> AsyncIt
                 await wire.writer.wait_closed()
         assert front.in_flight == 0
         assert front.ledger.held == 0
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Let the loop run until something is so."""
-    async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110 - what is asked for has no event
-            await asyncio.sleep(0.002)
-
-
-def get(path: str = "/", *headers: str, method: str = "GET", version: str = "1.1") -> bytes:
-    """A request without a body."""
-    lines = [f"{method} {path} HTTP/{version}", "Host: test", *headers]
-    return "\r\n".join([*lines, "", ""]).encode()
-
-
-def post(body: bytes, path: str = "/v1/chat/completions", *headers: str) -> bytes:
-    """A request with a body."""
-    return get(path, *headers, f"Content-Length: {len(body)}", method="POST") + body
-
-
-def chunked(*chunks: bytes) -> bytes:
-    """A body in the chunked coding, with its end."""
-    return b"".join(b"%x\r\n%b\r\n" % (len(each), each) for each in chunks) + b"0\r\n\r\n"
-
-
-def _field(line: bytes) -> tuple[bytes, bytes]:
-    name, _, value = line.partition(b":")
-    return name.lower(), value.strip()

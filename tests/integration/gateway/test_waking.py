@@ -1,5 +1,6 @@
 """A sleeping model is woken by a request to a gateway process, which waits for it."""
 
+import json
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -82,3 +83,63 @@ def test_a_request_wakes_its_model_and_is_answered(
     assert gateway.metric("cold_start_stage_seconds", model="smol", stage="engine") == 0.3
     gateway.wait("the access log", lambda: len(gateway.accesses) == 8)
     assert all(line["heldSeconds"] > 0 for line in gateway.accesses)
+
+
+def test_a_stream_is_kept_alive_until_its_answer(
+    gateways: Callable[..., GatewayProcess], world: World, runner: RunnerProcess
+) -> None:
+    """A sign of life while the model wakes, then the answer in the same stream."""
+    world.model("smol", status=ASLEEP)
+    world.api.create(deployment(world.namespace, "smol"))
+    gateway = gateways().serving()
+    body = {"model": "smol", "messages": [], "stream": True, "script": "chat"}
+    url = f"{gateway.url}/v1/chat/completions"
+    with httpx.stream("POST", url, json=body, trust_env=False, timeout=60) as answer:
+        lines = (line for line in answer.iter_lines() if line)
+        assert next(lines) == ": waking"
+        world.endpoint("smol", runner.port)
+        events = [line for line in lines if line.startswith("data: ")]
+    assert answer.headers["Content-Type"].startswith("text/event-stream")
+    assert len(events) == 4
+    assert events[-1] == "data: [DONE]"
+
+
+def test_a_model_that_cannot_wake_says_so(
+    gateways: Callable[..., GatewayProcess], world: World
+) -> None:
+    """In the stream of who waits, at once to who comes later, with the Model's own words."""
+    world.model("smol", status=ASLEEP)
+    world.api.create(deployment(world.namespace, "smol"))
+    gateway = gateways().serving()
+    body = {"model": "smol", "messages": [], "stream": True}
+    url = f"{gateway.url}/v1/chat/completions"
+    told = "no node has a GPU that is free"
+    with httpx.stream("POST", url, json=body, trust_env=False, timeout=60) as answer:
+        lines = (line for line in answer.iter_lines() if line)
+        assert next(lines) == ": waking"
+        world.stalled("smol", "Unschedulable", told)
+        (event,) = [line for line in lines if line.startswith("data: ")]
+    assert told in json.loads(event.removeprefix("data: "))["error"]["message"]
+    later = httpx.post(url, json={**body, "stream": False}, trust_env=False)
+    assert (later.status_code, later.json()["error"]["code"]) == (503, "Unschedulable")
+    assert told in later.json()["error"]["message"]
+    gateway.wait("the end", lambda: gateway.metric("wakes_total", result="failed") == 1)
+    assert gateway.metric("rejected_total", code="Unschedulable") == 2
+
+
+def test_a_client_that_leaves_gives_up_its_place(
+    gateways: Callable[..., GatewayProcess], world: World
+) -> None:
+    """And the wake that it caused goes on."""
+    world.model("smol", status=ASLEEP)
+    world.api.create(deployment(world.namespace, "smol"))
+    gateway = gateways().serving()
+    body = {"model": "smol", "messages": []}
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(f"{gateway.url}/v1/chat/completions", json=body, trust_env=False, timeout=0.5)
+    gateway.wait("its place", lambda: gateway.metric("held", model="smol") == 0)
+    gateway.wait("its line", lambda: len(gateway.accesses) == 1)
+    (line,) = gateway.accesses
+    assert (line["outcome"], line["status"]) == ("client_left", 0)
+    assert gateway.metric("requests_total", model="smol", status="none") == 1
+    gateway.wait("the scale", lambda: gateway.metric("api_writes_total", verb="patch") == 1)

@@ -85,3 +85,23 @@ class World:
     def delete(self, model: str) -> None:
         """Delete a Model."""
         self.api.delete(*MODEL, model, self.namespace)
+
+    def stalled(self, model: str, reason: str, message: str) -> None:
+        """The operator says that somebody has to act."""
+        common = {
+            "reason": reason,
+            "message": message,
+            "lastTransitionTime": "2026-01-01T00:00:00Z",
+            "observedGeneration": 1,
+        }
+        conditions = [
+            {**common, "type": "Ready", "status": "False"},
+            {**common, "type": "Stalled", "status": "True"},
+        ]
+        body = {
+            "apiVersion": MODEL[0],
+            "kind": MODEL[1],
+            "metadata": {"name": model, "namespace": self.namespace},
+            "status": {"phase": "Failed", "conditions": conditions},
+        }
+        self.api.merge(body, subresource="status")

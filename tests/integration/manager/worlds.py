@@ -60,7 +60,8 @@ RIGHTS = [
     rule("batch", "jobs", "get list watch create patch delete"),
     rule("", "services", "get list watch create patch"),
     rule("", "persistentvolumeclaims", "get list watch create patch"),
-    rule("", "pods", "get list watch"),
+    rule("apps", "deployments/scale", "get patch"),
+    rule("", "pods", "get list watch patch"),
 ]
 
 
@@ -105,7 +106,7 @@ def quiet(operator: Operator) -> int:
 
     def settled() -> bool:
         counts.append(len(operator.lines("reconcile ")))
-        return len(counts) > 15 and len(set(counts[-15:])) == 1
+        return len(counts) > 25 and len(set(counts[-25:])) == 1
 
     operator.wait("silence", settled)
     return counts[-1]

@@ -50,9 +50,12 @@ def test_a_lock_covers_its_project(project: str, lock: str) -> None:
 
 
 def test_images_and_tests_use_the_same_versions() -> None:
-    """What is tested is what is shipped: no package is pinned to two versions."""
+    """What is tested is what is shipped: no package is pinned to two versions.
+
+    What the benchmarks compare us with has versions of its own.
+    """
     pins: dict[str, set[str]] = {}
-    for file in _LOCKS:
+    for file in (one for one in _LOCKS if not one.name.startswith("peer-")):
         for name, version in re.findall(r"^(\S+)==(\S+)", file.read_text("utf-8"), re.MULTILINE):
             pins.setdefault(name, set()).add(version)
     assert {name: found for name, found in pins.items() if len(found) > 1} == {}

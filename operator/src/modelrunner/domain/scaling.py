@@ -167,7 +167,8 @@ def idle_deadline(
 ) -> float | None:
     """When the fleet may sleep if nobody comes; None: never, or not known."""
     keep = asked_keep_alive(fleet, keep_alive)
-    if scaling.min_replicas > 0 or keep < 0 or not fleet.known:
+    awake = fleet.replicas > 0 and fleet.known
+    if scaling.min_replicas > 0 or keep < 0 or not awake:
         return None
     if fleet.load:
         return now + keep

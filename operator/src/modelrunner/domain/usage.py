@@ -49,7 +49,7 @@ def usage_of(
     return Usage(
         last_used=max(times, default=None),
         deadline=idle_deadline(fleet, scaling, keep_alive, now),
-        settled=not fleet.started or fleet.known,
+        settled=fleet.replicas == 0 or not fleet.started or fleet.known,
     )
 
 

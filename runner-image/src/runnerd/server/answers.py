@@ -50,17 +50,22 @@ def rejection(
     return json_answer(found.status, error_body(dialect, found), headers)
 
 
-def unavailable(engine: Supervisor, dialect: Dialect) -> web.Response:
-    """503: why the model does not answer now, and when to ask again."""
+def unavailable(engine: Supervisor, dialect: Dialect, *, untouched: bool = True) -> web.Response:
+    """503: why the model does not answer now, and when to ask again.
+
+    `untouched`: the engine has seen nothing of the request, so it may be sent elsewhere, or here
+    again. After one that the engine died of, it may not: the next engine would die of it, too.
+    """
     state = engine.state
     reason, message = standing(engine)
     text = _STATES.get(state, "the engine is not ready")
     found = Rejection(503, f"{text}: {message}" if message else text, SERVER_ERROR, reason.value)
     headers = {"Retry-After": str(_RETRY_SECONDS.get(state, 1))}
-    if state is not RunnerState.DRAINING:
-        return rejection(found, dialect, headers)
-    answer = rejection(found, dialect, {**headers, DRAINING_HEADER: "true"})
-    answer.force_close()
+    if untouched and state is not RunnerState.FAILED:
+        headers[DRAINING_HEADER] = "true"
+    answer = rejection(found, dialect, headers)
+    if state is RunnerState.DRAINING:
+        answer.force_close()
     return answer
 
 

@@ -130,7 +130,7 @@ class Proxy:
                 except ClientError:
                     return _failed(dialect, "the engine gave an answer that is not HTTP")
             if not await self._engine.recovered(epoch, self._retry_wait):
-                return answers.unavailable(self._engine, dialect)
+                return answers.unavailable(self._engine, dialect, untouched=not retried)
 
     async def _send(self, path: str, body: bytes, headers: Mapping[str, str]) -> ClientResponse:
         url = self._urls.get(path)

@@ -159,3 +159,21 @@ def test_every_problem_is_either_on_its_way_or_stalled(reason: Reason) -> None:
     world = replace(WELL, problem=Problem(reason, "x"), deployment=None, pods=look([]))
     kinds = [str(one.kind) for one in decide(world).verdicts]
     assert kinds == ["Ready", "Cached", "Reconciling" if reason in PROGRESSING else "Stalled"]
+
+
+def test_a_lost_name_touches_nothing_else() -> None:
+    """One condition more; a Model that is going has nothing to mend."""
+    lost = Problem(Reason.NAME_CONFLICT, "gpt goes to ml/old")
+    well = decide(WELL)
+    found = decide(replace(WELL, lost_names=lost))
+    assert [*found.verdicts][:-1] == [*well.verdicts]
+    assert (found.phase, found.headline) == (well.phase, well.headline)
+    last = [*found.verdicts][-1]
+    assert (last.kind, last.holds, last.reason, last.message) == (
+        "NameConflict",
+        True,
+        Reason.NAME_CONFLICT,
+        "gpt goes to ml/old",
+    )
+    going = replace(WELL, terminating=True)
+    assert decide(replace(going, lost_names=lost)) == decide(going)

@@ -3,7 +3,7 @@
 import pytest
 
 from modelrunner.api.v1alpha1 import ModelRunner
-from modelrunner.domain.effective import monitoring
+from modelrunner.domain.effective import GatewaySettings, ScalingSettings, monitoring
 from modelrunner_protocol.flags import FlagError
 from modelrunner_protocol.sources import artifact_key
 from modelrunner_protocol.wire import HttpSource, OciSource, Source
@@ -75,15 +75,57 @@ def test_flags_that_cannot_be_split() -> None:
 
 
 def test_what_was_written_leaves_out_what_no_pod_sees() -> None:
-    """keepAlive, monitoring and the size of the cache change no pod."""
+    """keepAlive, scaling, limits, monitoring and the size of the cache change no pod."""
     plain = settings_of().written
     same = settings_of(
-        HTTP | {"keepAlive": "1h"},
-        {"keepAlive": "2h", "monitoring": {"interval": "5s"}, "cache": {"size": "9Gi"}},
+        HTTP | {"keepAlive": "1h", "scaling": {"maxReplicas": 9}},
+        {
+            "keepAlive": "2h",
+            "monitoring": {"interval": "5s"},
+            "cache": {"size": "9Gi"},
+            "scaling": {"minReplicas": 1},
+            "activation": {"maxHeld": 1},
+            "limits": {"requestsPerMinute": 1},
+        },
     )
     assert same.written == plain
     assert settings_of(HTTP | {"aliases": ["x"]}).written != plain
     assert settings_of(runner={"cache": {"existingClaim": "x"}}).written != plain
+
+
+def test_scaling_of_the_model_over_the_runners() -> None:
+    """Field by field; a maximum that nobody has set follows the minimum and scales nothing."""
+    found = settings_of().scaling
+    assert found == ScalingSettings(
+        min_replicas=0, max_replicas=1, target_concurrency=8, elastic=False
+    )
+    found = settings_of(HTTP | {"scaling": {"minReplicas": 3}}).scaling
+    assert (found.min_replicas, found.max_replicas, found.elastic) == (3, 3, False)
+    found = settings_of(
+        HTTP | {"scaling": {"minReplicas": 0}},
+        {"scaling": {"minReplicas": 2, "maxReplicas": 4, "targetConcurrency": 3}},
+    ).scaling
+    assert found == ScalingSettings(
+        min_replicas=0, max_replicas=4, target_concurrency=3, elastic=True
+    )
+
+
+def test_what_the_gateway_is_told() -> None:
+    """Activation is the runner's, limits are the Model's over the runner's."""
+    found = settings_of().gateway
+    assert found == GatewaySettings(
+        max_held=100, timeout=300, concurrent_requests=None, requests_per_minute=None
+    )
+    found = settings_of(
+        HTTP | {"limits": {"concurrentRequests": 2}},
+        {
+            "limits": {"concurrentRequests": 9, "requestsPerMinute": 60},
+            "activation": {"timeout": "1m30s", "maxHeld": 5},
+        },
+    ).gateway
+    assert found == GatewaySettings(
+        max_held=5, timeout=90, concurrent_requests=2, requests_per_minute=60
+    )
 
 
 def test_monitoring() -> None:

@@ -23,6 +23,11 @@ from tests.unit.modelrunner.domain.settings_of import HTTP, settings_of
             "spec.podTemplate.metadata.labels.a",
         ),
         ({}, {"podTemplate": {"spec": {"containers": [{}]}}}, "needs a name"),
+        (
+            {"scaling": {"maxReplicas": 2}},
+            {"scaling": {"minReplicas": 3}},
+            "and ModelRunner gpu together, minReplicas 3 is more than maxReplicas 2",
+        ),
     ],
 )
 def test_settings_that_cannot_be_used(

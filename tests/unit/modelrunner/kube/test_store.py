@@ -136,6 +136,29 @@ def test_replace_of_one_namespace_leaves_the_others() -> None:
     assert names(store.list(PODS)) == ["b"]
 
 
+def test_a_revision_changes_with_every_change_of_a_resource() -> None:
+    """And with nothing else: not with late states, not with other resources."""
+    store, seen = Store(), [0]
+
+    def changed() -> bool:
+        seen.append(store.revision(PODS))
+        return seen[-1] != seen[-2]
+
+    assert store.revision(PODS) == 0
+    store.put(PODS, pod("a", 2))
+    assert changed()
+    store.put(PODS, pod("a", 1))
+    store.put(MODELS, pod("a", 9))
+    store.drop(PODS, pod("b", 9))
+    assert not changed()
+    store.drop(PODS, pod("a", 3))
+    assert changed()
+    store.replace(PODS, [pod("a", 5)], version="6")
+    assert changed()
+    store.replace(PODS, [], version="7")
+    assert changed()
+
+
 def test_tombstones_are_bounded() -> None:
     """Years of deletions do not fill the memory."""
     store = Store()

@@ -30,6 +30,23 @@ def test_a_model_concerns_itself_and_its_runner() -> None:
     assert keys(MODELS, thing("m")) == {"Model ns/m", "ModelRunner ns/default"}
 
 
+def test_a_name_concerns_whoever_wants_it() -> None:
+    """When the older Model comes, lets go of it or is gone; not when only its status changes."""
+    mapper = OwnerKeys(Store(), lambda _: None)
+
+    def told(item: KubeObject, *, gone: bool = False) -> set[str]:
+        return {str(key) for key in mapper.keys(MODELS, item, gone=gone)}
+
+    mine = {"Model ns/old", "ModelRunner ns/default"}
+    old = thing("old", spec={"aliases": ["gpt"]})
+    told(thing("young", spec={"aliases": ["gpt"]}))
+    assert told(old) == {*mine, "Model ns/young"}
+    assert told({**old, "status": {"phase": "Ready"}}) == mine
+    assert told(thing("old")) == {*mine, "Model ns/young"}
+    told(old)
+    assert told(old, gone=True) == {*mine, "Model ns/young"}
+
+
 def test_a_runner_concerns_all_its_models() -> None:
     """A changed image rolls every Model of the runner, and no other."""
     models = thing("a"), thing("b", spec={"runner": "default"}), thing("c", spec={"runner": "gpu"})

@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelrunner.domain.effective import OperatorDefaults
+from modelrunner.domain.names import Claimant
+from modelrunner.domain.objects import uid_of
 from modelrunner.domain.problem import Problem
-from modelrunner.domain.scaling import POLL
+from modelrunner.domain.scaling import POLL, Sleep
 from modelrunner.kube.apply import ApplyMemo, needs_apply
 from modelrunner.kube.resources import CLAIMS, DEPLOYMENTS, JOBS, SERVICES
 from modelrunner.reconcilers.observation import JobAndPods, Observation
@@ -18,7 +20,7 @@ from modelrunner.reconcilers.plan import Apply, Create, Delete, Plan
 from modelrunner.reconcilers.planning import plan_model, refused
 from modelrunner.render.objects import Owner
 from modelrunner_protocol.reasons import Reason
-from modelrunner_protocol.wire import Outcome
+from modelrunner_protocol.wire import Outcome, RunnerState, RunnerStatus
 from tests.unit.modelrunner.domain.settings_of import CLAIM, HTTP, settings_of
 from tests.unit.modelrunner.reconcilers.worlds import (
     ARTIFACT,
@@ -115,6 +117,77 @@ def test_any_settings_come_to_rest(config: dict[str, Any], runner: dict[str, Any
     """Whatever the settings, a Model ends Ready with an empty plan."""
     seen = walk(start(HTTP | {"config": config}, runner))
     assert plan_model(seen, DEFAULTS).steps == []
+
+
+def serving(seen: Observation, *, replicas: int = 1, **told: Any) -> Observation:
+    """Ready, with a runner that says this."""
+    status = RunnerStatus(state=RunnerState.READY, started_at=seen.now - 5000, **told)
+    found = copy.deepcopy(seen.deployment)
+    assert isinstance(found, dict)
+    found["metadata"]["resourceVersion"] = "7"
+    found["spec"]["replicas"] = replicas
+    return replace(seen, deployment=found, statuses={uid_of(seen.pods[0]): status})
+
+
+def test_an_idle_model_goes_to_sleep_over_what_was_looked_at() -> None:
+    """The Deployment's version guards the step; nothing else is written, and it is not at rest."""
+    seen = serving(walk(start()), last_used_at=1.0)
+    plan = plan_model(seen, DEFAULTS)
+    assert plan.steps == []
+    assert plan.scaling is not None
+    assert (plan.scaling.deployment, plan.scaling.resource_version) == ("m", "7")
+    assert isinstance(plan.scaling.action, Sleep)
+    assert not plan.at_rest
+
+
+def test_nothing_is_scaled_while_something_else_is_wrong_or_written() -> None:
+    """A problem, a changed Deployment, a Model that goes, a stranger's Deployment."""
+    seen = serving(walk(start()), last_used_at=1.0)
+    problem = Problem(Reason.INVALID_CONFIGURATION, "x")
+    assert refused(seen, DEFAULTS, problem).scaling is None
+    assert plan_model(replace(seen, settings=None, problem=problem), DEFAULTS).scaling is None
+    changed = replace(seen, settings=settings_of(HTTP | {"aliases": ["x"]}))
+    assert plan_model(changed, DEFAULTS).scaling is None
+    model = copy.deepcopy(dict(seen.model))
+    model["metadata"]["deletionTimestamp"] = "2026-11-21T10:00:00Z"
+    assert plan_model(replace(seen, model=model), DEFAULTS).scaling is None
+    strange = copy.deepcopy(seen.deployment)
+    assert isinstance(strange, dict)
+    strange["metadata"] |= {"ownerReferences": [], "labels": {}}
+    assert plan_model(replace(seen, deployment=strange), DEFAULTS).scaling is None
+
+
+def test_a_runner_that_is_being_drained_does_not_speak_for_the_model() -> None:
+    """It is not ready because we have asked it to be; alone, it does."""
+    seen = serving(walk(start()), replicas=2, closed_until=1.0)
+    old = seen.pods[0]
+    leaving = copy.deepcopy(old)
+    assert isinstance(leaving, dict)
+    leaving["metadata"] |= {"name": "z", "uid": "z"}
+    leaving["status"]["conditions"] = []
+    found = copy.deepcopy(seen.deployment)
+    assert isinstance(found, dict)
+    found["status"] |= {"updatedReplicas": 2, "replicas": 2}
+    told = seen.statuses[uid_of(old)]
+    statuses = {uid_of(old): replace(told, closed_until=None) if told else None, "z": told}
+    both = replace(seen, deployment=found, pods=[old, leaving], statuses=statuses)
+    kinds = [one["type"] for one in plan_model(both, DEFAULTS).status["conditions"]]
+    assert kinds == ["Ready", "Cached"]
+    alone = plan_model(replace(seen, pods=[leaving], statuses={"z": told}), DEFAULTS)
+    assert alone.status["readyReplicas"] == 0
+
+
+def test_a_lost_name_is_told_once() -> None:
+    """A condition beside the others and one event, which does not come again."""
+    older = Claimant("web", "old", "o", "2026-11-21T10:00:00Z")
+    seen = replace(walk(start()), lost_names=[("gpt", older)])
+    plan = plan_model(seen, DEFAULTS)
+    assert [(one.type, one.reason) for one in plan.events] == [("Warning", "NameConflict")]
+    last = plan.status["conditions"][-1]
+    assert (last["type"], last["status"]) == ("NameConflict", "True")
+    assert plan.status["phase"] == "Ready"
+    again = plan_model(after(seen, plan), DEFAULTS)
+    assert (again.events, again.steps, again.at_rest) == ([], [], True)
 
 
 def test_the_steps_in_their_order() -> None:

@@ -2,13 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 
-from modelrunner.reconcilers.probe import LARGEST_ANSWER, HttpRunnerProbe
+from modelrunner.reconcilers.probe import (
+    LARGEST_ANSWER,
+    Door,
+    DoorAnswer,
+    HttpRunnerProbe,
+    ask_runners,
+)
 from modelrunner_protocol.codec import encode
-from modelrunner_protocol.wire import Progress, PullPhase, RunnerState, RunnerStatus
+from modelrunner_protocol.wire import Closing, Progress, PullPhase, RunnerState, RunnerStatus
+from tests.support.door_runners import door_runners
+from tests.unit.modelrunner.domain import pod_json
 
 STATUS = RunnerStatus(state=RunnerState.LOADING, started_at=1.0)
 
@@ -88,6 +96,61 @@ async def test_anything_else_is_no_answer(pod: Pod, raw: bytes, hang: bool) -> N
     probe = await pod(raw, hang=hang)
     async with asyncio.timeout(2):
         assert await probe.runner_status("127.0.0.1") is None
+
+
+CLOSING = Closing(lease=30.0, last_used_at=1.5)
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (answer(encode(STATUS).encode()), DoorAnswer(Door.CLOSED, STATUS)),
+        (answer(encode(STATUS).encode(), "409 Conflict"), DoorAnswer(Door.BUSY, STATUS)),
+        (answer(b"", "404 Not Found"), DoorAnswer(Door.MISSING)),
+        (answer(b"", "405 Method Not Allowed"), DoorAnswer(Door.MISSING)),
+        (answer(b"not json"), DoorAnswer(Door.UNKNOWN)),
+        (
+            answer(b"", "302 Found", "Location: http://127.0.0.1/close\r\n"),
+            DoorAnswer(Door.UNKNOWN),
+        ),
+        (answer(b"", "500 Oops"), DoorAnswer(Door.UNKNOWN)),
+        (b"garbage\r\n\r\n", DoorAnswer(Door.UNKNOWN)),
+        (b"", DoorAnswer(Door.UNKNOWN)),
+    ],
+)
+async def test_closing_a_door(pod: Pod, raw: bytes, expected: DoorAnswer) -> None:
+    """Only a status with 200 is a closed door; what is not understood may be closed or not."""
+    probe = await pod(raw)
+    assert await probe.close_door("127.0.0.1", CLOSING) == expected
+
+
+async def test_a_door_that_hangs_is_given_up(pod: Pod) -> None:
+    """Within the timeout, and without an exception; opening it fails as quietly."""
+    probe = await pod(b"", hang=True)
+    async with asyncio.timeout(2):
+        assert await probe.close_door("127.0.0.1", CLOSING) == DoorAnswer(Door.UNKNOWN)
+        await probe.open_door("127.0.0.1")
+
+
+async def test_what_a_door_is_told() -> None:
+    """The whole message, and none to open it."""
+    async with door_runners() as doors:
+        runner = await doors.add("127.0.2.1", warmed_at=1.0, last_used_at=1.5)
+        probe = HttpRunnerProbe(port=doors.port)
+        found = await probe.close_door("127.0.2.1", CLOSING)
+        assert (found.door, runner.closings) == (Door.CLOSED, [CLOSING])
+        await probe.open_door("127.0.2.1")
+        assert (runner.asked, runner.closed) == (["/close", "/open"], False)
+        assert await ask_runners(probe, [_pod("a", "127.0.2.1"), _pod("b", "127.0.2.9")]) == {
+            "uid-a": runner.status,
+            "uid-b": None,
+        }
+        await probe.close()
+
+
+def _pod(name: str, ip: str) -> dict[str, Any]:
+    """A running pod at an address."""
+    return pod_json.pod(name, containers=[pod_json.container(pod_json.RUNNING)], podIP=ip)
 
 
 async def test_nobody_there() -> None:

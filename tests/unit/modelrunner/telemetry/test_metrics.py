@@ -20,6 +20,14 @@ def test_reconciles_are_counted_by_kind_and_result() -> None:
     assert 'modelrunner_reconcile_seconds_count{kind="Model"} 1.0' in text
 
 
+def test_scale_steps_are_counted_by_direction_and_result() -> None:
+    """How often a model sleeps, and how often somebody was first."""
+    metrics = Metrics()
+    metrics.scaled("down", "busy")
+    text = metrics.render().decode()
+    assert 'modelrunner_scale_steps_total{direction="down",result="busy"} 1.0' in text
+
+
 def test_gauges_are_read_when_they_are_asked_for() -> None:
     """None leaves a gauge out; labelled ones follow their source."""
     metrics = Metrics()

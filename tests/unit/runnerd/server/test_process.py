@@ -90,6 +90,8 @@ async def test_while_loading(tmp_path: Path) -> None:
         async with runner.client.post("/v1/chat/completions", json={}) as answer:
             assert answer.status == 503
             assert answer.headers["Retry-After"] == "2"
+            # Nothing was done of it, so whoever sent it may send it elsewhere, or hold it.
+            assert answer.headers["X-Runner-Draining"] == "true"
             assert (await answer.json())["error"]["code"] == "Starting"
         assert (await runner.get("/v1/models"))[1]["data"][0]["id"] == "smol"
 
@@ -135,8 +137,10 @@ async def test_gives_up(tmp_path: Path) -> None:
         assert len((tmp_path / "starts").read_text().splitlines()) == 5
         async with runner.client.get("/healthz") as answer:
             assert answer.status == 200
-        status, answer2 = await runner.chat()
-        assert (status, answer2["error"]["code"]) == (503, "EngineFailed")
+        async with runner.client.post("/v1/chat/completions", json={"messages": []}) as answer:
+            # Not for another runner: this is the answer.
+            assert "X-Runner-Draining" not in answer.headers
+            assert (answer.status, (await answer.json())["error"]["code"]) == (503, "EngineFailed")
 
 
 async def test_never_gives_up_what_once_worked(tmp_path: Path) -> None:

@@ -2,17 +2,24 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from modelrunner.gateway.hold.budget import Budget
 from modelrunner.gateway.hold.meters import HoldMeters
-from modelrunner.gateway.hold.queue import Queue
+from modelrunner.gateway.hold.queue import Queue, deleted
 from modelrunner.gateway.hold.rests import Rests
 from modelrunner.gateway.hold.runners import Runners
 from modelrunner.gateway.hold.scaling import Scaler
-from modelrunner.gateway.hold.waiting import Claim
+from modelrunner.gateway.hold.waiting import Claim, Refusal
 from modelrunner.gateway.messages import Decision, Endpoint, Failure
 from modelrunner.gateway.table.entry import ModelEntry
+
+_ENDING: Final = Refusal(
+    503,
+    "shutting_down",
+    "This gateway is stopping: try again, another one answers",
+    retry_after=1.0,
+)
 
 
 class Changes(Protocol):
@@ -63,10 +70,9 @@ class Holds:
     def admit(self, entry: ModelEntry, claim: Claim, *, again: bool = False) -> Decision:
         """What to do with a request that no endpoint was found for (see Queue.admit)."""
         if self._closed:
-            return claim.refuse(503, *_ENDING, retry_after=1.0)
+            return claim.refuse(_ENDING)
         if entry.gone:
-            told = f"The model {entry.path} was deleted"
-            return claim.refuse(404, "model_not_found", told, param="model", final=True)
+            return claim.refuse(deleted(entry))
         return self._queue(entry).admit(claim, again=again)
 
     def failed(self, entry: ModelEntry, endpoint: Endpoint, failure: Failure) -> None:
@@ -84,7 +90,7 @@ class Holds:
         """Answer everybody with 503, and whoever comes later: the process ends."""
         self._closed = True
         for queue in self.queues.values():
-            queue.give_up(*_ENDING)
+            queue.give_up(_ENDING)
 
     async def close(self) -> None:
         """Give up, and wait until nothing runs."""
@@ -114,6 +120,3 @@ class Holds:
         if entry.gone:
             # After the queue has told all who wait.
             self._loop.call_soon(self.queues.pop, entry, None)
-
-
-_ENDING = ("shutting_down", "This gateway is stopping: try again, another one answers")

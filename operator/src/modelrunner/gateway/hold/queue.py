@@ -9,7 +9,6 @@ asks for one `_advance`, which runs once in the loop's next turn however many as
 """
 
 import asyncio
-from collections.abc import Callable
 from typing import Final
 
 from modelrunner.gateway.hold.budget import Budget
@@ -21,9 +20,9 @@ from modelrunner.gateway.hold.runner_pods import RunnerPods
 from modelrunner.gateway.hold.runners import Readiness, Runners
 from modelrunner.gateway.hold.scaling import Scaler
 from modelrunner.gateway.hold.standing import hopeless, queue_full, standing, too_late
-from modelrunner.gateway.hold.waiting import Claim, Line, Waiting
+from modelrunner.gateway.hold.waiting import Claim, Line, Refusal, Waiting
 from modelrunner.gateway.hold.wake import Wake, can_wake
-from modelrunner.gateway.messages import Answer, Decision, Endpoint, Failure
+from modelrunner.gateway.messages import Decision, Endpoint, Failure
 from modelrunner.gateway.table.entry import ModelEntry
 from modelrunner_protocol.reasons import Reason
 
@@ -71,19 +70,13 @@ class Queue:
         `again`: it had a place before, or an endpoint that did not answer. Its place is kept: the
         bounds are for newcomers.
         """
-        if refusal := self._in_vain(claim):
-            return refusal
-        now = self._loop.time()
-        if not claim.held_since:
-            claim.held_since = now
-        if not self.line and (free := self._pods.usable(now)):
-            endpoint = min(free, key=_load)
-            return claim.forward(endpoint, waited=now - claim.held_since, cold=False)
-        if not again and len(self.line) >= self._entry.max_held:
-            return claim.refuse(429, "queue_full", queue_full(self._entry), retry_after=_FULL_RETRY)
-        if not again and not self._budget.fits(claim.size):
-            told = "All requests that wait hold too much memory together: try again"
-            return claim.refuse(503, "too_much_held", told, retry_after=_FULL_RETRY)
+        refusal = self._in_vain()
+        if refusal is None and not again:
+            refusal = self._too_much(claim.size)
+        if refusal is not None:
+            return claim.refuse(refusal)
+        if not self.line and (free := self._pods.usable(self._loop.time())):
+            return claim.forward(min(free, key=_load), cold=False)
         return self._join(claim)
 
     def failed(self, endpoint: Endpoint, failure: Failure) -> None:
@@ -103,18 +96,19 @@ class Queue:
             self._scheduled = True
             self._loop.call_soon(self._advance)
 
-    def give_up(self, code: str, message: str) -> None:
-        """Answer all who wait with 503: the process ends."""
-        self._refuse_all(lambda claim: claim.refuse(503, code, message, retry_after=_FULL_RETRY))
+    def give_up(self, refusal: Refusal) -> None:
+        """Answer all who wait: the process ends."""
+        self._refuse_all(refusal)
         self._quiet()
+        self._reporter.stop()
         if self._wake is not None:
             self._wake.task.cancel()
 
     def _join(self, claim: Claim) -> Waiting:
         self._arrivals += 1
         waiting = Waiting(claim, self._arrivals, self._loop.create_future(), self._left)
-        patience = claim.held_since + self._entry.hold_timeout
-        waiting.timer = self._loop.call_at(patience, self._expired, waiting)
+        patience = self._entry.hold_timeout - claim.waited
+        waiting.timer = self._loop.call_later(patience, self._expired, waiting)
         self.line.join(waiting)
         self._budget.take(claim.size)
         self._meters.held(self._entry, 1)
@@ -123,6 +117,7 @@ class Queue:
 
     def _out(self, waiting: Waiting) -> Claim:
         """It waits no more."""
+        waiting.claim.waited += self._loop.time() - waiting.since
         self._budget.give(waiting.claim.size)
         self._meters.held(self._entry, -1)
         return waiting.claim
@@ -144,37 +139,43 @@ class Queue:
             runners=self._pods.words(),
         )
         claim = self._out(waiting)
-        waited = self._loop.time() - claim.held_since
-        told = too_late(self._entry, waited, state)
-        waiting.decide(claim.refuse(503, "model_not_ready", told, retry_after=_LATE_RETRY))
+        told = too_late(self._entry, claim.waited, state)
+        refusal = Refusal(503, "model_not_ready", told, retry_after=_LATE_RETRY)
+        waiting.decide(claim.refuse(refusal))
         self.changed()
 
-    def _in_vain(self, claim: Claim) -> Answer | None:
-        """The answer to a request that waiting cannot help; None when it may."""
+    def _in_vain(self) -> Refusal | None:
+        """Why waiting cannot help; None when it may."""
         entry, trouble = self._entry, self._entry.trouble
-        if entry.gone or (
-            trouble is not None and trouble.reason == Reason.TERMINATING and not entry.ready
-        ):
-            told = f"The model {entry.path} was deleted"
-            return claim.refuse(404, "model_not_found", told, param="model", final=True)
-        if trouble is not None and trouble.hopeless and not entry.ready:
-            told = hopeless(entry)
-            return claim.refuse(503, trouble.reason, told, retry_after=_HOPELESS_RETRY, final=True)
+        if entry.gone:
+            return deleted(entry)
+        if trouble is None or not trouble.hopeless or entry.ready:
+            return None
+        if trouble.reason == Reason.TERMINATING:
+            return deleted(entry)
+        told = hopeless(entry)
+        return Refusal(503, trouble.reason, told, retry_after=_HOPELESS_RETRY, final=True)
+
+    def _too_much(self, size: int) -> Refusal | None:
+        """Why a newcomer with a body of `size` bytes may not wait; None when it may."""
+        if not self.line and self._pods.usable(self._loop.time()):
+            return None
+        if len(self.line) >= self._entry.max_held:
+            return Refusal(429, "queue_full", queue_full(self._entry), retry_after=_FULL_RETRY)
+        if not self._budget.fits(size):
+            told = "All requests that wait hold too much memory together: try again"
+            return Refusal(503, "too_much_held", told, retry_after=_FULL_RETRY)
         return None
 
-    def _refuse_all(self, refuse: Callable[[Claim], Answer | None]) -> None:
+    def _refuse_all(self, refusal: Refusal) -> None:
         while self.line:
-            waiting = self.line.first
-            answer = refuse(waiting.claim)
-            if answer is None:
-                return
-            self.line.pop()
-            self._out(waiting)
-            waiting.decide(answer)
+            waiting = self.line.pop()
+            waiting.decide(self._out(waiting).refuse(refusal))
 
     def _advance(self) -> None:
         self._scheduled = False
-        self._refuse_all(self._in_vain)
+        if refusal := self._in_vain():
+            self._refuse_all(refusal)
         self._judge_wake(self._release())
         if not self.line:
             self._quiet()
@@ -194,13 +195,12 @@ class Queue:
             if not roomy:
                 break
             waiting = self.line.pop()
-            self._forward(waiting, min(roomy, key=_load), now)
+            self._forward(waiting, min(roomy, key=_load))
         return bool(usable)
 
-    def _forward(self, waiting: Waiting, endpoint: Endpoint, now: float) -> None:
-        claim = self._out(waiting)
+    def _forward(self, waiting: Waiting, endpoint: Endpoint) -> None:
         cold = waiting.number <= self._cold_until
-        waiting.decide(claim.forward(endpoint, waited=now - claim.held_since, cold=cold))
+        waiting.decide(self._out(waiting).forward(endpoint, cold=cold))
 
     def _judge_wake(self, served: bool) -> None:
         """Begin, go on with or end the wake."""
@@ -223,7 +223,8 @@ class Queue:
     def _quiet(self) -> None:
         """Nobody waits: runners are left in peace."""
         self._prober.ask(())
-        self._reporter.stop()
+        if self._entry.gone:
+            self._reporter.stop()
 
     def _learned(self, endpoint: Endpoint, found: Readiness) -> bool:
         self.changed()
@@ -233,6 +234,12 @@ class Queue:
         """A runner that is up, whom the operator asks how many wait."""
         usable = self._pods.usable(self._loop.time())
         return next(iter((*usable, *self._entry.ready)), None)
+
+
+def deleted(entry: ModelEntry) -> Refusal:
+    """There is no such model any more."""
+    told = f"The model {entry.path} was deleted"
+    return Refusal(404, "model_not_found", told, param="model", final=True)
 
 
 def _load(endpoint: Endpoint) -> int:

@@ -28,7 +28,7 @@ def standing(entry: ModelEntry, *, wake_trouble: str, runners: Sequence[str]) ->
 def too_late(entry: ModelEntry, seconds: float, state: str) -> str:
     """Why a request was given up."""
     return (
-        f"The model {entry.path} could not take this request within {seconds:g} s: {state}. "
+        f"The model {entry.path} could not take this request within {round(seconds, 1):g} s: {state}. "
         "It may be ready later: try again"
     )
 

@@ -4,22 +4,37 @@ from abc import ABC, abstractmethod
 from asyncio import Future, TimerHandle
 from bisect import bisect_left
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from modelrunner.gateway.dialects import Dialect
 from modelrunner.gateway.messages import Answer, Endpoint, Forward, Held, Outcome
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request is not served. `retry_after` is in seconds.
+
+    `final`: asking again helps nobody before somebody acts.
+    """
+
+    status: int
+    code: str
+    message: str
+    param: str | None = None
+    retry_after: float | None = None
+    final: bool = False
+
+
 class Claim(ABC):
     """What holding must know of a request.
 
-    `held_since` is when it was held for the first time, on the loop's clock, 0.0 when it never was.
-    Every claim that is held ends with exactly one of `forward`, `refuse` and `left`. After
+    `waited` is how long it has been in lines so far, in seconds; the queue counts. Every claim that is held ends with exactly one of `forward`, `refuse` and `left`. After
     `forward` it may be held again, when the endpoint does not answer.
     """
 
-    __slots__ = ("held_since",)
+    __slots__ = ("waited",)
 
-    held_since: float
+    waited: float
 
     @property
     @abstractmethod
@@ -47,21 +62,12 @@ class Claim(ABC):
         return self.dialect.heartbeat
 
     @abstractmethod
-    def forward(self, endpoint: Endpoint, *, waited: float, cold: bool) -> Forward:
+    def forward(self, endpoint: Endpoint, *, cold: bool) -> Forward:
         """Send it there. `cold`: it waited while no runner of its model was ready."""
 
     @abstractmethod
-    def refuse(
-        self,
-        status: int,
-        code: str,
-        message: str,
-        *,
-        param: str | None = None,
-        retry_after: float | None = None,
-        final: bool = False,
-    ) -> Answer:
-        """It ends with this error. `final`: asking again helps nobody before somebody acts."""
+    def refuse(self, refusal: Refusal) -> Answer:
+        """It ends with this error."""
 
     @abstractmethod
     def left(self) -> None:
@@ -84,6 +90,7 @@ class Waiting(Held):
         self.claim = claim
         self.number = number
         self.order = (claim.arrived_at, number)
+        self.since = decided.get_loop().time()
         self.decided = decided
         self.stream = claim.stream
         self.media = claim.dialect.media

@@ -106,7 +106,7 @@ class HeadReader:
             head.length = 0
         elif head.length != UNTIL_CLOSE:
             self._remembered = head
-            self._pattern = pattern_of(raw, has_length=head.told is not None)
+            self._pattern = pattern_of(raw, has_length=head.told is not None, has_id=True)
         return head, end
 
     def _parse(self, raw: bytes) -> AnswerHead:

@@ -16,6 +16,7 @@ _TRAILER: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\x
 _TRAILER_START: Final = re.compile(
     rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?::[\t\x20-\x7e\x80-\xff]*)?)?\r?"
 )
+_SHORT: Final = 10
 _KNOWN_LIMIT: Final = 4096
 _known: Final[dict[bytes, int]] = {}
 """Lines seen before: most chunks of a stream are of a few sizes."""
@@ -45,6 +46,19 @@ class Chunks:
         self._left = 0
         # Bytes of trailers read; negative until the last chunk is there.
         self._trailer = -1
+
+    def whole(self, data: bytes) -> int:
+        """Where the payload begins in data that is just one plain chunk of a size seen before.
+
+        0 when it is anything else: `feed` it. Else it is read by this, and passed on as it is.
+        """
+        if self._left or self._carry or self._trailer >= 0:
+            return 0
+        end = data.find(b"\r\n", 0, _SHORT)
+        length = _known.get(data[:end], -1)
+        if len(data) == end + length + 4 and length > 0 and data.endswith(b"\r\n"):
+            return end + 2
+        return 0
 
     def feed(self, data: bytes) -> list[bytes]:
         """The payload in `data`, in pieces, up to where it is malformed."""

@@ -3,7 +3,9 @@
 import asyncio
 import socket
 import struct
+from fcntl import ioctl
 from math import inf
+from termios import TIOCOUTQ
 from typing import TYPE_CHECKING, Final, cast
 
 from modelrunner.gateway.http.exchange import Exchange
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _NO_LINGER: Final = struct.pack("ii", 1, 0)
+_INT: Final = struct.Struct("i")
 
 
 class Client(asyncio.Protocol):
@@ -243,7 +246,7 @@ class Client(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Part of asyncio.Protocol: the client reads more slowly than its answer comes."""
         self.paused = True
-        self._unsent = self.transport.get_write_buffer_size()
+        self._unsent = _unsent(self.transport)
         self.deadline = self.front.now + self.front.settings.stall_timeout
         if self.exchange is not None:
             self.exchange.pause()
@@ -260,7 +263,7 @@ class Client(asyncio.Protocol):
     def sweep(self, now: float) -> None:
         """Called once in a while."""
         if self.paused or self._closing:
-            unsent = self.transport.get_write_buffer_size()
+            unsent = _unsent(self.transport)
             if unsent < self._unsent:
                 self.deadline = now + self.front.settings.stall_timeout
             self._unsent = unsent
@@ -285,3 +288,14 @@ class Client(asyncio.Protocol):
         """The front is ending: nothing of this client is under way."""
         if self.exchange is None and not self._closing and not self.patience:
             self._close(linger=False)
+
+
+def _unsent(transport: asyncio.Transport) -> int:
+    """Bytes that the client has not taken: ours, and the kernel's that it has not acknowledged."""
+    size: int = transport.get_write_buffer_size()
+    connection = transport.get_extra_info("socket")
+    try:
+        (queued,) = _INT.unpack(ioctl(connection.fileno(), TIOCOUTQ, bytes(_INT.size)))
+    except OSError:
+        return size  # It is closed already.
+    return size + int(queued)

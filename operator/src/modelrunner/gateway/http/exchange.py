@@ -95,12 +95,14 @@ class Exchange(Relay):
         """The head of a stream of this type, before anything is known of the answer."""
         if not self.http11:
             self.keep_alive = False
+        front = self.client.front
         head = stream_head(
             media=media,
             identity=self.request.id,
-            date=self.client.front.date,
+            date=front.date,
             connection=self.connection(),
             chunked=self.http11,
+            waited=front.loop.time() - self.request.received_at,
         )
         self.client.transport.write(head)
 
@@ -197,6 +199,7 @@ class Exchange(Relay):
         if self.end_with_event():
             self._finish()
             return
+        self.flush()
         self._over = True
         self.client.front.in_flight -= 1
         self.client.exchange = None

@@ -14,6 +14,7 @@ from modelrunner.gateway.http.settings import FrontSettings
 from modelrunner.gateway.messages import Decider
 
 _BACKLOG: Final = 4096
+_KERNEL_BUFFER: Final = 128 * 1024
 _REFUSED_AT_ONCE: Final = 256
 """Connections above the limit that may be told so; more are closed without a word."""
 
@@ -41,7 +42,7 @@ class Front:
         self._servers: list[asyncio.Server] = []
         self._ids = count(1)
         self._prefix = os.urandom(6).hex().encode()
-        self._timer = self.loop.call_later(self.settings.sweep_interval, self._sweep)
+        self._timer = self.loop.call_later(self.settings.sweep_interval, self._tick)
 
     @property
     def connections(self) -> int:
@@ -50,15 +51,19 @@ class Front:
 
     async def listen(self, host: str, port: int) -> int:
         """Accept connections there; the port, which is a free one when `port` is 0."""
-        server = await self.loop.create_server(
-            lambda: Client(self), host, port, backlog=_BACKLOG, reuse_address=True
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.create_server(
+            (host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=host == "::"
         )
-        self._servers.append(server)
-        bound: int = server.sockets[0].getsockname()[1]
+        await self.listen_on(listener)
+        bound: int = listener.getsockname()[1]
         return bound
 
     async def listen_on(self, listener: socket.socket) -> None:
-        """Accept connections on a socket that is bound already."""
+        """Accept connections on a TCP socket that is bound already; the front closes it."""
+        # Inherited by what is accepted: what a slow reader leaves waits here, in little memory,
+        # and not in megabytes of the kernel's.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _KERNEL_BUFFER)
         server = await self.loop.create_server(
             lambda: Client(self), sock=listener, backlog=_BACKLOG
         )
@@ -113,14 +118,17 @@ class Front:
         """An id for a request that has none: unique in this process's life and among processes."""
         return b"%b-%x" % (self._prefix, next(self._ids))
 
-    def _sweep(self) -> None:
-        now = self.loop.time()
+    def _tick(self) -> None:
+        self.sweep(self.loop.time())
+        self._timer = self.loop.call_later(self.settings.sweep_interval, self._tick)
+
+    def sweep(self, now: float) -> None:
+        """End what has lasted too long by `now`, of the loop's clock."""
         self.now = now + self.settings.sweep_interval
         self.date = _date()
         for client in tuple(self.clients):
             client.sweep(now)
         self.pool.sweep(now)
-        self._timer = self.loop.call_later(self.settings.sweep_interval, self._sweep)
 
 
 def _date() -> bytes:

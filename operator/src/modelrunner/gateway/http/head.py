@@ -47,6 +47,7 @@ class Head:
         "keep_alive",
         "length",
         "method",
+        "named_at",
         "path",
         "query",
         "sent_on",
@@ -68,13 +69,18 @@ class Head:
         self.id = b""
         self.expects = False
         self.told_at = -1
+        self.named_at = -1
         self.sent_on: bytes | None = None
 
-    def repeat(self, digits: bytes) -> None:
-        """Be the head of one more request; `digits` are its Content-Length, if it has any."""
+    def repeat(self, digits: bytes, identity: bytes) -> None:
+        """Be the head of one more request; its Content-Length and X-Request-Id, if they vary."""
         if self.told_at >= 0:
             self.length = int(digits)
             self.headers[self.told_at] = (b"content-length", digits)
+        if identity:
+            self.id = identity
+            if self.named_at >= 0:
+                self.headers[self.named_at] = (b"x-request-id", identity)
 
 
 def judge_head(method: bytes, target: bytes, headers: Headers, start: bytes, limit: int) -> Head:
@@ -155,6 +161,8 @@ def _judge_fields(head: Head, host: bytes | None) -> None:
     _judge_length(head, seen.get(b"content-length"), seen.get(b"transfer-encoding"))
     if (identity := seen.get(b"x-request-id")) and _REQUEST_ID.fullmatch(identity):
         head.id = identity
+        pair = (b"x-request-id", identity)
+        head.named_at = head.headers.index(pair) if pair in head.headers else -1
     if b"expect" in seen and head.http11:
         if seen[b"expect"].lower() != b"100-continue":
             raise Refused(417, "expectation_failed", "Only 100-continue can be expected")

@@ -89,7 +89,7 @@ class Reader:
             if pattern is not None and (end := pattern.match(data)):
                 head = self._remembered
                 if head is not None:
-                    head.repeat(pattern.digits)
+                    head.repeat(pattern.digits, pattern.identity)
                     return self._begin_body(head, data, end)
             grammar = self._grammar = HeadGrammar(self._settings)
         found = grammar.feed(data)
@@ -102,7 +102,7 @@ class Reader:
 
     def _remember(self, head: Head, raw: bytes) -> None:
         if head.length != CHUNKED and not head.expects:
-            self._pattern = pattern_of(raw, has_length=head.told_at >= 0)
+            self._pattern = pattern_of(raw, has_length=head.told_at >= 0, has_id=bool(head.id))
             self._remembered = head
 
     def release(self) -> None:

@@ -1,9 +1,8 @@
 """How an endpoint's answer is written to its client."""
 
-from collections import deque
 from collections.abc import Sequence
 from time import perf_counter
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from modelrunner.gateway.http.chunks import LAST, chunk
 from modelrunner.gateway.http.render import lines, ours
@@ -18,6 +17,9 @@ TAIL: Final = 4096
 _COLLECTED: Final = 64 * 1024
 """Of an error's body that becomes an event."""
 
+_TAIL_KEPT: Final = 2 * TAIL
+_NOT_YET: Final = cast("Any", None)
+
 
 class Relay:
     """The answering half of an exchange.
@@ -30,6 +32,7 @@ class Relay:
         "_chunked",
         "_collected",
         "_delimited",
+        "_last",
         "_prefix",
         "_status",
         "_stream",
@@ -58,13 +61,14 @@ class Relay:
         self.keep_alive = keep_alive
         self.bodiless = request.method == "HEAD"
         self.waiting: Waiting | None = None
-        self.forward = cast("Forward", None)
-        self.ticket = cast("Ticket", None)
+        self.forward: Forward = _NOT_YET
+        self.ticket: Ticket = _NOT_YET
         self._prefix = b""
         self._chunked = False
         self._delimited = True
         self._collected: list[bytes] | None = None
-        self._tail: deque[bytes] | None = None
+        self._tail: list[bytes] | None = None
+        self._last = b""
 
     def connection(self) -> bytes:
         """Whether the client's connection goes on, as a line."""
@@ -74,22 +78,27 @@ class Relay:
             return b"" if self.http11 else b"Connection: keep-alive\r\n"
         return b"Connection: close\r\n"
 
-    def answer_whole(self, head: "AnswerHead", body: bytes) -> None:
+    def answer_whole(self, head: "AnswerHead", body: bytes | memoryview) -> None:
         """An answer that is here as a whole, and as long as its head says."""
         if self.waiting is not None and self.waiting.opened:
             self.answer_begins(head)
+            body = bytes(body)
             self.relay((body,), verbatim=False, ended=True, raw=body)
             return
         self._begin(head.status)
-        self.client.transport.write(self._head(head, self._length(head)) + body)
-        self._tail = deque((body[-TAIL:],))
+        own = self._head(head, self._length(head))
+        if isinstance(body, bytes):
+            self.client.transport.write(own + body)
+        else:
+            self.client.transport.writelines((own, body))
+        self._last = bytes(body[-TAIL:])
 
     def answer_begins(self, head: "AnswerHead") -> None:
         """The head of the answer is here; nothing is tried again from now on."""
         self._begin(head.status)
         self._status = head.status
         self._stream = head.stream
-        self._tail = deque()
+        self._tail = []
         self._tail_size = 0
         if self.waiting is not None and self.waiting.opened:
             self._chunked = self._delimited = self.http11
@@ -145,6 +154,30 @@ class Relay:
         if out:
             client.transport.write(out)
 
+    def relay_chunk(self, raw: bytes, start: int) -> None:
+        """One whole chunk as it came, whose payload begins at `start`: an event of a stream."""
+        tail = self._tail
+        if tail is None or self._collected is not None or not self._chunked:
+            self.relay((raw[start:-2],), verbatim=True, ended=False, raw=raw)
+            return
+        client = self.client
+        client.moved = True
+        tail.append(raw[start:-2])
+        size = self._tail_size = self._tail_size + len(raw) - start - 2
+        if size > _TAIL_KEPT:
+            self._shorten(tail)
+        if self._prefix:
+            raw = self._prefix + raw
+            self._prefix = b""
+        client.transport.write(raw)
+
+    def _shorten(self, tail: list[bytes]) -> None:
+        """Keep the end only; seldom, for it costs more than to let it grow."""
+        end = b"".join(tail)[-TAIL:]
+        tail.clear()
+        tail.append(end)
+        self._tail_size = len(end)
+
     def flush(self) -> None:
         """Nothing came with the head: the client gets it now."""
         if self._prefix:
@@ -158,14 +191,13 @@ class Relay:
         if len(piece) > TAIL:
             piece = piece[-TAIL:]
         tail.append(piece)
-        size = self._tail_size + len(piece)
-        while size - len(tail[0]) >= TAIL:
-            size -= len(tail.popleft())
-        self._tail_size = size
+        self._tail_size += len(piece)
+        if self._tail_size > _TAIL_KEPT:
+            self._shorten(tail)
 
     def done(self, outcome: Outcome) -> None:
         """Tell the ticket."""
-        self.ticket.done(outcome, b"".join(self._tail)[-TAIL:] if self._tail else b"")
+        self.ticket.done(outcome, b"".join(self._tail)[-TAIL:] if self._tail else self._last)
 
     def end_collected(self) -> None:
         """An endpoint's error within a stream that was opened before: its last event."""

@@ -104,12 +104,21 @@ def whole_answer(
 
 
 def stream_head(
-    *, media: bytes, identity: bytes, date: bytes, connection: bytes, chunked: bool
+    *,
+    media: bytes,
+    identity: bytes,
+    date: bytes,
+    connection: bytes,
+    chunked: bool,
+    waited: float,
 ) -> bytes:
-    """The head of a stream of type `media` that begins before its endpoint is known."""
+    """The head of a stream of type `media` that begins before its endpoint is known.
+
+    What the client learns of the cold start is how long it has `waited` so far.
+    """
     framing = b"Transfer-Encoding: chunked\r\n" if chunked else b""
     return (
         b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\n"
         b"Cache-Control: no-cache\r\nX-Accel-Buffering: no\r\nDate: %b\r\nServer: %b\r\n"
-        b"X-Request-Id: %b\r\nX-Docker-Model-Runner: true\r\n%b%b\r\n"
-    ) % (media, date, SERVER, identity, framing, connection)
+        b"X-Request-Id: %b\r\nX-Docker-Model-Runner: true\r\nX-Model-Cold-Start: %.3f\r\n%b%b\r\n"
+    ) % (media, date, SERVER, identity, waited, framing, connection)

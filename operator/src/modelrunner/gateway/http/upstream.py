@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from modelrunner.gateway.http.exchange import Exchange
     from modelrunner.gateway.http.pool import Pool
 
+_COPIED: Final = 8 * 1024
+"""Up to here, to copy a body is cheaper than to write in two parts."""
+
 _SLICE: Final = 256 * 1024
 """Of a large body, what is given to the transport at once."""
 
@@ -75,8 +78,11 @@ class Upstream(asyncio.Protocol):
         """Begin an exchange; its answer comes in by itself."""
         self.exchange = exchange
         self._head = None
-        if len(body) <= _SLICE:
+        size = len(body)
+        if size <= _COPIED:
             self.transport.write(head + body if body else head)
+        elif size <= _SLICE:
+            self.transport.writelines((head, body))
         else:
             self.transport.write(head)
             self._body = memoryview(body)
@@ -109,6 +115,8 @@ class Upstream(asyncio.Protocol):
             self.close()  # Nobody asked for this.
         elif self._head is None:
             self._receive_head(exchange, data)
+        elif self._chunks is not None and (start := self._chunks.whole(data)):
+            exchange.relay_chunk(data, start)
         else:
             self._receive_body(exchange, data)
 
@@ -136,7 +144,8 @@ class Upstream(asyncio.Protocol):
         length = head.length
         if length == len(data) - end:
             # The usual case for what is not a stream: all in one piece.
-            exchange.answer_whole(head, data[end:])
+            body = data[end:] if length <= _COPIED else memoryview(data)[end:]
+            exchange.answer_whole(head, body)
             self._end(exchange, clean=True)
         elif length == 0:
             exchange.answer_whole(head, b"")
@@ -167,6 +176,7 @@ class Upstream(asyncio.Protocol):
     def _receive_chunks(self, exchange: "Exchange", chunks: Chunks, data: bytes) -> None:
         pieces = chunks.feed(data)
         if chunks.malformed:
+            exchange.relay(pieces, verbatim=False, ended=False, raw=data)
             self.close()
             exchange.broken()
             return

@@ -4,7 +4,7 @@ What is not here is the back office's: lists, probes, metrics, and 404 for every
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from modelrunner.gateway.dialects import ANTHROPIC, OLLAMA, OPENAI, RESPONSES, Dialect
@@ -23,6 +23,7 @@ BACK_OFFICE: Final = "back_office"
 class Route:
     """A path that a runner answers (POST only): its label in metrics, its dialect, its engine.
 
+    `streams`: it may answer with a stream; elsewhere `stream` in a body means nothing.
     `engine` is the one that the path names, "" when it names none. `piece` is a part of a stream
     without text, as JSON's members, of a route whose answers are streams unless a request says
     otherwise: Ollama's.
@@ -30,28 +31,31 @@ class Route:
 
     name: str
     dialect: Dialect
+    streams: bool = False
     engine: str = ""
     piece: str = ""
 
 
 _OLLAMA: Final = {
-    "/api/chat": Route("api_chat", OLLAMA, piece='"message":{"role":"assistant","content":""}'),
-    "/api/generate": Route("api_generate", OLLAMA, piece='"response":""'),
+    "/api/chat": Route(
+        "api_chat", OLLAMA, streams=True, piece='"message":{"role":"assistant","content":""}'
+    ),
+    "/api/generate": Route("api_generate", OLLAMA, streams=True, piece='"response":""'),
     "/api/embed": Route("api_embed", OLLAMA),
     "/api/embeddings": Route("api_embeddings", OLLAMA),
 }
 _ROUTES: Final = {
-    "/v1/chat/completions": Route("chat_completions", OPENAI),
-    "/v1/completions": Route("completions", OPENAI),
+    "/v1/chat/completions": Route("chat_completions", OPENAI, streams=True),
+    "/v1/completions": Route("completions", OPENAI, streams=True),
     "/v1/embeddings": Route("embeddings", OPENAI),
-    "/v1/responses": Route("responses", RESPONSES),
-    "/responses": Route("responses", RESPONSES),
+    "/v1/responses": Route("responses", RESPONSES, streams=True),
+    "/responses": Route("responses", RESPONSES, streams=True),
     "/v1/rerank": Route("rerank", OPENAI),
     "/rerank": Route("rerank", OPENAI),
     "/score": Route("score", OPENAI),
     "/tokenize": Route("tokenize", OPENAI),
     "/detokenize": Route("detokenize", OPENAI),
-    "/v1/messages": Route("messages", ANTHROPIC),
+    "/v1/messages": Route("messages", ANTHROPIC, streams=True),
     "/v1/messages/count_tokens": Route("count_tokens", ANTHROPIC),
 }
 _ENGINE_PATH: Final = re.compile(r"/engines/([^/]+)(/.+)")
@@ -64,7 +68,7 @@ def _spellings() -> dict[str, Route]:
         if route.dialect is ANTHROPIC:
             found[f"/anthropic{path}"] = route
         for engine in ENGINES:
-            found[f"/engines/{engine}{path}"] = Route(route.name, route.dialect, engine)
+            found[f"/engines/{engine}{path}"] = replace(route, engine=engine)
     return found | _OLLAMA
 
 

@@ -119,8 +119,8 @@ class Router:
             request.received_at,
         )
         exchange.entry = entry
-        if asked.stream or (route.piece and asked.stream is None):
-            exchange.stream = route.dialect is not OLLAMA or bool(route.piece)
+        if route.streams and (asked.stream or (route.piece and asked.stream is None)):
+            exchange.stream = True
         if key is not None:
             exchange.key = key.name
         passage = Passage(self._desk, exchange, route, entry, key, len(request.body))
@@ -128,8 +128,9 @@ class Router:
             passage.asked_for = name or ""
         queue = self._holds.queues.get(entry)
         if queue is None or not queue.line:
-            endpoint = entry.pick(self._now())
-            if endpoint is not None and endpoint.rests_until <= self._now():
+            now = self._now()
+            endpoint = entry.pick(now)
+            if endpoint is not None and endpoint.rests_until <= now:
                 return passage.send(endpoint)
         return self._holds.admit(entry, passage)
 

@@ -9,7 +9,7 @@ from modelrunner.gateway.auth.limits import Limits
 from modelrunner.gateway.dialects import Dialect
 from modelrunner.gateway.hold.holds import Holds
 from modelrunner.gateway.hold.rests import Rests
-from modelrunner.gateway.hold.waiting import Claim
+from modelrunner.gateway.hold.waiting import Claim, Refusal
 from modelrunner.gateway.messages import (
     Answer,
     Decision,
@@ -31,9 +31,11 @@ _RESETS: Final = 2
 request that ends the runner."""
 
 _FINAL: Final = {
-    Failure.TIMEOUT: (504, "upstream_timeout", "The runner did not begin to answer in time"),
-    Failure.MALFORMED: (502, "bad_upstream_answer", "What the runner answered is not HTTP"),
-    Failure.RESET: (502, "upstream_reset", "The runner ended the connection without an answer"),
+    Failure.TIMEOUT: Refusal(504, "upstream_timeout", "The runner did not begin to answer in time"),
+    Failure.MALFORMED: Refusal(502, "bad_upstream_answer", "What the runner answered is not HTTP"),
+    Failure.RESET: Refusal(
+        502, "upstream_reset", "The runner ended the connection without an answer"
+    ),
 }
 _COMPLETE: Final = Outcome.COMPLETE
 
@@ -85,7 +87,7 @@ class Passage(Ticket, Claim):
         self._entry = entry
         self._key = key
         self._size = size
-        self.held_since = 0.0
+        self.waited = 0.0
         self.asked_for = ""
         self._endpoint: Endpoint | None = None
         self._resets = 0
@@ -124,11 +126,11 @@ class Passage(Ticket, Claim):
         self._exchange.endpoint = endpoint.name
         return Forward(endpoint, self, None, self._extra)
 
-    def forward(self, endpoint: Endpoint, *, waited: float, cold: bool) -> Forward:
-        """Go there after `waited` seconds."""
-        self._exchange.held = waited
+    def forward(self, endpoint: Endpoint, *, cold: bool) -> Forward:
+        """Go there after a wait."""
+        self._exchange.held = self.waited
         if cold:
-            self._extra = [(b"x-model-cold-start", b"%.3f" % waited)]
+            self._extra = [(b"x-model-cold-start", b"%.3f" % self.waited)]
         return self.send(endpoint)
 
     def first_byte(self, status: int) -> None:
@@ -154,13 +156,13 @@ class Passage(Ticket, Claim):
         """No answer from there. Nothing of it reached the client, so it may go elsewhere."""
         endpoint, desk, entry = self._endpoint, self._desk, self._entry
         if endpoint is None:
-            return self.dialect.answer(*_FINAL[Failure.RESET])
+            return self._answer(_FINAL[Failure.RESET])
         self._endpoint = None
         endpoint.in_flight -= 1
         resets = self._resets + (failure is Failure.RESET)
         if failure in {Failure.TIMEOUT, Failure.MALFORMED} or resets > _RESETS:
             desk.holds.freed(entry)
-            return self.refuse(*_FINAL[failure])
+            return self.refuse(_FINAL[failure])
         desk.holds.failed(entry, endpoint, failure)
         return desk.holds.admit(entry, self._next(resets), again=True)
 
@@ -170,31 +172,24 @@ class Passage(Ticket, Claim):
         told = "The runner ended the connection within its answer, which is not complete"
         return dialect.frame(dialect.error(502, "upstream_broken_off", told, None))
 
-    def refuse(
-        self,
-        status: int,
-        code: str,
-        message: str,
-        *,
-        param: str | None = None,
-        retry_after: float | None = None,
-        final: bool = False,
-    ) -> Answer:
+    def refuse(self, refusal: Refusal) -> Answer:
         """It ends with this error."""
         exchange = self._exchange
-        exchange.status, exchange.code, exchange.endpoint = status, code, ""
-        if self.held_since:
-            exchange.held = self._desk.now() - self.held_since
+        exchange.status, exchange.code, exchange.endpoint = refusal.status, refusal.code, ""
+        exchange.held = self.waited
         self._leave(b"")
+        return self._answer(refusal)
+
+    def _answer(self, refusal: Refusal) -> Answer:
         answer = self.dialect.answer(
-            status,
-            code,
-            message,
-            param=param,
-            retry_after=retry_after,
-            request_id=exchange.request_id,
+            refusal.status,
+            refusal.code,
+            refusal.message,
+            param=refusal.param,
+            retry_after=refusal.retry_after,
+            request_id=self._exchange.request_id,
         )
-        if final:
+        if refusal.final:
             # openai-python and anthropic heed it; else they would ask twice more.
             answer.headers.append((b"x-should-retry", b"false"))
         return answer
@@ -203,7 +198,7 @@ class Passage(Ticket, Claim):
         """Its client went while it was held."""
         exchange = self._exchange
         exchange.endpoint = ""
-        exchange.held = self._desk.now() - self.held_since
+        exchange.held = self.waited
         exchange.outcome = Outcome.CLIENT_LEFT.value
         self._leave(b"")
 
@@ -216,7 +211,7 @@ class Passage(Ticket, Claim):
 
     def _next(self, resets: int) -> "Passage":
         again = Passage(self._desk, self._exchange, self._route, self._entry, self._key, self._size)
-        again.held_since = self.held_since
+        again.waited = self.waited
         again.asked_for = self.asked_for
         again._resets = resets
         again._extra = self._extra

@@ -35,8 +35,12 @@ class AccessLog:
 
     def __call__(self, exchange: Exchange, now: float) -> None:
         """A request that ended at `now`, on the clock of its `received_at`."""
-        good = exchange.status < 400 and exchange.outcome == "complete"
-        if good and self._chance() >= self._share:
+        share = self._share
+        if (
+            exchange.status < 400
+            and exchange.outcome == "complete"
+            and (share <= 0 or self._chance() >= share)
+        ):
             return
         self._write(_encode(_line(exchange, now)) + b"\n")
 

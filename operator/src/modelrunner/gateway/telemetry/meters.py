@@ -80,8 +80,10 @@ class Meters:
             meter.incomplete[exchange.outcome] = meter.incomplete.get(exchange.outcome, 0) + 1
         if tail and 200 <= status < 300:
             taken, given = exchange.tokens_in, exchange.tokens_out = usage(tail)
-            meter.tokens_in += max(0, taken)
-            meter.tokens_out += max(0, given)
+            if taken > 0:
+                meter.tokens_in += taken
+            if given > 0:
+                meter.tokens_out += given
         elif status >= 400 and not exchange.endpoint:
             self.refused(exchange.code)
         if self._log is not None:

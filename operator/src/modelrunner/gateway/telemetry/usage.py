@@ -7,6 +7,11 @@ _WORDS: Final = re.compile(
     rb'"(?:(prompt_tokens|input_tokens|prompt_eval_count|prompt_n)'
     rb'|(completion_tokens|output_tokens|eval_count|predicted_n))"\s*:\s*(\d{1,15})'
 )
+# As nearly every answer has it; the same words as above, without a search for each.
+_USUAL: Final = re.compile(
+    rb'"usage":\s?\{"(?:prompt_tokens":\s?(\d{1,15}),\s?"completion'
+    rb'|completion_tokens":\s?(\d{1,15}),\s?"prompt)_tokens":\s?(\d{1,15})'
+)
 # Where the words above can begin: what is before belongs to the answer's text.
 _STARTS: Final = (b'"usage"', b'"prompt_eval_count"', b'"timings"')
 
@@ -26,6 +31,11 @@ def usage(tail: bytes) -> tuple[int, int]:
             break
     if start < 0:
         return -1, -1
+    if usual := _USUAL.match(tail, start):
+        taken_first, given_first, other = usual.groups()
+        if taken_first is not None:
+            return int(taken_first), int(other)
+        return int(other), int(given_first)
     taken = given = -1
     for found in _WORDS.finditer(tail, start):
         if found[1]:

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 import uvloop
 
-from tests.support.http_front import Backend, Desk, World, fronting
+from tests.support.http_backend import Backend
+from tests.support.http_front import Desk, World, fronting
 
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelrunner.gateway.http.chunks import LAST, LINE_LIMIT, TRAILER_LIMIT, Chunks, chunk
-from tests.support.http_front import chunked
+from tests.support.http_wire import chunked
 
 HEAD = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -172,7 +172,7 @@ def test_any_split_of_a_good_body(payloads: list[bytes], data: st.DataObject) ->
         pieces = chunks.feed(part)
         assert not chunks.malformed
         if chunks.verbatim:
-            assert b"".join(map(chunk, pieces)) + (LAST if chunks.ended else b"") == part
+            assert part.removesuffix(LAST) == b"".join(map(chunk, pieces))
         payload += b"".join(pieces)
         at += size
     assert payload == b"".join(payloads)
@@ -197,3 +197,32 @@ def test_any_bytes(data: bytes, step: int) -> None:
         assert stepwise == verdict
     if verdict[0] == "ended":
         assert read_as_llhttp(data) == verdict[:2]
+
+
+@given(st.lists(st.binary(min_size=1, max_size=30), min_size=1, max_size=6), st.data())
+def test_whole_chunks_are_read_as_others_are(payloads: list[bytes], data: st.DataObject) -> None:
+    """The short way, tried at every piece however the bytes are cut, changes no payload."""
+    coded = b"".join(map(chunk, payloads))
+    for payload in payloads:
+        Chunks().feed(chunk(payload))  # Sizes are learned.
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(coded)), max_size=4)))
+    chunks, found = Chunks(), b""
+    for start, stop in zip([0, *cuts], [*cuts, len(coded)], strict=True):
+        piece = coded[start:stop]
+        if at := chunks.whole(piece):
+            assert chunk(piece[at:-2]) == piece
+            found += piece[at:-2]
+        else:
+            found += b"".join(chunks.feed(piece))
+    assert (found, chunks.malformed) == (b"".join(payloads), "")
+    assert not chunks.ended
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [b"", b"\r\n", b"3\r\nabc", b"3\r\nabcd\r\n", b"3\r\nabcXY", b"0\r\n\r\n", b"3;a\r\nabc\r\n"],
+)
+def test_what_is_not_one_whole_plain_chunk_is_fed(piece: bytes) -> None:
+    """The last chunk, extensions and what is broken go the long way."""
+    Chunks().feed(b"3\r\nabc\r\n")
+    assert not Chunks().whole(piece)

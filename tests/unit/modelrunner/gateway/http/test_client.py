@@ -6,17 +6,9 @@ import pytest
 
 from modelrunner.gateway.http import FrontSettings
 from modelrunner.gateway.messages import Answer
-from tests.support.http_front import (
-    Backend,
-    Desk,
-    Step,
-    World,
-    chunked,
-    fronting,
-    get,
-    post,
-    until,
-)
+from tests.support.http_backend import Backend, Step
+from tests.support.http_front import Desk, World, fronting
+from tests.support.http_wire import chunked, get, post, until
 
 
 async def test_a_connection_serves_many_requests(world: World, backend: Backend) -> None:

@@ -1,5 +1,6 @@
 """What the reader says of bytes, as a value that can be compared."""
 
+import itertools
 from dataclasses import dataclass
 
 from modelrunner.gateway.http.reader import Ledger, Reader
@@ -40,7 +41,7 @@ def judge(
     asked: list[Asked] = []
     places = [0, *sorted(cuts), len(data)]
     try:
-        for start, end in zip(places, places[1:], strict=False):
+        for start, end in itertools.pairwise(places):
             if not _feed(reader, data[start:end], asked):
                 break
     except Refused as refused:

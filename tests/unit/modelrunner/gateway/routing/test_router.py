@@ -279,6 +279,29 @@ async def test_limits_refuse_with_429_and_count_those_who_wait() -> None:
 
 
 @virtual
+@pytest.mark.parametrize(
+    ("path", "streams"),
+    [
+        (CHAT, True),
+        ("/engines/llama.cpp/v1/completions", True),
+        ("/responses", True),
+        ("/anthropic/v1/messages", True),
+        ("/v1/messages/count_tokens", False),
+        ("/v1/embeddings", False),
+        ("/rerank", False),
+        ("/score", False),
+    ],
+)
+async def test_only_what_can_be_streamed_is_kept_alive_as_a_stream(
+    path: str, streams: bool
+) -> None:
+    """An embedding with `stream` in its body waits for JSON all the same."""
+    async with World() as world:
+        world.sleeping("ml/smol")
+        assert held(world.post(path, {"model": "smol", "stream": True})).stream is streams
+
+
+@virtual
 async def test_a_keys_own_limits_hold() -> None:
     """Counted in and out for the key as for the model."""
     async with World(keys=ring(one={"maxConcurrent": "1"})) as world:

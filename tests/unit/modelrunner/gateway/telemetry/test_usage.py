@@ -23,6 +23,8 @@ from modelrunner.gateway.telemetry.usage import usage
         (b'data: {"timings":{"prompt_n":3,"prompt_ms":1.5,"predicted_n":8}}', (3, 8)),
         (b'{"choices":[{"message":{"content":"\\"usage\\":{\\"prompt_tokens\\":9}"}}]}', (-1, -1)),
         (b'{"usage":null}', (-1, -1)),
+        (b'{"usage":{"prompt_tokens":5,"prompt_tokens":6}}', (5, -1)),
+        (b'{"usage":{"completion_tokens": 6, "prompt_tokens": 5}}', (5, 6)),
         (b'{"usage":{"prompt_tokens":-3,"completion_tokens":"4"}}', (-1, -1)),
         (b"", (-1, -1)),
         (b"\xff\x00" * 2000, (-1, -1)),
