@@ -98,7 +98,8 @@ contract: tools ## Contract tests: schemas, chart, wire shapes against a real AP
 .PHONY: test
 test: tools ## Every test, on a real cluster, from nothing
 	@$(RUN) coverage erase
-	@$(RUN) coverage run -m pytest -q tests/unit tests/contract tests/integration tests/e2e
+	@$(RUN) coverage run -m pytest -q -n auto tests/unit
+	@$(RUN) coverage run -m pytest -q tests/contract tests/integration tests/e2e
 	@$(RUN) coverage combine --quiet
 	@$(RUN) coverage report --fail-under=95 --format=total | sed 's/^/coverage %: /'
 
