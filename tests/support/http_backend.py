@@ -25,6 +25,14 @@ class Reset:
     """A step of a script: close the connection with RST."""
 
 
+class Pause(asyncio.Event):
+    """A step of a script: a moment, so that what was written before it is read by itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        asyncio.get_running_loop().call_later(0.01, self.set)
+
+
 Step = bytes | asyncio.Event | Hangup | Reset
 
 

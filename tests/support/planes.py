@@ -45,7 +45,8 @@ def install_kinds(client: KubeApi) -> None:
 
 def _served(client: KubeApi, name: str) -> bool:
     definition = client.get(*_CRD, name) or {}
-    conditions = definition.get("status", {}).get("conditions", [])
+    # Null in the first moment of a definition's life.
+    conditions = definition.get("status", {}).get("conditions") or []
     holds = {found["type"]: found["status"] for found in conditions}
     if holds.get("NonStructuralSchema") == "True":
         raise AssertionError(json.dumps(conditions))

@@ -42,6 +42,7 @@ from modelrunner.gateway.hold.holds import Holds
 from modelrunner.gateway.hold.rests import Rests
 from modelrunner.gateway.hold.runners import HttpRunners
 from modelrunner.gateway.hold.scaling import DeploymentScaler
+from modelrunner.gateway.http.allocator import keep_freed_memory
 from modelrunner.gateway.http.front import Front
 from modelrunner.gateway.http.settings import FrontSettings
 from modelrunner.gateway.messages import Endpoint
@@ -137,6 +138,7 @@ class GatewayProcess:
             # nobody is answered.
             gc.collect()
             gc.freeze()
+            keep_freed_memory()
             await asyncio.wait({stopped, *tasks}, return_when=asyncio.FIRST_COMPLETED)
             standing.draining = True
             await self._drain(*doors)

@@ -232,10 +232,21 @@ class Client(asyncio.Protocol):
             self.deadline = self.front.now + settings.stall_timeout
             self.transport.close()
 
+    def eof_received(self) -> None:
+        """Part of asyncio.Protocol: the client has ended its direction, and so will we.
+
+        Who closes looks just like who only says no more, so both are taken for leaving (as nginx
+        does): an engine that works for nobody costs more than the rare client of the other kind.
+        """
+        self._left()
+
     def connection_lost(self, _exc: Exception | None) -> None:
-        """Part of asyncio.Protocol; also when the client has only ended its own direction."""
-        self._closing = True
+        """Part of asyncio.Protocol."""
         self.front.discard(self)
+        self._left()
+
+    def _left(self) -> None:
+        self._closing = True
         self._reader.release()
         exchange, self.exchange = self.exchange, None
         if exchange is not None:

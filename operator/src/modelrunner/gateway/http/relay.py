@@ -155,7 +155,10 @@ class Relay:
             client.transport.write(out)
 
     def relay_chunk(self, raw: bytes, start: int) -> None:
-        """One whole chunk as it came, whose payload begins at `start`: an event of a stream."""
+        """One whole chunk as it came, whose payload begins at `start`: an event of a stream.
+
+        Not the first part of an answer: its head is written.
+        """
         tail = self._tail
         if tail is None or self._collected is not None or not self._chunked:
             self.relay((raw[start:-2],), verbatim=True, ended=False, raw=raw)
@@ -166,9 +169,6 @@ class Relay:
         size = self._tail_size = self._tail_size + len(raw) - start - 2
         if size > _TAIL_KEPT:
             self._shorten(tail)
-        if self._prefix:
-            raw = self._prefix + raw
-            self._prefix = b""
         client.transport.write(raw)
 
     def _shorten(self, tail: list[bytes]) -> None:

@@ -2,23 +2,17 @@
 
 import asyncio
 import contextlib
+import socket
 
 import pytest
 
 from modelrunner.gateway.http import FrontSettings
 from modelrunner.gateway.messages import Endpoint, Failure, Outcome
-from tests.support.http_backend import OK, Backend, Hangup, Reset, Step, listening
+from tests.support.http_backend import OK, Backend, Hangup, Pause, Reset, Step, listening
 from tests.support.http_front import CLOCK_BY_HAND, Desk, World, fronting
 from tests.support.http_wire import get, post, until
 
 EMPTY = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
-
-
-def asyncio_gap() -> asyncio.Event:
-    """A moment's wait between two writes."""
-    event = asyncio.Event()
-    asyncio.get_running_loop().call_later(0.01, event.set)
-    return event
 
 
 MALFORMED = {
@@ -91,14 +85,20 @@ async def test_refused(world: World) -> None:
     assert desk.notes[1].outcomes == [Outcome.COMPLETE]
 
 
-async def test_no_connection_in_time(backend: Backend) -> None:
-    """A listener that does not accept is unreachable after the connect timeout."""
-    async with fronting(Desk(), FrontSettings(connect_timeout=0.05)) as world:
-        # No host answers for this address (RFC 5737), or the kernel says so at once.
-        nowhere = Endpoint("nowhere", ("192.0.2.1", 9))
-        world.desk.endpoint = nowhere
-        wire = await world.wire()
-        assert (await wire.ask(get())).body == b"unreachable"
+async def test_no_connection_in_time() -> None:
+    """A listener that accepts nobody is unreachable after the connect timeout."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        address = listener.getsockname()
+        for _ in range(4):
+            # They fill its queue, so that the kernel answers nobody any more.
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)  # noqa: FBT003 - the only argument
+            filler.connect_ex(address)
+        desk = Desk(Endpoint("full", address))
+        async with fronting(desk, FrontSettings(connect_timeout=0.05)) as world:
+            wire = await world.wire()
+            assert (await wire.ask(get())).body == b"unreachable"
 
 
 async def test_no_answer_in_time(backend: Backend) -> None:
@@ -148,7 +148,7 @@ async def test_a_stale_connection_is_not_the_clients_trouble(
     world: World, backend: Backend
 ) -> None:
     """A spare connection that ends as a request is sent is replaced, once, silently."""
-    backend.script = lambda r: [EMPTY] if r.connection > 1 else [OK, asyncio_gap(), Reset()]
+    backend.script = lambda r: [EMPTY] if r.connection > 1 else [OK, Pause(), Reset()]
     wire = await world.wire()
     assert (await wire.ask(get())).status == 200
     backend.script = lambda r: [EMPTY] if r.connection > 1 else [Reset()]

@@ -1,6 +1,7 @@
 """Limits and ends: timeouts, connection limits, the drain."""
 
 import asyncio
+import contextlib
 import socket
 
 import pytest
@@ -107,6 +108,19 @@ async def test_connections_are_bounded() -> None:
         await until(lambda: world.front.connections == 1)
         assert (await (await world.wire()).ask(get())).status == 200
         assert (await first.ask(get())).status == 200
+
+
+async def test_far_too_many_connections() -> None:
+    """Beyond a few hundred above the limit they are closed without a word."""
+    async with fronting(answering(), FrontSettings(max_connections=1)) as world:
+        wires = [await world.wire() for _ in range(300)]
+        told = 0
+        for wire in wires[1:]:
+            with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+                assert (await wire.reply()).status == 503
+                told += 1
+        assert 200 <= told < 299
+        assert (await wires[0].ask(get())).status == 200
 
 
 async def test_a_refused_sender_is_not_listened_to_for_ever() -> None:

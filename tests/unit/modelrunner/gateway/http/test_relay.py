@@ -10,7 +10,7 @@ import pytest
 from modelrunner.gateway.http import FrontSettings
 from modelrunner.gateway.http.client import Client
 from modelrunner.gateway.messages import Outcome
-from tests.support.http_backend import STREAM, Backend, Hangup, Reset, Step
+from tests.support.http_backend import STREAM, Backend, Hangup, Pause, Reset, Step
 from tests.support.http_front import CLOCK_BY_HAND, Desk, World, fronting
 from tests.support.http_wire import chunked, get, post, until
 
@@ -151,14 +151,6 @@ async def test_a_stream_that_breaks_off_says_so(
     assert note.failures == []
     backend.script = lambda _: [b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"]
     assert (await wire.ask(get())).status == 200
-
-
-class Pause(asyncio.Event):
-    """Set after a moment, so that what was written before is read by itself."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        asyncio.get_running_loop().call_later(0.01, self.set)
 
 
 @pytest.mark.parametrize("step", [Hangup(), Reset()], ids=["closed", "reset"])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from modelrunner.gateway.messages import Answer
-from tests.support.http_backend import OK, Backend, listening
+from tests.support.http_backend import OK, Backend, Pause, listening
 from tests.support.http_front import Desk, World, fronting
 from tests.support.http_wire import chunked, get, post, until
 
@@ -160,16 +160,9 @@ async def test_interim_answers_are_not_passed_on(world: World, backend: Backend)
     wire.send(get())
     assert (await wire.head())[0] == 200
     assert await wire.reader.readexactly(2) == b"ok"
-    backend.script = lambda _: [interim[:30], asyncio_gap(), interim[30:], OK]
+    backend.script = lambda _: [interim[:30], Pause(), interim[30:], OK]
     wire.send(get())
     assert (await wire.head())[0] == 200
-
-
-def asyncio_gap() -> asyncio.Event:
-    """A moment's wait between two writes."""
-    event = asyncio.Event()
-    asyncio.get_running_loop().call_later(0.01, event.set)
-    return event
 
 
 async def test_what_an_answer_may_say_of_its_connection(world: World, backend: Backend) -> None:

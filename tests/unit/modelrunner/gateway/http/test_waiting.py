@@ -6,7 +6,7 @@ import pytest
 
 from modelrunner.gateway.http import FrontSettings
 from modelrunner.gateway.messages import Answer, Forward, Held, Outcome, Request
-from tests.support.http_backend import STREAM, Backend, Hangup
+from tests.support.http_backend import STREAM, Backend, Hangup, Pause
 from tests.support.http_front import CLOCK_BY_HAND, Desk, World, fronting
 from tests.support.http_wire import Wire, chunked, post, until
 
@@ -198,12 +198,15 @@ async def test_an_opened_stream_and_a_runner_that_says_no(world: World, backend:
     for answer in (
         b"HTTP/1.1 400 Bad\r\nContent-Length: 5\r\n\r\nwrong",
         b"HTTP/1.1 400 Bad\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(b"wr", b"ong"),
+        b"HTTP/1.1 400 Bad\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nwr\r\n",
     ):
-        backend.script = lambda _, answer=answer: [answer]  # type: ignore[misc] # a default binds
+        rest = [b"3\r\nong\r\n", b"0\r\n\r\n"] if answer.endswith(b"wr\r\n") else []
+        steps = [answer, *(step for each in rest for step in (Pause(), each))]
+        backend.script = lambda _, steps=steps: steps  # type: ignore[misc] # a default binds
         waiter, wire = await opened(world)
         waiter.decided.set_result(world.desk.forward())
         assert await rest_of(wire) == b"data: 400 wrong\n\n"
-    assert [note.outcomes for note in world.desk.notes] == [[Outcome.COMPLETE]] * 2
+    assert [note.outcomes for note in world.desk.notes] == [[Outcome.COMPLETE]] * 3
 
 
 async def test_an_opened_stream_whose_runner_breaks_off(world: World, backend: Backend) -> None:
