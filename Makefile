@@ -11,7 +11,8 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/python -m
 NAMESPACE ?= model-runner-system
 PACKAGES := protocol operator runner-image
-# Unit tests share nothing, so they may use every core; the cluster is one for all tests.
+# Unit tests share nothing, so they may use every core; integration tests mostly wait, each file
+# for its own servers; the cluster is one for all tests.
 PYTEST := $(RUN) pytest
 
 .PHONY: help
@@ -99,7 +100,9 @@ contract: tools ## Contract tests: schemas, chart, wire shapes against a real AP
 test: tools ## Every test, on a real cluster, from nothing
 	@$(RUN) coverage erase
 	@$(RUN) coverage run -m pytest -q -n auto tests/unit
-	@$(RUN) coverage run -m pytest -q tests/contract tests/integration tests/e2e
+	@$(RUN) coverage run -m pytest -q tests/contract
+	@$(RUN) coverage run -m pytest -q -n 2 --dist loadfile tests/integration
+	@$(RUN) coverage run -m pytest -q tests/e2e
 	@$(RUN) coverage combine --quiet
 	@$(RUN) coverage report --fail-under=95 --format=total | sed 's/^/coverage %: /'
 

@@ -244,5 +244,5 @@ def _condition(thing: object, kind: str) -> bool:
     """Whether a Kubernetes object carries the condition `kind` with status True."""
     if not isinstance(thing, dict):
         return False
-    conditions = thing.get("status", {}).get("conditions", [])
+    conditions = thing.get("status", {}).get("conditions") or []
     return any(one["type"] == kind and one["status"] == "True" for one in conditions)
