@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import re
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,7 +109,7 @@ async def nginx_before(backend: Backend, folder: Path) -> AsyncIterator[Path]:
     )
     path = folder / "nginx.sock"
     try:
-        await until(lambda: path.exists() or process.returncode is not None)
+        await until(lambda: _listens(path) or process.returncode is not None)
         if process.returncode is not None and process.stderr is not None:
             raise AssertionError((await process.stderr.read()).decode())
         yield path
@@ -116,6 +117,12 @@ async def nginx_before(backend: Backend, folder: Path) -> AsyncIterator[Path]:
         if process.returncode is None:
             process.terminate()
         await process.communicate()
+
+
+def _listens(path: Path) -> bool:
+    """Whether a connection would be accepted; the file is there a little earlier."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
 
 
 async def statuses(
