@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from modelrunner.gateway.routing.body import Unreadable, peek
 
+# JSON knows neither infinity nor NaN; Python writes them all the same.
+_FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 _JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=10),
+    st.none() | st.booleans() | st.integers() | _FLOATS | st.text(max_size=10),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
     max_leaves=8,
 )
