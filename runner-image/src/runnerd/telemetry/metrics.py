@@ -31,7 +31,12 @@ class Metrics:
         }
         # One more series per counter that nobody reads.
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library leaves it untyped
-        registry = self._registry = CollectorRegistry()
+        self._registry = CollectorRegistry()
+        self._make_request_families(self._registry)
+        self._make_door_families(self._registry)
+        self._make_engine_families(self._registry)
+
+    def _make_request_families(self, registry: CollectorRegistry) -> None:
         self._requests = Counter(
             "runnerd_requests",
             "Requests answered, by route and class of status; 499: the client left first",
@@ -58,6 +63,10 @@ class Metrics:
         self._waiting = Gauge(
             "runnerd_waiting", "Requests waiting for their turn at the engine", registry=registry
         )
+        self._children: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+        self._first_bytes: dict[str, Histogram] = {}
+
+    def _make_door_families(self, registry: CollectorRegistry) -> None:
         self._held = Gauge(
             "runnerd_held", "Requests that wait at the gateways, as these told", registry=registry
         )
@@ -77,6 +86,8 @@ class Metrics:
             "Requests that brought a keep_alive of their own",
             registry=registry,
         )
+
+    def _make_engine_families(self, registry: CollectorRegistry) -> None:
         self._restarts = Counter(
             "runnerd_engine_restarts",
             "Engines started again after an end, by reason",
@@ -89,8 +100,6 @@ class Metrics:
             ["stage"],
             registry=registry,
         )
-        self._children: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
-        self._first_bytes: dict[str, Histogram] = {}
         self._ready = Gauge("runnerd_ready", "1 while requests are answered", registry=registry)
 
     def answered(self, route: str, status: int, seconds: float) -> None:
