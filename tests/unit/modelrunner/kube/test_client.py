@@ -3,49 +3,18 @@
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 from prometheus_client import CollectorRegistry, Counter
 
 from modelrunner.kube.client import KubeClient
 from modelrunner.kube.connection import ConnectionSettingsError, connect
 from modelrunner.kube.errors import Gone, Invalid, KubeError, Unavailable
 from modelrunner.kube.resources import DEPLOYMENTS, MODELS, PODS
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-def kubeconfig(folder: Path, server: str, token: str = "secret") -> Path:
-    """A kubeconfig for a plain HTTP server."""
-    file = folder / "kubeconfig"
-    config = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "c",
-        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-        "clusters": [{"name": "c", "cluster": {"server": server}}],
-        "users": [{"name": "u", "user": {"token": token}}],
-    }
-    file.write_text(yaml.safe_dump(config), "utf-8")
-    return file
-
-
-@asynccontextmanager
-async def talking(folder: Path, handler: Handler, **settings: Any) -> AsyncIterator[KubeClient]:
-    """A client of a server that answers every request by `handler`."""
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", handler)
-    async with TestServer(app) as server:
-        file = kubeconfig(folder, str(server.make_url("")).rstrip("/"))
-        async with await KubeClient.connected(kubeconfig=str(file), **settings) as client:
-            yield client
+from tests.unit.modelrunner.kube.served_api import kubeconfig, talking
 
 
 async def test_requests_carry_credentials_and_say_who_asks(tmp_path: Path) -> None:
@@ -318,120 +287,3 @@ async def test_a_client_that_was_never_used_is_closed_too(tmp_path: Path) -> Non
     await client.close()
     with pytest.raises(Unavailable, match="closed"):
         await client.get(PODS, "ns", "p")
-
-
-def streaming(*parts: bytes, wait: asyncio.Event | None = None) -> Handler:
-    """A handler that sends `parts` one by one, then waits if told so, and ends."""
-
-    async def handler(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
-        await response.prepare(request)
-        for part in parts:
-            await response.write(part)
-        if wait is not None:
-            await wait.wait()
-        return response
-
-    return handler
-
-
-async def collected(client: KubeClient, **options: Any) -> list[tuple[str, Any]]:
-    """All events of a stream."""
-    async with client.watch(PODS, "ns", resource_version="7", **options) as events:
-        return [event async for event in events]
-
-
-async def test_a_watch_says_from_where_and_reads_events_however_they_are_cut(
-    tmp_path: Path,
-) -> None:
-    """Lines may come in pieces or many at once; half a line at the end is nothing."""
-    lines = b"".join(
-        json.dumps({"type": kind, "object": {"n": "\u00e4"}}).encode() + b"\n"
-        for kind in ("ADDED", "BOOKMARK")
-    )
-    asked: list[web.Request] = []
-    whole = streaming(*[lines[i : i + 1] for i in range(len(lines))], lines + b'{"type": "DEL')
-
-    async def handler(request: web.Request) -> web.StreamResponse:
-        asked.append(request)
-        return await whole(request)
-
-    async with talking(tmp_path, handler) as client:
-        found = await collected(client, label_selector="a=b", seconds=33.4)
-    assert found == [("ADDED", {"n": "ä"}), ("BOOKMARK", {"n": "ä"})] * 2
-    assert dict(asked[0].query) == {
-        "watch": "true",
-        "allowWatchBookmarks": "true",
-        "resourceVersion": "7",
-        "timeoutSeconds": "33",
-        "labelSelector": "a=b",
-    }
-    assert asked[0].path == "/api/v1/namespaces/ns/pods"
-
-
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        (b'{"type": "ERROR", "object": {"code": 410, "reason": "Expired"}}', Gone),
-        (b'{"type": "ERROR", "object": {"code": 500}}', Unavailable),
-        (b'{"type": "ERROR", "object": "?"}', Unavailable),
-        (b"<html>", Unavailable),
-        (b"[]", Unavailable),
-        (b"", Unavailable),
-    ],
-)
-async def test_an_error_within_a_stream_is_raised(
-    tmp_path: Path, line: bytes, expected: type[KubeError]
-) -> None:
-    """What came before it has been told."""
-    before = b'{"type": "ADDED", "object": {}}\n'
-    async with talking(tmp_path, streaming(before, line + b"\n")) as client:
-        found: list[str] = []
-        with pytest.raises(expected):
-            async with client.watch(PODS, resource_version="7") as events:
-                found += [kind async for kind, _ in events]
-
-
-async def test_a_refused_watch_is_known_on_entering(tmp_path: Path) -> None:
-    """410 as an HTTP status means the same as in the stream."""
-
-    async def handler(_: web.Request) -> web.Response:
-        return web.json_response({"reason": "Expired", "message": "too old"}, status=410)
-
-    async with talking(tmp_path, handler) as client:
-        with pytest.raises(Gone, match="too old"):
-            await collected(client)
-
-
-async def test_a_silent_stream_is_dead(tmp_path: Path) -> None:
-    """A connection whose other end vanished says nothing, for ever."""
-    released = asyncio.Event()
-    async with talking(tmp_path, streaming(wait=released)) as client:
-        with pytest.raises(Unavailable, match="Unreachable"):
-            await collected(client, idle=0.1)
-        released.set()
-
-
-async def test_an_endless_line_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wrong server cannot fill our memory by a stream either."""
-    monkeypatch.setattr("modelrunner.kube.transport._LONGEST_LINE", 1000)
-    async with talking(tmp_path, streaming(b"x" * 5000)) as client:
-        with pytest.raises(Invalid, match="TooLarge"):
-            await collected(client)
-
-
-async def test_a_stream_ends_with_the_client(tmp_path: Path) -> None:
-    """Whoever waits for an event hears that there will be none."""
-    released = asyncio.Event()
-    first = b'{"type": "ADDED", "object": {}}\n'
-    async with talking(tmp_path, streaming(first, wait=released)) as client:
-        async with client.watch(PODS, resource_version="7") as events:
-            assert await anext(events) == ("ADDED", {})
-            waiting = asyncio.ensure_future(anext(events))
-            await asyncio.sleep(0)
-            await client.close()
-            with pytest.raises(Unavailable):
-                await asyncio.wait_for(waiting, 5)
-        with pytest.raises(Unavailable, match="closed"):
-            await collected(client)
-        released.set()
