@@ -12,10 +12,13 @@ from runnerd.engines.environment import engine_environment
 
 
 class Launcher:
-    """Starts the same command again and again; `first` is the first start or why it failed."""
+    """Starts the same command again and again.
 
-    def __init__(self, config: RunConfig, settings: Settings) -> None:
-        """Work out the command and start it.
+    `first` is what `begin` started, or why it could not.
+    """
+
+    def __init__(self, config: RunConfig, settings: Settings, *, name: str = "engine") -> None:
+        """Work out the command; `name` tells its socket from those of this process's others.
 
         Raises:
             ConfigError: there is no such program, or LLAMA_ARGS cannot be used.
@@ -23,7 +26,7 @@ class Launcher:
         self.cgroup = Cgroup()
         self._environment = engine_environment(os.environ)
         count, limited = cpus(self.cgroup)
-        self.socket = os.path.join(settings.socket_folder, f"engine-{os.getpid()}.sock")  # noqa: PTH118  # pathlib is slow to import
+        self.socket = os.path.join(settings.socket_folder, f"{name}-{os.getpid()}.sock")  # noqa: PTH118  # pathlib is slow to import
         self.command = llama_server_command(
             config,
             program=find_llama_server(settings.llama_server),
@@ -34,7 +37,10 @@ class Launcher:
             limited=limited,
             environment=self._environment,
         )
-        self.first: Child | OSError
+        self.first: Child | OSError | None = None
+
+    def begin(self) -> None:
+        """Start the engine before there is anybody to supervise it."""
         try:
             self.first = self.start()
         except OSError as error:

@@ -92,8 +92,12 @@ class Supervisor:
         """Whether the engine answers; true also while draining, for requests let in before."""
         return self._phase is RunnerState.READY
 
-    async def run(self, child: Child | OSError) -> None:
-        """Supervise `child` and its successors until the engine is given up or stopped."""
+    async def run(self, child: Child | OSError | None) -> None:
+        """Supervise `child` and its successors until the engine is given up or stopped.
+
+        Without a child, or a reason why there is none, it starts the first one itself.
+        """
+        child = child or self._try_start()
         while True:
             if isinstance(child, OSError):
                 ready_for = None

@@ -9,20 +9,15 @@ from typing import Final
 from aiohttp import web
 
 from modelrunner_protocol.codec import to_dict
-from modelrunner_protocol.wire import CLOSE_PATH, HELD_PATH, OPEN_PATH, STATUS_PATH, RunConfig
+from modelrunner_protocol.wire import CLOSE_PATH, HELD_PATH, OPEN_PATH, STATUS_PATH
 from runnerd.config import Settings
 from runnerd.engines import upstream
-from runnerd.engines.supervisor import Supervisor
 from runnerd.logs import fields
-from runnerd.ollama.asked import Asked
 from runnerd.server import answers
 from runnerd.server.body import Body
-from runnerd.server.checks import Accepted, Checks
 from runnerd.server.closure import Closure
 from runnerd.server.control import Control
 from runnerd.server.dialects import Dialect, Rejection, reject
-from runnerd.server.gate import Gate
-from runnerd.server.proxy import Proxy
 from runnerd.server.report import Report
 from runnerd.server.routes import (
     Inference,
@@ -31,10 +26,10 @@ from runnerd.server.routes import (
     inference_routes,
     model_name,
 )
+from runnerd.server.served import Served
 from runnerd.server.shelf import Shelf
-from runnerd.server.translation import Translator
 from runnerd.server.waiting import Waiting
-from runnerd.telemetry.metrics import CONTENT_TYPE, Metrics
+from runnerd.telemetry.metrics import CONTENT_TYPE
 
 log = logging.getLogger(__name__)
 
@@ -48,37 +43,26 @@ _ENGINE_METRICS_LIMIT: Final = 4 << 20
 class Door:
     """Answers one request: probes and lists by itself, inference through the proxy."""
 
-    def __init__(
-        self,
-        config: RunConfig,
-        settings: Settings,
-        *,
-        engine: Supervisor,
-        gate: Gate,
-        proxy: Proxy,
-        metrics: Metrics,
-        started_at: float,
-    ) -> None:
+    def __init__(self, settings: Settings, served: Served, *, started_at: float) -> None:
+        config = served.config
         self._config = config
         self._settings = settings
-        self._engine = engine
-        self._gate = gate
-        self._proxy = proxy
-        self._metrics = metrics
-        self._checks = Checks(config)
+        self._served = served
+        self._engine = served.engine
+        self._gate = served.gate
+        self._metrics = served.metrics
+        self._checks = served.checks
         self._inference = inference_routes(config.engine)
         self._images = image_paths(config.engine)
         self._waiting = Waiting(time.monotonic)
-        self._closure = Closure(gate, self._waiting, clock=time.monotonic, now=time.time)
+        self._closure = Closure(self._gate, self._waiting, clock=time.monotonic, now=time.time)
         self._report = Report(
-            engine=engine,
-            gate=gate,
+            served,
             closure=self._closure,
             waiting=self._waiting,
             started_at=started_at,
         )
-        self._translator = Translator(self._checks, proxy, engine)
-        self._shelf = Shelf(config, self._checks, engine, gate, self._report)
+        self._shelf = Shelf(served)
         self._own = {
             "/healthz": self._healthz,
             _READY: self._readyz,
@@ -180,46 +164,23 @@ class Door:
         self, request: web.BaseRequest, route: Inference, request_id: str
     ) -> web.StreamResponse:
         """The answer to a request that has its place at the gate; it leaves it here."""
-        body, entered = Body(request, self._gate.hold), time.monotonic()
+        body, arrived = Body(request, self._gate.hold), time.monotonic()
         try:
-            accepted = await self._read(body, route)
-            if isinstance(accepted, web.Response):
-                return accepted
-            if isinstance(accepted, Asked) and not accepted.path:
-                return self._translator.at_once(accepted)
-            await self._gate.turn()
-            try:
-                if isinstance(accepted, Accepted):
-                    return await self._proxy.forward(request, route, accepted.body, request_id)
-                waited = time.monotonic() - entered
-                return await self._translator.answer(
-                    request, route, accepted, request_id, waited=waited
-                )
-            finally:
-                self._gate.done()
+            raw = await self._read(body, route)
+            if isinstance(raw, web.Response):
+                return raw
+            return await self._served.answer(request, route, raw, request_id, arrived=arrived)
         finally:
             self._gate.leave(body.size)
 
-    async def _read(self, body: Body, route: Inference) -> Accepted | Asked | web.Response:
-        """A body that the engine may see, or the answer to one that it may not."""
+    async def _read(self, body: Body, route: Inference) -> bytes | web.Response:
+        """A whole body, or the answer to one that cannot be had."""
         limits = self._settings
         raw = await body.read(limit=limits.max_body, timeout=limits.body_timeout)
         if body.crowded:
             text = "the requests that are waiting hold too much memory"
             return answers.busy(text, route.dialect)
-        found: Accepted | Asked | Rejection
-        if isinstance(raw, Rejection):
-            found = raw
-        elif route.kind is None:
-            found = self._checks.body(route, raw)
-        else:
-            found = self._translator.asked(route.kind, raw)
-        if isinstance(found, Rejection):
-            return answers.rejection(found, route.dialect)
-        if found.keep_alive is not None:
-            self._report.keep_alive = found.keep_alive
-            self._metrics.overridden()
-        return found
+        return answers.rejection(raw, route.dialect) if isinstance(raw, Rejection) else raw
 
     def _models(self, name: str) -> web.Response:
         model = {
@@ -258,7 +219,7 @@ class Door:
     async def _render_metrics(self) -> web.Response:
         engine = None
         if self._engine.ready:
-            engine = await upstream.metrics(self._proxy.session, _ENGINE_METRICS_LIMIT)
+            engine = await upstream.metrics(self._served.session, _ENGINE_METRICS_LIMIT)
         text = self._metrics.render(
             ready=self._report.ready,
             closed=self._closure.closed,

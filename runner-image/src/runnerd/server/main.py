@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from modelrunner_protocol.wire import RunConfig
 from runnerd.config import Settings
+from runnerd.engines.child import Child
 from runnerd.engines.launch import Launcher
 from runnerd.logs import fields, set_up
 from runnerd.server.process import Runner
@@ -44,7 +45,7 @@ def serve_until_signalled(
             namespace=config.namespace,
             engine=config.engine,
             command=launcher.command,
-            engine_after=None if isinstance(first, OSError) else first.started_at - started_at,
+            engine_after=first.started_at - started_at if isinstance(first, Child) else None,
             imported_after=time.time() - started_at,
         ),
     )

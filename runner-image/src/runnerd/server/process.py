@@ -4,50 +4,27 @@ import asyncio
 import gc
 import logging
 import os
-import random
 import signal
 import socket
-import time
 from collections.abc import Callable, Coroutine
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from aiohttp import web
 
 from modelrunner_protocol.wire import RunConfig
 from runnerd.config import Settings
-from runnerd.engines import upstream
-from runnerd.engines.cgroup import Cgroup
-from runnerd.engines.child import Child
 from runnerd.engines.reaper import reap_orphans
-from runnerd.engines.restarts import Backoff, Delays
-from runnerd.engines.supervisor import Supervisor
+from runnerd.engines.restarts import Delays
 from runnerd.logs import fields
 from runnerd.server.connection import Server
 from runnerd.server.door import Door
-from runnerd.server.gate import Gate
 from runnerd.server.listener import take_no_more
-from runnerd.server.proxy import Proxy
-from runnerd.telemetry.metrics import Metrics
+from runnerd.server.served import Launch, Served
 
 log = logging.getLogger(__name__)
 
-# At the engine beyond its slots: the next request is parsed while the last one ends. Fewer than
-# llama-server's spare HTTP threads, which answer /health and /metrics.
-_AHEAD: Final = 2
 _LAST_WRITES: Final = 1.0
 _LAST_READS: Final = 0.5
-
-
-class Launch(Protocol):
-    """How engines are started; see `runnerd.engines.launch.Launcher`."""
-
-    cgroup: Cgroup
-    socket: str
-    first: Child | OSError
-
-    def start(self) -> Child:
-        """Start one more."""
-        ...
 
 
 class Runner:
@@ -67,34 +44,11 @@ class Runner:
         """Put them together, inside the event loop. `on_listening` gets the port."""
         self._config = config
         self._settings = settings
-        self._launch = launch
         self._listener = listener
         self._on_listening = on_listening
-        self._metrics = Metrics(config)
-        self._gate = Gate(
-            max_in_flight=settings.max_in_flight, max_held=settings.max_held, now=time.time
-        )
-        # Room beside the proxied requests for health, metrics and the warm-up.
-        self._session = upstream.connect(launch.socket, settings.max_in_flight + 8)
-        self._engine = Supervisor(
-            config,
-            start=launch.start,
-            session=self._session,
-            metrics=self._metrics,
-            cgroup=launch.cgroup,
-            backoff=Backoff(delays or Delays(), random.random),
-            hang_timeout=settings.hang_timeout,
-            on_ready=lambda slots: self._gate.open(slots + _AHEAD),
-        )
-        self._door = Door(
-            config,
-            settings,
-            engine=self._engine,
-            gate=self._gate,
-            proxy=Proxy(self._session, self._engine, self._metrics, settings.retry_wait),
-            metrics=self._metrics,
-            started_at=started_at,
-        )
+        self._served = Served(config, settings, launch, delays=delays)
+        self._engine, self._gate = self._served.engine, self._served.gate
+        self._door = Door(settings, self._served, started_at=started_at)
 
     async def serve(self, stop: asyncio.Event) -> bool:
         """Serve until `stop` is set, then drain; set it a second time to hasten.
@@ -105,7 +59,7 @@ class Runner:
         if os.getpid() == 1:
             loop = asyncio.get_running_loop()
             loop.add_signal_handler(signal.SIGCHLD, reap_orphans, self._engine.claim)
-        life = asyncio.create_task(self._engine.run(self._launch.first))
+        life = asyncio.create_task(self._served.run())
         life.add_done_callback(lambda task: _report(task, stop))
         try:
             runner = await self._listen()
@@ -121,7 +75,7 @@ class Runner:
             await self._engine.stop(0)
             life.cancel()
             await asyncio.wait({life})
-            await self._session.close()
+            await self._served.close()
         log.info("stopped")
         return life.cancelled() or life.exception() is None
 

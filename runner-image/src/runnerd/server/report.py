@@ -4,36 +4,33 @@ import asyncio
 from typing import Any
 
 from modelrunner_protocol.wire import RunnerStatus
-from runnerd.engines.supervisor import Supervisor
 from runnerd.server import answers
 from runnerd.server.closure import Closure
-from runnerd.server.gate import Gate
+from runnerd.server.served import Served
 from runnerd.server.waiting import Waiting
 
 
 class Report:
     """Put together anew whenever somebody asks.
 
-    `listening_at` is in seconds since the epoch; `keep_alive` is what the newest request that
-    named one asked for (seconds, negative: for ever).
+    `listening_at` is in seconds since the epoch.
     """
 
     def __init__(
         self,
+        served: Served,
         *,
-        engine: Supervisor,
-        gate: Gate,
         closure: Closure,
         waiting: Waiting,
         started_at: float,
     ) -> None:
-        self._engine = engine
-        self._gate = gate
+        self._served = served
+        self._engine = served.engine
+        self._gate = served.gate
         self._closure = closure
         self._waiting = waiting
         self.started_at = started_at
         self.listening_at: float | None = None
-        self.keep_alive: float | None = None
 
     @property
     def ready(self) -> bool:
@@ -58,7 +55,7 @@ class Report:
             last_used_at=gate.last_used_at,
             slots=engine.slots,
             held=self._waiting.total,
-            keep_alive=self.keep_alive,
+            keep_alive=self._served.keep_alive,
             closed_until=self._closure.until,
         )
 

@@ -28,6 +28,7 @@ def run(*, started_at: float) -> int:
         settings = read_settings()
         config = read_run_config()
         launcher = Launcher(config, settings)
+        launcher.begin()
     except ConfigError as error:
         return _refuse(str(error), 2)
     try:

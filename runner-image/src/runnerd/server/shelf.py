@@ -20,15 +20,12 @@ from modelrunner_protocol.ollama import (
     tagged,
     unknown_model,
 )
-from modelrunner_protocol.wire import Mode, RunConfig
-from runnerd.engines.supervisor import Supervisor
+from modelrunner_protocol.wire import Mode
 from runnerd.ollama.members import AskedWronglyError, decoded, text
 from runnerd.server import answers
 from runnerd.server.body import Body
-from runnerd.server.checks import Checks
 from runnerd.server.dialects import Dialect, Rejection, reject
-from runnerd.server.gate import Gate
-from runnerd.server.report import Report
+from runnerd.server.served import Served
 from runnerd.weights.formats import artifact_of, shard_names
 from runnerd.weights.gguf import GgufError, read
 
@@ -42,14 +39,12 @@ _Handler = Callable[[web.BaseRequest], Awaitable[web.Response]]
 class Shelf:
     """Answers at `/`, `/api/version`, `/api/tags`, `/api/ps` and `/api/show`."""
 
-    def __init__(
-        self, config: RunConfig, checks: Checks, engine: Supervisor, gate: Gate, report: Report
-    ) -> None:
-        self._config = config
-        self._checks = checks
-        self._engine = engine
-        self._gate = gate
-        self._report = report
+    def __init__(self, served: Served) -> None:
+        self._served = served
+        self._config = served.config
+        self._checks = served.checks
+        self._engine = served.engine
+        self._gate = served.gate
         self._weights: Described | None = None
         self._routes: dict[str, tuple[tuple[str, ...], _Handler]] = {
             "/": (_READ, self._welcome),
@@ -104,7 +99,7 @@ class Shelf:
 
     def _expiry(self) -> str:
         """Only a keep_alive that a request brought is known here; the operator knows the rest."""
-        keep_alive, last = self._report.keep_alive, self._gate.last_used_at
+        keep_alive, last = self._served.keep_alive, self._gate.last_used_at
         if keep_alive is None or keep_alive < 0 or last is None:
             return FOREVER
         try:

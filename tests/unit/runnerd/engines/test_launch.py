@@ -14,7 +14,7 @@ from tests.support.scripted_runner import CONFIG
 
 
 async def test_started_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The engine runs when the launcher is made, without the configuration in its environment."""
+    """The engine runs when the launcher begins, without the configuration in its environment."""
     program = tmp_path / "engine"
     program.write_text(f"#!/bin/sh\nenv >{tmp_path}/env\nexec sleep 600\n", encoding="ascii")
     program.chmod(0o755)
@@ -22,6 +22,8 @@ async def test_started_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("KEPT", "yes")
     settings = Settings(llama_server=str(program), socket_folder=str(tmp_path))
     launcher = Launcher(CONFIG, settings)
+    assert launcher.first is None
+    launcher.begin()
     assert isinstance(launcher.first, Child)
     (tmp_path / Path(launcher.socket).name).touch()
     launcher.abandon()
@@ -46,5 +48,7 @@ def test_not_a_program(tmp_path: Path) -> None:
     program.chmod(0o755)
     settings = replace(Settings(), llama_server=str(program), socket_folder=str(tmp_path))
     launcher = Launcher(CONFIG, settings)
+    assert launcher.first is None
+    launcher.begin()
     assert isinstance(launcher.first, OSError)
     launcher.abandon()

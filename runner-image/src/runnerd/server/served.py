@@ -1,0 +1,128 @@
+"""One model in one mode: its engine, the gate before it, and the way to it."""
+
+import random
+import time
+from typing import Final, Protocol
+
+from aiohttp import web
+
+from modelrunner_protocol.wire import RunConfig
+from runnerd.config import Settings
+from runnerd.engines import upstream
+from runnerd.engines.cgroup import Cgroup
+from runnerd.engines.child import Child
+from runnerd.engines.restarts import Backoff, Delays
+from runnerd.engines.supervisor import Supervisor
+from runnerd.ollama.asked import Asked
+from runnerd.server import answers
+from runnerd.server.checks import Accepted, Checks
+from runnerd.server.dialects import Rejection
+from runnerd.server.gate import Gate
+from runnerd.server.proxy import Proxy
+from runnerd.server.routes import Inference
+from runnerd.server.translation import Translator
+from runnerd.telemetry.metrics import Metrics
+
+# At the engine beyond its slots: the next request is parsed while the last one ends. Fewer than
+# llama-server's spare HTTP threads, which answer /health and /metrics.
+_AHEAD: Final = 2
+
+
+class Launch(Protocol):
+    """How engines are started; see `runnerd.engines.launch.Launcher`."""
+
+    cgroup: Cgroup
+    socket: str
+
+    @property
+    def first(self) -> Child | OSError | None:
+        """The engine that was started before there was anybody to supervise it."""
+        ...
+
+    def start(self) -> Child:
+        """Start one more."""
+        ...
+
+
+class Served:
+    """The parts around one engine, put together.
+
+    `keep_alive` is what the newest request that named one asked for (seconds, negative: for ever).
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        settings: Settings,
+        launch: Launch,
+        *,
+        delays: Delays | None = None,
+    ) -> None:
+        """Put them together, inside the event loop; nothing is started yet."""
+        self.config = config
+        self._launch = launch
+        self.metrics = Metrics(config)
+        self.gate = Gate(
+            max_in_flight=settings.max_in_flight, max_held=settings.max_held, now=time.time
+        )
+        # Room beside the proxied requests for health, metrics and the warm-up.
+        self.session = upstream.connect(launch.socket, settings.max_in_flight + 8)
+        self.engine = Supervisor(
+            config,
+            start=launch.start,
+            session=self.session,
+            metrics=self.metrics,
+            cgroup=launch.cgroup,
+            backoff=Backoff(delays or Delays(), random.random),
+            hang_timeout=settings.hang_timeout,
+            on_ready=lambda slots: self.gate.open(slots + _AHEAD),
+        )
+        self.checks = Checks(config)
+        self.proxy = Proxy(self.session, self.engine, self.metrics, settings.retry_wait)
+        self.translator = Translator(self.checks, self.proxy, self.engine)
+        self.keep_alive: float | None = None
+
+    async def run(self) -> None:
+        """Supervise the engine until it is stopped or given up; start it if nobody has."""
+        await self.engine.run(self._launch.first)
+
+    async def answer(
+        self,
+        request: web.BaseRequest,
+        route: Inference,
+        raw: bytes,
+        request_id: str,
+        *,
+        arrived: float,
+    ) -> web.StreamResponse:
+        """The answer to a request whose body is `raw`.
+
+        The caller has entered the gate, and leaves it. `arrived`: when the request came
+        (monotonic), which Ollama's clients are told.
+        """
+        found = self._understood(route, raw)
+        if isinstance(found, Rejection):
+            return answers.rejection(found, route.dialect)
+        if found.keep_alive is not None:
+            self.keep_alive = found.keep_alive
+            self.metrics.overridden()
+        if isinstance(found, Asked) and not found.path:
+            return self.translator.at_once(found)
+        await self.gate.turn()
+        try:
+            if isinstance(found, Accepted):
+                return await self.proxy.forward(request, route, found.body, request_id)
+            waited = time.monotonic() - arrived
+            return await self.translator.answer(request, route, found, request_id, waited=waited)
+        finally:
+            self.gate.done()
+
+    async def close(self) -> None:
+        """Kill the engine if it still runs, and let go of the connections to it."""
+        await self.engine.stop(0)
+        await self.session.close()
+
+    def _understood(self, route: Inference, raw: bytes) -> Accepted | Asked | Rejection:
+        if route.kind is None:
+            return self.checks.body(route, raw)
+        return self.translator.asked(route.kind, raw)
