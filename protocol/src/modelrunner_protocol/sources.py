@@ -6,7 +6,7 @@ from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from modelrunner_protocol.codec import encode
-from modelrunner_protocol.wire import ClaimSource, HttpSource, Source
+from modelrunner_protocol.wire import ClaimSource, HttpSource, HuggingFaceSource, Source
 
 KEY_LENGTH: Final = 16
 MANIFEST: Final = "manifest.json"
@@ -35,6 +35,8 @@ def describe(source: Source) -> str:
         return describe_claim(source.claim)
     if source.oci is not None:
         return source.oci.reference
+    if source.hugging_face is not None:
+        return describe_hugging_face(source.hugging_face)
     return "no source"
 
 
@@ -48,6 +50,14 @@ def describe_url(url: str) -> str:
 def describe_claim(source: ClaimSource) -> str:
     """A volume source in words."""
     return f"{source.path} on the PersistentVolumeClaim {source.claim}"
+
+
+def describe_hugging_face(source: HuggingFaceSource) -> str:
+    """A repository in words, as a reference names it: `hf.co/owner/name:Q4_K_M`."""
+    name = f"hf.co/{source.repository}"
+    if source.quantization:
+        name += f":{source.quantization}"
+    return f"{name} at {source.revision}" if source.revision else name
 
 
 def _split(url: str) -> SplitResult:

@@ -21,6 +21,9 @@ PORT: Final = 8080
 
 PORT_NAME: Final = "http"
 CACHE_MOUNT: Final = "/models"
+DRAFT_MOUNT: Final = "/draft"
+"""Where a runner pod has the cache of its draft model."""
+
 CREDENTIALS_MOUNT: Final = "/credentials"
 """Folder of a pull pod that holds the user's `config.json`."""
 
@@ -71,6 +74,7 @@ class WeightsFile:
 class Artifact:
     """What a source turned out to hold. `digest` is "sha256:<hex>", "" until it is known.
 
+    `revision` is the commit that a branch or a tag stood for.
     The model file comes first in `files`, its further shards in their order. Where there is too
     little room for all (a termination message), the last ones are left out: `size_bytes` counts
     them nevertheless.
@@ -86,6 +90,7 @@ class Artifact:
     context_size: int | None = None
     abilities: tuple[str, ...] = ()
     etag: str = ""
+    revision: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,17 +121,37 @@ class OciSource:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HuggingFaceSource:
+    """A model in a repository of the Hugging Face Hub (`owner/name`).
+
+    `revision` is a branch, a tag or a commit, "" for the main branch. `quantization` is part of a
+    file's name ("Q4_K_M"). `files` and `ignored` are patterns of paths, as `fnmatch` has them;
+    without `files` all are allowed.
+    """
+
+    repository: str
+    revision: str = ""
+    quantization: str = ""
+    files: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """Where weights come from; exactly one field is set."""
 
     http: HttpSource | None = None
     claim: ClaimSource | None = None
     oci: OciSource | None = None
+    hugging_face: HuggingFaceSource | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """A docker `config.json` in `folder`; `secret` is where it comes from, for messages."""
+    """A user's Secret in `folder`; `secret` is where it comes from, for messages.
+
+    For a registry it holds a docker `config.json`, for the Hub a file `token`.
+    """
 
     secret: str
     folder: str = CREDENTIALS_MOUNT
@@ -188,10 +213,18 @@ class Progress:
 
 
 class Mode(StrEnum):
-    """What an engine is started for (docker/model-runner `ParseBackendMode`)."""
+    """What an engine is started for (docker/model-runner `ParseBackendMode`).
+
+    No engine here makes images: that mode is known by name, so that it can be refused in words.
+    """
 
     COMPLETION = "completion"
     EMBEDDING = "embedding"
+    RERANKING = "reranking"
+    IMAGE_GENERATION = "image-generation"
+
+
+NO_IMAGES: Final = "no engine here makes images"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,12 +236,25 @@ class Warmup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A small model that writes ahead of a large one, which only checks what it wrote.
+
+    `weights` is the absolute path of its model file. `max_tokens`: how far ahead at most;
+    `min_probability` (0 to 1): how sure it must be of a token to go on. None: the engine's choice.
+    """
+
+    weights: str
+    max_tokens: int | None = None
+    min_probability: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunConfig:
     """What one runner pod serves: the work of `runnerd run`.
 
     `weights` is the absolute path of the model file (the first shard of several); `projector` and
     `chat_template` are those of the files that belong to it, "" when there is none.
-    `runtime_flags` are already checked and split.
+    `runtime_flags` are already checked and split. A `draft` is for completion only.
     """
 
     model: str
@@ -223,6 +269,7 @@ class RunConfig:
     context_size: int | None = None
     runtime_flags: tuple[str, ...] = ()
     reasoning_budget: int | None = None
+    draft: Draft | None = None
     warmup: Warmup = Warmup()
     startup_timeout: float = 1800.0
     drain_timeout: float = 120.0

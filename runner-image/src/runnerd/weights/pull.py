@@ -131,13 +131,14 @@ class Pull:
         header, parameters = await asyncio.to_thread(read_headers, store.partial, found, where)
         # What the source calls the artifact; of a single file without a name it is its own digest.
         digest = expected.digest or f"sha256:{found[0].sha256}"
-        return formats.artifact_of(
+        artifact = formats.artifact_of(
             header,
             tuple(found),
             parameters=parameters,
             digest=digest,
             etag=etag if len(found) == 1 and etag else expected.etag,
         )
+        return replace(artifact, revision=expected.revision)
 
     async def _download_file(
         self, store: Store, file: WeightsFile, retrier: Retrier, where: str

@@ -8,12 +8,13 @@ import aiohttp
 
 from modelrunner_protocol.reasons import Reason
 from modelrunner_protocol.references import locate
-from modelrunner_protocol.wire import Artifact, OciSource, PullConfig
+from modelrunner_protocol.wire import Artifact, HuggingFaceSource, OciSource, PullConfig
 from runnerd.weights.claim import resolve_claim
 from runnerd.weights.clock import Clock
 from runnerd.weights.failure import WeightsError
 from runnerd.weights.http import HttpWeights
 from runnerd.weights.http_session import new_session
+from runnerd.weights.huggingface.token import read_token
 from runnerd.weights.oci.credentials import read_keyring
 from runnerd.weights.oci.registry import Registry
 from runnerd.weights.oci.weights import OciWeights
@@ -42,12 +43,14 @@ async def open_source(
     Raises:
         WeightsError: there is none; a volume is used in place.
     """
-    http, oci = config.source.http, config.source.oci
-    if http is None and oci is None:
+    http, oci, hub = config.source.http, config.source.oci, config.source.hugging_face
+    if http is None and oci is None and hub is None:
         raise WeightsError("there is nothing to pull: weights on a volume are used in place")
     async with new_session(settings.stall_timeout) as session:
         if oci is not None:
             yield _oci_weights(oci, config, settings, session, clock)
+        elif hub is not None:
+            yield _hub_weights(hub, config, settings, session, clock)
         elif http is not None:
             yield HttpWeights(http, session, timeout=settings.resolve_timeout, clock=clock)
 
@@ -74,3 +77,20 @@ def _oci_weights(
     return OciWeights(
         source.reference, location, registry, timeout=settings.resolve_timeout, clock=clock
     )
+
+
+def _hub_weights(
+    source: HuggingFaceSource,
+    config: PullConfig,
+    settings: Settings,
+    session: aiohttp.ClientSession,
+    clock: Clock,
+) -> WeightsSource:
+    # Its library takes longer to import than all else here, and other sources never need it.
+    from runnerd.weights.huggingface.hub import Hub  # noqa: PLC0415  # see above
+    from runnerd.weights.huggingface.weights import HuggingFaceWeights  # noqa: PLC0415  # see above
+
+    token = read_token(config.credentials)
+    origin = f"the Secret {config.credentials.secret}" if config.credentials else ""
+    hub = Hub(token=token, origin=origin)
+    return HuggingFaceWeights(source, hub, session, timeout=settings.resolve_timeout, clock=clock)

@@ -10,6 +10,7 @@ from modelrunner_protocol.wire import FileKind, WeightsFile
 from runnerd.weights import formats
 from runnerd.weights.disk import size_text
 from runnerd.weights.failure import unsupported
+from runnerd.weights.names import CHAT_TEMPLATE, LICENSE, PROJECTOR, weight_names
 from runnerd.weights.oci import media
 from runnerd.weights.oci.documents import Config, Descriptor, Manifest
 
@@ -59,7 +60,7 @@ def files_of(manifest: Manifest, config: Config, where: str) -> tuple[WeightsFil
     if not found.weights:
         raise unsupported(f"{where} holds no model: none of its layers is a GGUF file")
     weights = _in_order(found.weights, where)
-    names = _weight_names(len(weights))
+    names = weight_names(len(weights))
     files = [_file(layer, name) for layer, name in zip(weights, names, strict=True)]
     for kind, name in _NAMES.items():
         files += _beside(found.beside.get(kind, []), kind, name, where)
@@ -67,9 +68,9 @@ def files_of(manifest: Manifest, config: Config, where: str) -> tuple[WeightsFil
 
 
 _NAMES: Final = {
-    FileKind.PROJECTOR: "model.mmproj",
-    FileKind.CHAT_TEMPLATE: "template.jinja",
-    FileKind.LICENSE: "LICENSE",
+    FileKind.PROJECTOR: PROJECTOR,
+    FileKind.CHAT_TEMPLATE: CHAT_TEMPLATE,
+    FileKind.LICENSE: LICENSE,
 }
 
 
@@ -160,12 +161,6 @@ def _in_order(weights: list[Descriptor], where: str) -> list[Descriptor]:
             f"{where} holds {len(weights)} of the {len(expected)} parts of {names[0]}: package all"
         )
     return [by_name[name] for name in expected]
-
-
-def _weight_names(count: int) -> tuple[str, ...]:
-    if count == 1:
-        return ("model.gguf",)
-    return tuple(f"model-{i:05d}-of-{count:05d}.gguf" for i in range(1, count + 1))
 
 
 def _beside(layers: list[Descriptor], kind: FileKind, name: str, where: str) -> list[WeightsFile]:

@@ -1,0 +1,163 @@
+"""A GGUF model of a Hub's repository as a source of weights."""
+
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from hashlib import sha256
+from typing import Final
+
+import aiohttp
+
+from modelrunner_protocol.sources import describe_hugging_face
+from modelrunner_protocol.wire import Artifact, FileKind, HuggingFaceSource, WeightsFile
+from runnerd.weights import formats
+from runnerd.weights.clock import Clock
+from runnerd.weights.failure import TransientError, WeightsError, unsupported
+from runnerd.weights.http_body import body_of, range_header
+from runnerd.weights.http_session import get, parse_url
+from runnerd.weights.http_status import transient
+from runnerd.weights.huggingface.choice import Choice, RepositoryFile, choose
+from runnerd.weights.huggingface.hub import Hub
+from runnerd.weights.names import PROJECTOR, weight_names
+from runnerd.weights.remote_header import read_remote_header
+from runnerd.weights.retry import persistently
+from runnerd.weights.source import Body, WrongDigestError
+
+_MEND: Final = "mend the Hub, or the proxy before it"
+
+
+class HuggingFaceWeights:
+    """A model in a repository; see `WeightsSource`.
+
+    Args:
+        source: Which one.
+        hub: Where, and as whom.
+        session: From `http_session.new_session`.
+        timeout: Seconds for which `resolve` tries again after transient errors.
+    """
+
+    def __init__(
+        self,
+        source: HuggingFaceSource,
+        hub: Hub,
+        session: aiohttp.ClientSession,
+        *,
+        timeout: float,
+        clock: Clock,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._source = source
+        self._hub = hub
+        self._session = session
+        self._where = describe_hugging_face(source)
+        self._timeout = timeout
+        self._clock = clock
+        self._chance = chance
+        self._commit = ""
+        self._paths: dict[str, str] = {}
+
+    async def resolve(self) -> Artifact:
+        """Ask for the files of the revision, and read the model's header by ranges.
+
+        Raises:
+            WeightsError: nothing there, nothing that can be run, or no answer in time.
+        """
+        return await persistently(
+            self._resolve,
+            what=f"resolving {self._where}",
+            limit=self._timeout,
+            clock=self._clock,
+            chance=self._chance,
+        )
+
+    async def files(self, expected: Artifact) -> tuple[WeightsFile, ...]:
+        """All files at the commit that was resolved, whatever its branch has become since."""
+        return await self._list(expected.revision)
+
+    @asynccontextmanager
+    async def open(
+        self,
+        file: WeightsFile,
+        *,
+        start: int = 0,
+        stop: int | None = None,
+        validator: str = "",  # noqa: ARG002 - a commit's file never changes
+    ) -> AsyncIterator[Body]:
+        """Read a range of a file; see `WeightsSource.open`."""
+        url = parse_url(self._hub.url(self._source, self._commit, self._paths[file.path]))
+        headers = range_header(start, stop)
+        async with get(
+            self._session, url, headers, authorization=self._hub.authorization, mend=_MEND
+        ) as response:
+            if response.status not in {200, 206, 416}:
+                raise self._refusal(response, response.url.origin() != url.origin())
+            yield body_of(response, start, validator=file.sha256)
+
+    def mismatch(self, file: WeightsFile, found: str) -> WrongDigestError:
+        """The failure to tell when a file is not what the Hub says; see `WeightsSource`."""
+        return WrongDigestError(
+            f"{self._paths.get(file.path, file.path)} of {self._where} has sha256 {found} instead "
+            f"of {file.sha256}: the Hub, or a proxy before it, is damaged",
+            retryable=True,
+        )
+
+    async def _resolve(self) -> Artifact:
+        files = await self._list("")
+        first = files[0]
+        found = await read_remote_header(
+            lambda start, stop: self.open(first, start=start, stop=stop), self._where
+        )
+        shards = sum(file.kind is FileKind.WEIGHTS for file in files)
+        if found.header.shards != shards:
+            raise unsupported(
+                f"{self._where}: {self._paths[first.path]} is one of {found.header.shards} parts of a "
+                f"split model, and {shards} were found by their names"
+            )
+        artifact = formats.artifact_of(found.header, files, digest=_digest(files))
+        # Of a split model the header tells a part only; the whole is counted once it is here.
+        parameters = "" if shards > 1 else artifact.parameters
+        return replace(artifact, parameters=parameters, revision=self._commit)
+
+    async def _list(self, revision: str) -> tuple[WeightsFile, ...]:
+        snapshot = await self._hub.snapshot(self._source, revision)
+        choice = choose(self._source, snapshot.files, self._where)
+        self._commit = snapshot.commit
+        names = _names(choice)
+        self._paths = {name: file.path for name, file, _ in names}
+        return tuple(
+            WeightsFile(path=name, size_bytes=file.size, sha256=file.sha256, kind=kind)
+            for name, file, kind in names
+        )
+
+    def _refusal(self, response: aiohttp.ClientResponse, elsewhere: bool) -> Exception:
+        status = response.status
+        if (passing := transient(status, response.headers)) is not None:
+            return passing
+        if elsewhere and status in {400, 401, 403}:
+            # A signed URL is good for minutes only: the Hub makes a new one.
+            return TransientError(f"{response.url.host} answered {status}")
+        if status in {401, 403}:
+            return self._hub.denied(status, self._source)
+        return WeightsError(f"{self._where}: the Hub answered {status}", retryable=True)
+
+
+def _names(choice: Choice) -> list[tuple[str, RepositoryFile, FileKind]]:
+    """Each file under the name that it gets here."""
+    names = weight_names(len(choice.weights))
+    found = [
+        (name, file, FileKind.WEIGHTS) for name, file in zip(names, choice.weights, strict=True)
+    ]
+    if choice.projector is not None:
+        found.append((PROJECTOR, choice.projector, FileKind.PROJECTOR))
+    return found
+
+
+def _digest(files: tuple[WeightsFile, ...]) -> str:
+    """One name for all bytes: equal files have it, whatever repository or commit they are in."""
+    if not all(file.sha256 for file in files):
+        return ""
+    if len(files) == 1:
+        return f"sha256:{files[0].sha256}"
+    text = "".join(f"{file.path} {file.sha256}\n" for file in files)
+    return f"sha256:{sha256(text.encode()).hexdigest()}"
