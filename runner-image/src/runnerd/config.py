@@ -30,6 +30,10 @@ class Settings:
     llama_args: str | None = None
     """LLAMA_ARGS: replaces the first arguments of llama-server, "-ngl 999 --metrics"."""
 
+    gpu_layers: int = 999
+    """RUNNERD_GPU_LAYERS: layers of a model to put into devices' memory, as far as there are any;
+    LLAMA_ARGS goes before it."""
+
     log_level: str = "info"
     """LOG_LEVEL: debug, info, warning or error. Requests are logged at debug only."""
 

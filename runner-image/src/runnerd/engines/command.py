@@ -14,7 +14,6 @@ from runnerd.engines.environment import THREADS
 from runnerd.engines.pooling import pooling_flags
 
 _IN_IMAGE: Final = "/app/llama-server"
-_BASE: Final = ("-ngl", "999", "--metrics")
 # What we set ourselves: a second value in LLAMA_ARGS would lead past the supervision.
 _OURS: Final = frozenset(
     {"-m", "--model", "--host", "--port", "-a", "--alias", "-mm", "--mmproj"}
@@ -39,10 +38,14 @@ _THREADS: Final = frozenset({"-t", "--threads"})
 def find_llama_server(chosen: str) -> str:
     """The program to start: the chosen one, the official image's, or the first on PATH.
 
+    The chosen one may be the folder that holds it, as Docker Model Runner wants it named.
+
     Raises:
         ConfigError: there is none, or the chosen one is not executable.
     """
     if chosen:
+        if os.path.isdir(chosen):  # noqa: PTH112  # pathlib is slow to import
+            chosen = os.path.join(chosen, "llama-server")  # noqa: PTH118  # as above
         if not os.access(chosen, os.X_OK) or os.path.isdir(chosen):  # noqa: PTH112  # pathlib is slow to import
             raise ConfigError(f"LLAMA_SERVER_PATH: {chosen} is not a program that can be run")
         return chosen
@@ -68,6 +71,7 @@ def llama_server_command(
     cpus: int,
     limited: bool,
     environment: Mapping[str, str],
+    gpu_layers: int = 999,
 ) -> tuple[str, ...]:
     """The whole command.
 
@@ -80,11 +84,13 @@ def llama_server_command(
         cpus: How many processors the container may use.
         limited: Whether that is fewer than it sees, which llama-server would not notice.
         environment: The engine's variables.
+        gpu_layers: How many layers may lie in devices' memory, unless `base` is given.
 
     Raises:
         ConfigError: `base` cannot be split or holds an argument that is ours.
     """
-    first = (*_BASE, *_threads(config, environment, machine, cpus, limited=limited))
+    threads = _threads(config, environment, machine, cpus, limited=limited)
+    first: tuple[str, ...] = ("-ngl", str(gpu_layers), "--metrics", *threads)
     if base is not None:
         first = _split(base)
     command = [program, *first]

@@ -39,6 +39,12 @@ _OURS: Final = frozenset(
         "LLAMA_ARG_LOG_FILE",
         "LLAMA_ARG_ENDPOINT_METRICS",
         "LLAMA_ARG_NO_ENDPOINT_METRICS",
+        # What a pull in the same process logs in with.
+        "HF_TOKEN",
+        "DOCKER_USERNAME",
+        "DOCKER_PASSWORD",
+        "DOCKER_HUB_USER",
+        "DOCKER_HUB_PASSWORD",
     }
 )
 # A server of many models instead of one.

@@ -36,6 +36,7 @@ class Launcher:
             cpus=count,
             limited=limited,
             environment=self._environment,
+            gpu_layers=settings.gpu_layers,
         )
         self.first: Child | OSError | None = None
 

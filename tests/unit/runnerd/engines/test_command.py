@@ -124,3 +124,15 @@ def test_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program.chmod(0o755)
     assert find_llama_server(str(program)) == str(program)
     assert find_llama_server("") == str(program)
+
+
+def test_gpu_layers() -> None:
+    """A server without a GPU keeps every layer in main memory."""
+    assert _command(gpu_layers=0)[:3] == ("/l", "-ngl", "0")
+
+
+def test_folder_of_the_program(tmp_path: Path) -> None:
+    """LLAMA_SERVER_PATH may be the folder, as it is for Docker Model Runner."""
+    program = tmp_path / "llama-server"
+    program.touch(0o700)
+    assert find_llama_server(str(tmp_path)) == str(program)

@@ -23,16 +23,18 @@ from runnerd.engines.environment import engine_environment
         "LLAMA_ARG_MODELS_MAX",
         "LLAMA_ARG_LOG_FILE",
         "LLAMA_ARG_NO_ENDPOINT_METRICS",
+        "HF_TOKEN",
+        "DOCKER_PASSWORD",
     ],
 )
 def test_ours(name: str) -> None:
-    """What would lead past the runner does not reach the engine."""
+    """What would lead past the runner, and what pulls log in with, does not reach the engine."""
     assert engine_environment({name: "x", "PATH": "/bin"}) == {"PATH": "/bin"}
 
 
 @pytest.mark.parametrize(
     "name",
-    ["LLAMA_ARG_N_PARALLEL", "LLAMA_ARG_THREADS", "CUDA_VISIBLE_DEVICES", "HF_TOKEN", "HOST"],
+    ["LLAMA_ARG_N_PARALLEL", "LLAMA_ARG_THREADS", "CUDA_VISIBLE_DEVICES", "HF_HOME", "HOST"],
 )
 def test_others(name: str) -> None:
     """Every other variable, llama-server's own among them, is the user's to set."""

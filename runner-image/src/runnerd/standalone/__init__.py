@@ -1,0 +1,1 @@
+"""`runnerd serve`: a whole Docker Model Runner-compatible server on one machine."""
