@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from modelrunner_protocol.dmr import TEXT
 from modelrunner_protocol.reasons import Reason
 from modelrunner_protocol.wire import DRAINING_HEADER, RunnerState
 from runnerd.engines.supervisor import Supervisor
@@ -43,10 +44,22 @@ def json_answer(status: int, body: Any, headers: dict[str, str] | None = None) -
     )
 
 
+def text_answer(status: int, message: str, headers: dict[str, str] | None = None) -> web.Response:
+    """A line of text."""
+    usual = {"Server": SERVER, "Content-Type": TEXT, "X-Content-Type-Options": "nosniff"}
+    return web.Response(
+        status=status,
+        body=f"{message}\n".encode(errors="replace"),
+        headers=usual | (headers or {}),
+    )
+
+
 def rejection(
     found: Rejection, dialect: Dialect = Dialect.OPENAI, headers: dict[str, str] | None = None
 ) -> web.Response:
     """The answer to a request that is wrong, or that cannot be done."""
+    if dialect is Dialect.DOCKER:
+        return text_answer(found.status, found.message, headers)
     return json_answer(found.status, error_body(dialect, found), headers)
 
 

@@ -1,4 +1,7 @@
-"""Errors in the words of each client: OpenAI's, its Responses', Anthropic's, Ollama's. Pure."""
+"""Errors in the words of each client: OpenAI's, its Responses', Anthropic's, Ollama's, Docker's.
+
+Pure.
+"""
 
 import json
 from dataclasses import dataclass
@@ -23,6 +26,8 @@ class Dialect(Enum):
     RESPONSES = "responses"
     ANTHROPIC = "anthropic"
     OLLAMA = "ollama"
+    DOCKER = "docker"
+    """Docker Model Runner's own routes: the command line prints an error's body as it is."""
 
 
 @dataclass(frozen=True, slots=True)
