@@ -19,6 +19,14 @@ class WeightsError(Exception):
         self.retryable = retryable
 
 
+class DeniedError(WeightsError):
+    """The source does not let us in."""
+
+
+class MissingError(WeightsError):
+    """The source does not hold what was asked for."""
+
+
 class TransientError(Exception):
     """Something that may be over in a moment: it is tried again before anybody is told.
 

@@ -27,7 +27,7 @@ from runnerd.weights.failure import WeightsError
 MANIFEST_VERSION: Final = 1
 
 _LARGEST_MANIFEST: Final = 4 * 1024 * 1024
-_KEY: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_KEY: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,250}")
 
 
@@ -36,7 +36,7 @@ class Store:
 
     Args:
         root: Where the volume is mounted.
-        key: From `modelrunner_protocol.sources.artifact_key`.
+        key: From `modelrunner_protocol.sources.artifact_key`, or the digits of a digest.
 
     Raises:
         WeightsError: `key` cannot be a folder's name.
@@ -67,9 +67,16 @@ class Store:
             except BlockingIOError:
                 yield False
             else:
-                yield True
+                # Who had it before may have removed the file: then others lock another one.
+                yield self._is_lock(handle)
         finally:
             os.close(handle)
+
+    def _is_lock(self, handle: int) -> bool:
+        try:
+            return os.path.samestat(os.fstat(handle), self._lock.lstat())
+        except FileNotFoundError:
+            return False
 
     def whole(self) -> Artifact | None:
         """What the folder holds, if all of it is there with the recorded sizes; else None."""
@@ -114,6 +121,20 @@ class Store:
         self.partial.rename(self.folder)
         sync_folder(self.root)
         self._remove(self._discarded)
+
+    def discard(self) -> None:
+        """Remove the folder, and what is left of older ones. Only for who holds the lock."""
+        if self.folder.is_symlink() or self.folder.exists():
+            # Half of it must never look like all of it.
+            self._remove(self._discarded)
+            self.folder.rename(self._discarded)
+        self._remove(self._discarded)
+
+    def forget(self) -> None:
+        """Remove everything, the lock included. Only for who holds it."""
+        self.discard()
+        self._remove(self.partial)
+        self._lock.unlink(missing_ok=True)
 
     def discard_partial(self) -> None:
         """Forget what has been downloaded so far."""

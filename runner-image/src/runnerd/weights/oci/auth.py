@@ -13,10 +13,11 @@ from urllib.parse import urlencode
 import aiohttp
 from yarl import URL
 
-from runnerd.weights.failure import TransientError, WeightsError
+from runnerd.weights.failure import DeniedError, TransientError, WeightsError
 from runnerd.weights.http_body import read_whole
 from runnerd.weights.http_session import send
 from runnerd.weights.http_status import transient
+from runnerd.weights.oci.advice import MODEL, Advice
 from runnerd.weights.oci.challenge import Challenge, parse_challenges
 from runnerd.weights.oci.credentials import Keyring, Login
 
@@ -36,6 +37,7 @@ class Authorizer:
         actions: "pull" or "pull,push".
         keyring: What we know.
         secure: Whether the registry is spoken to by https: then its token server is as well.
+        advice: For whoever asked.
     """
 
     session: aiohttp.ClientSession
@@ -44,6 +46,7 @@ class Authorizer:
     actions: str
     keyring: Keyring
     secure: bool
+    advice: Advice = MODEL
 
     @property
     def login(self) -> Login | None:
@@ -67,22 +70,21 @@ class Authorizer:
             return _basic(login)
         raise self.denied(401)
 
-    def denied(self, status: int) -> WeightsError:
+    def denied(self, status: int) -> DeniedError:
         """The failure to tell when the registry does not let us in."""
         where = f"the registry {self.registry} does not give access to {self.repository} ({status})"
         if not self.keyring.origin:
-            return WeightsError(
-                f"{where}: there is no such repository, or it is private; then name a Secret of type "
-                "kubernetes.io/dockerconfigjson in spec.source.credentialsSecret"
+            return DeniedError(
+                f"{where}: there is no such repository, or it is private; then {self.advice.login}"
             )
         if self.login is None:
-            return WeightsError(
+            return DeniedError(
                 f"{where}, and {self.keyring.origin} holds no credentials for {self.registry} (but for "
                 f"{self.keyring.registries}): add them",
                 retryable=True,
             )
         user = self.login.username or "the token's owner"
-        return WeightsError(
+        return DeniedError(
             f"{where} to {user}: check the repository's name, the password in {self.keyring.origin} "
             "and what that user may read",
             retryable=True,

@@ -91,8 +91,8 @@ def choose(manifests: tuple[Descriptor, ...], where: str) -> Descriptor:
         found = [one for one in found if one.artifact_type in _MODEL_TYPES] or found
     if len(found) != 1:
         raise unsupported(
-            f"{where} is an index of {len(found)} artifacts: name one of them by its digest in "
-            f"spec.source.oci.reference ({', '.join(one.digest for one in found[:5]) or 'none'})"
+            f"{where} is an index of {len(found)} artifacts: name one of them by its digest "
+            f"({', '.join(one.digest for one in found[:5]) or 'none'})"
         )
     return found[0]
 

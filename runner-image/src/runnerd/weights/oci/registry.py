@@ -10,10 +10,11 @@ import aiohttp
 from yarl import URL
 
 from modelrunner_protocol.references import HUB, Location
-from runnerd.weights.failure import TransientError, WeightsError
+from runnerd.weights.failure import MissingError, TransientError, WeightsError
 from runnerd.weights.http_body import read_whole
 from runnerd.weights.http_session import get, send
 from runnerd.weights.http_status import transient
+from runnerd.weights.oci.advice import MODEL, Advice
 from runnerd.weights.oci.auth import Authorizer
 from runnerd.weights.oci.credentials import Keyring
 
@@ -36,6 +37,7 @@ class Endpoint:
         repository: On this server.
         keyring: What we know.
         actions: "pull" or "pull,push".
+        advice: For whoever asked.
     """
 
     def __init__(
@@ -47,12 +49,14 @@ class Endpoint:
         repository: str,
         keyring: Keyring,
         actions: str = "pull",
+        advice: Advice = MODEL,
     ) -> None:
         self.base = base.rstrip("/")
         self.name = name
         self.session = session
         self.repository = repository
         self.authorization = ""
+        self.advice = advice
         self.authorizer = Authorizer(
             session=session,
             registry=name,
@@ -60,6 +64,7 @@ class Endpoint:
             actions=actions,
             keyring=keyring,
             secure=base.startswith("https:"),
+            advice=advice,
         )
 
     def url(self, path: str) -> URL:
@@ -130,8 +135,8 @@ class Endpoint:
         except TransientError as error:
             if isinstance(error.__cause__, aiohttp.ClientConnectorSSLError):
                 raise WeightsError(
-                    f"the registry {self.name} does not speak https: mend it, or set "
-                    "spec.source.oci.insecure to true if plain http is meant"
+                    f"the registry {self.name} does not speak https: mend it, or "
+                    f"{self.advice.insecure} if plain http is meant"
                 ) from error
             raise
 
@@ -152,9 +157,9 @@ class Endpoint:
         kind, _, what = path.partition("/")
         where = f"the registry {self.name}"
         if status == 404 and kind == "manifests":
-            raise WeightsError(
+            raise MissingError(
                 f"{where} has no {self.repository} with the {'digest' if ':' in what else 'tag'} "
-                f"{what}: correct spec.source.oci.reference"
+                f"{what}: {self.advice.reference}"
             )
         if status == 404:
             raise WeightsError(
@@ -176,6 +181,7 @@ class Registry:
         insecure: Whether its registry is spoken to over plain http.
         keyring: What we know.
         mirrors: URLs to try before the registry itself.
+        advice: For whoever asked.
     """
 
     def __init__(
@@ -186,6 +192,7 @@ class Registry:
         insecure: bool,
         keyring: Keyring,
         mirrors: Sequence[str] = (),
+        advice: Advice = MODEL,
     ) -> None:
         self._mirrors = [
             Endpoint(
@@ -194,6 +201,7 @@ class Registry:
                 name=URL(mirror).authority,
                 repository=location.repository,
                 keyring=keyring,
+                advice=advice,
             )
             for mirror in mirrors
         ]
@@ -203,6 +211,7 @@ class Registry:
             name=location.registry,
             repository=location.repository,
             keyring=keyring,
+            advice=advice,
         )
 
     @asynccontextmanager

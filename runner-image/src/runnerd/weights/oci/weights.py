@@ -1,10 +1,10 @@
 """Weights in a registry: one artifact, one or more files."""
 
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, TypeVar
 
 from modelrunner_protocol.references import Location
 from modelrunner_protocol.wire import Artifact, FileKind, WeightsFile
@@ -19,7 +19,18 @@ from runnerd.weights.remote_header import read_remote_header
 from runnerd.weights.retry import persistently
 from runnerd.weights.source import Body, WrongDigestError
 
+T = TypeVar("T")
+
 _ACCEPT: Final = {"Accept": ", ".join(sorted(media.MANIFESTS | media.INDEXES))}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """An artifact, and the documents that describe it: the very bytes, which have digests."""
+
+    artifact: Artifact
+    manifest: bytes
+    config: bytes
 
 
 class OciWeights:
@@ -55,8 +66,28 @@ class OciWeights:
         Raises:
             WeightsError: nothing there, nothing that can be run, or no answer in time.
         """
+        return (await self.describe(self._location.version)).artifact
+
+    async def identify(self) -> str:
+        """The digest of the artifact's manifest, which names it for ever, as its tag does not.
+
+        Raises:
+            WeightsError: see `resolve`.
+        """
+        _, _, digest = await self._persistently(lambda: self._manifest(self._location.version))
+        return digest
+
+    async def describe(self, version: str) -> Description:
+        """What `resolve` finds under a tag or a digest of the repository, and how it is told.
+
+        Raises:
+            WeightsError: see `resolve`.
+        """
+        return await self._persistently(lambda: self._describe(version))
+
+    async def _persistently(self, attempt: Callable[[], Awaitable[T]]) -> T:
         return await persistently(
-            self._resolve,
+            attempt,
             what=f"resolving {self._where}",
             limit=self._timeout,
             clock=self._clock,
@@ -68,8 +99,9 @@ class OciWeights:
         known = sum(file.size_bytes for file in expected.files) == expected.size_bytes
         if known and all(file.sha256 for file in expected.files):
             return expected.files
-        manifest, _ = await self._manifest(expected.digest or self._location.version)
-        return files_of(manifest, await self._config(manifest), self._where)
+        manifest, _, _ = await self._manifest(expected.digest or self._location.version)
+        config, _ = await self._config(manifest)
+        return files_of(manifest, config, self._where)
 
     @asynccontextmanager
     async def open(
@@ -93,9 +125,9 @@ class OciWeights:
             retryable=True,
         )
 
-    async def _resolve(self) -> Artifact:
-        manifest, digest = await self._manifest(self._location.version)
-        config = await self._config(manifest)
+    async def _describe(self, version: str) -> Description:
+        manifest, told, digest = await self._manifest(version)
+        config, told_config = await self._config(manifest)
         files = files_of(manifest, config, self._where)
         first = files[0]
         found = await read_remote_header(
@@ -115,10 +147,11 @@ class OciWeights:
             )
         artifact = formats.artifact_of(found.header, files, digest=digest)
         # Of a split model the header tells a part only; the whole is counted once it is here.
-        return replace(artifact, parameters=config.parameters) if shards > 1 else artifact
+        artifact = replace(artifact, parameters=config.parameters) if shards > 1 else artifact
+        return Description(artifact=artifact, manifest=told, config=told_config)
 
-    async def _manifest(self, version: str) -> tuple[documents.Manifest, str]:
-        """The artifact's manifest and its digest; of an index that of the model in it."""
+    async def _manifest(self, version: str) -> tuple[documents.Manifest, bytes, str]:
+        """The artifact's manifest, its bytes and its digest; of an index the model's in it."""
         for _ in range(2):
             data, kind = await self._registry.read(
                 f"manifests/{version}", _ACCEPT, documents.LONGEST
@@ -128,14 +161,14 @@ class OciWeights:
             found = documents.read_manifest(data, kind, self._where)
             if isinstance(found, documents.Manifest):
                 check_config_type(found, self._where)
-                return found, documents.digest_of(data)
+                return found, data, documents.digest_of(data)
             version = documents.choose(found, self._where).digest
         raise unsupported(f"{self._where} is an index of indexes: name the artifact by its digest")
 
-    async def _config(self, manifest: documents.Manifest) -> documents.Config:
+    async def _config(self, manifest: documents.Manifest) -> tuple[documents.Config, bytes]:
         config = manifest.config
         if config.size > documents.LONGEST:
             raise unsupported(f"{self._where} has a config of {config.size} bytes: it is refused")
         data, _ = await self._registry.read(f"blobs/{config.digest}", {}, config.size)
         documents.checked(data, config.digest, f"the config of {self._where}")
-        return documents.read_config(data, self._where)
+        return documents.read_config(data, self._where), data
