@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from aiohttp import (
@@ -24,6 +24,9 @@ from runnerd.server.dialects import Dialect, error_event
 from runnerd.server.refusals import refusal
 from runnerd.server.routes import Inference
 from runnerd.telemetry.metrics import Metrics
+
+HEARD: Final = "heard"
+"""Member of a request whose streamed answer somebody else wants, too: called with every piece."""
 
 _READ_WHOLE: Final = 1 << 20
 _FORWARDED: Final = ("Accept", "traceparent", "tracestate")
@@ -175,7 +178,7 @@ class Proxy:
         if upstream.content_length is not None:
             response.content_length = upstream.content_length
         await response.prepare(request)
-        write = response.write
+        write = writer(request, response)
         while chunk:
             engine.heard_at = time.monotonic()
             # Waits while the client takes less than the engine gives: nothing piles up here.
@@ -206,7 +209,23 @@ class Proxy:
             raise ConnectionResetError("the engine died within an answer") from error
         event = error_event(dialect, answers.engine_failure(await self.why_lost(epoch)))
         # An event that was cut in its middle is closed first.
-        await response.write(event if last.endswith(b"\n\n") else b"\n\n" + event)
+        closed = event if last.endswith(b"\n\n") else b"\n\n" + event
+        await writer(request, response)(closed)
+
+
+def writer(
+    request: web.BaseRequest, response: web.StreamResponse
+) -> Callable[[bytes], Awaitable[None]]:
+    """What a stream's pieces are to be written with: `HEARD` hears them."""
+    heard: Callable[[bytes], None] | None = request.get(HEARD)
+    if heard is None:
+        return response.write
+
+    async def both(piece: bytes) -> None:
+        heard(piece)
+        await response.write(piece)
+
+    return both
 
 
 def _failed(dialect: Dialect, message: str) -> web.Response:

@@ -20,7 +20,7 @@ from runnerd.ollama.stream import Stream
 from runnerd.server import answers
 from runnerd.server.checks import Checks
 from runnerd.server.dialects import Dialect, Rejection, reject
-from runnerd.server.proxy import Proxy, Streamed
+from runnerd.server.proxy import Proxy, Streamed, writer
 from runnerd.server.refusals import refusal
 from runnerd.server.routes import Inference
 
@@ -159,7 +159,7 @@ class Translator:
                 response = Streamed(status=200, headers=headers)
                 await response.prepare(request)
             # Waits while the client takes less than the engine gives: nothing piles up here.
-            await response.write(lines)
+            await writer(request, response)(lines)
             more = more and not stream.broken
         if response is None:
             return await self._proxy.lost(Dialect.OLLAMA, epoch)
