@@ -12,24 +12,17 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
 from modelrunner_protocol.durations import format_keep_alive, parse_keep_alive
-from modelrunner_protocol.flags import FlagError, check_flags, split_flags
-from modelrunner_protocol.wire import Mode
+from modelrunner_protocol.flags import FlagError, check_flags, mode_of, split_flags
+from modelrunner_protocol.wire import NO_IMAGES, Mode
 
 LLAMA_CPP: Final = "llama.cpp"
 VLLM: Final = "vllm"
 BACKENDS: Final = (LLAMA_CPP, VLLM, "sglang", "mlx", "diffusers")
 """What Docker Model Runner calls its engines."""
 
-IMAGES: Final = "image-generation"
 _INT32: Final = 2**31 - 1
 _KEY: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _MOST_OVERRIDES: Final = 1000
-_MODES_OF_FLAGS: Final = {
-    "--rerank": "reranking",
-    "--reranking": "reranking",
-    "--embedding": "embedding",
-    "--embeddings": "embedding",
-}
 
 
 class ConfigureError(ValueError):
@@ -277,11 +270,10 @@ class _Members:
 
 
 def _mode(word: str, flags: Collection[str]) -> Mode | None:
-    if word == IMAGES:
-        raise ConfigureError("no engine here makes images", param="mode", status=501)
+    if word == Mode.IMAGE_GENERATION:
+        raise ConfigureError(NO_IMAGES, param="mode", status=501)
     if not word:
-        word = next((_MODES_OF_FLAGS[flag] for flag in flags if flag in _MODES_OF_FLAGS), "")
-        return Mode(word) if word in set(Mode) else None
+        return mode_of(flags)
     if word not in set(Mode):
         known = ", ".join(f'"{mode.value}"' for mode in Mode)
         raise ConfigureError(f"mode must be one of {known}; {word[:80]!r} is none", param="mode")

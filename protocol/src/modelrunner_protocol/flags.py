@@ -1,21 +1,28 @@
 """Which engine flags a user may set, and how a flag string is split.
 
 Source of the rules and of the refused flags: docker/model-runner
-`pkg/inference/runtime_flags.go` and `runtime_flags_allowlist.go`. We refuse four more
-(`--api-key`, `--api-prefix`, `--no-metrics`, `--no-slots`): each breaks the way to the
-engine or its metrics.
+`pkg/inference/runtime_flags.go` and `runtime_flags_allowlist.go`. We refuse some more, since
+each breaks the way to the engine or its metrics: of llama.cpp's `--api-key`, `--api-prefix`,
+`--no-metrics` and `--no-slots`, of vLLM's `--served-model-name` and `--disable-log-stats`. What
+we allow beyond it stands in a group of its own in the list, with the reason.
 """
 
 import os
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
+
+from modelrunner_protocol.wire import Mode
 
 MAX_FLAGS: Final = 256
 # What editors and chat programs make of a hyphen: U+2010 to U+2015, the minus sign, the full
 # width and the small one.
 _DASHES: Final = re.compile("[\u2010-\u2015\u2212\ufe58\ufe63\uff0d]")
+_MODES: Final = {
+    Mode.RERANKING: {"--rerank", "--reranking"},
+    Mode.EMBEDDING: {"--embedding", "--embeddings"},
+}
 
 
 class FlagError(ValueError):
@@ -23,8 +30,20 @@ class FlagError(ValueError):
 
 
 def allowed_flags(engine: str) -> frozenset[str]:
-    """The flags that `engine` ("llama.cpp") accepts from users; empty for an unknown engine."""
+    """The flags that `engine` accepts from users: "llama.cpp" or "vllm"; else none."""
     return _ALLOWED.get(engine, frozenset())
+
+
+def mode_of(flags: Iterable[str]) -> Mode | None:
+    """The mode that flags of llama.cpp start it in, which counts where no mode is set.
+
+    Who ranks starts the engine with `--embeddings` as well, so reranking comes first.
+
+    Source: `ParseBackendMode` and `ConfigureRequest` of docker/model-runner, which looks for
+    `--embeddings` only.
+    """
+    found = set(flags)
+    return next((mode for mode, words in _MODES.items() if words & found), None)
 
 
 def split_flags(text: str) -> tuple[str, ...]:
@@ -86,4 +105,4 @@ def _read(engine: str) -> frozenset[str]:
         return frozenset(line for line in lines.read().split() if line.startswith("-"))
 
 
-_ALLOWED: Final = {engine: _read(engine) for engine in ("llama.cpp",)}
+_ALLOWED: Final = {engine: _read(engine) for engine in ("llama.cpp", "vllm")}

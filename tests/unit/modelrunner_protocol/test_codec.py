@@ -12,9 +12,11 @@ from modelrunner_protocol.wire import (
     ClaimSource,
     Closing,
     Credentials,
+    Draft,
     FileKind,
     HeldReport,
     HttpSource,
+    HuggingFaceSource,
     Mode,
     OciSource,
     Outcome,
@@ -90,6 +92,7 @@ _MESSAGES = [
         context_size=1,
         runtime_flags=("--temp", ""),
         reasoning_budget=0,
+        draft=Draft(weights="/draft/k/d.gguf", max_tokens=4, min_probability=0.5),
         warmup=Warmup(enabled=False, prompt=""),
         startup_timeout=0.5,
         drain_timeout=0.0,
@@ -211,7 +214,8 @@ def test_every_message_is_covered() -> None:
         for item in vars(wire).values()
         if isinstance(item, type) and hasattr(item, "__dataclass_fields__")
     }
-    nested = {WeightsFile, HttpSource, ClaimSource, OciSource, Source, Credentials, Warmup}
+    nested = {WeightsFile, HttpSource, ClaimSource, OciSource, HuggingFaceSource}
+    nested |= {Source, Credentials, Warmup, Draft}
     assert messages == {type(m) for m in _MESSAGES} | nested
 
 

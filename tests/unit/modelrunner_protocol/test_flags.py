@@ -7,10 +7,13 @@ from modelrunner_protocol.flags import (
     FlagError,
     allowed_flags,
     check_flags,
+    mode_of,
     split_flags,
 )
+from modelrunner_protocol.wire import Mode
 
 LLAMA = "llama.cpp"
+VLLM = "vllm"
 
 _DANGEROUS = [
     "--log-file",
@@ -82,6 +85,7 @@ def test_dangerous_flags_are_refused(flag: str) -> None:
         "--presence-penalty=-0.5 --frequency-penalty=-.5",
         "--chat-template chatml --jinja",
         "--reasoning on",
+        "-rea off --reasoning-budget=-1",
         "-v",
         """--chat-template-kwargs '{"enable_thinking": false}'""",
         "--grammar 'root ::= [a-z]+'",
@@ -130,6 +134,59 @@ def test_tricks_are_refused(tokens: list[str], says: str) -> None:
 def test_most_flags() -> None:
     """The bound itself is allowed."""
     check_flags(LLAMA, ["-v"] * MAX_FLAGS)
+
+
+@pytest.mark.parametrize(
+    "flag",
+    [
+        *("--model", "--tokenizer", "--hf-config-path", "--chat-template", "--download-dir"),
+        *("--trust-remote-code", "--tool-parser-plugin", "--reasoning-parser-plugin", "--config"),
+        *("--host", "--port", "--uds", "--api-key", "--root-path", "--middleware", "--ssl-keyfile"),
+        *("--allowed-local-media-path", "--enable-lora", "--lora-modules", "--worker-cls"),
+        *("--served-model-name", "--disable-log-stats", "--max_model_len", "--tensor-parallel"),
+    ],
+)
+def test_dangerous_flags_of_vllm_are_refused(flag: str) -> None:
+    """No code and no file is named, nobody else listens, and the way to the engine stays ours."""
+    for tokens in ([flag, "x"], [f"{flag}=x"]):
+        with pytest.raises(FlagError, match=f'"{flag}" is not allowed for backend "vllm"'):
+            check_flags(VLLM, tokens)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "--tensor-parallel-size 2 --max-model-len=8192 --gpu-memory-utilization 0.8",
+        "-tp 2 -pp 1 -q awq --dtype bfloat16 --enforce-eager",
+        "--enable-auto-tool-choice --tool-call-parser hermes --reasoning-parser deepseek_r1",
+    ],
+)
+def test_allowed_lines_of_vllm(line: str) -> None:
+    """What people tune passes, parsers for tools and thoughts among it."""
+    check_flags(VLLM, split_flags(line))
+
+
+def test_each_engine_has_its_own_flags() -> None:
+    """A flag of the one is none of the other's, but for a few that both know."""
+    assert allowed_flags(LLAMA) & allowed_flags(VLLM) == {"--seed"}
+    with pytest.raises(FlagError, match='"--max-model-len" is not allowed'):
+        check_flags(LLAMA, ["--max-model-len", "1"])
+
+
+@pytest.mark.parametrize(
+    ("flags", "mode"),
+    [
+        ((), None),
+        (("--temp", "1"), None),
+        (("--embeddings",), Mode.EMBEDDING),
+        (("--embedding",), Mode.EMBEDDING),
+        (("--rerank",), Mode.RERANKING),
+        (("--embeddings", "--pooling", "rank", "--reranking"), Mode.RERANKING),
+    ],
+)
+def test_flags_that_tell_the_mode(flags: tuple[str, ...], mode: Mode | None) -> None:
+    """Who sets the engine's own flag need not say the mode as well."""
+    assert mode_of(flags) is mode
 
 
 def test_error_of_the_original() -> None:
