@@ -44,6 +44,18 @@ MODELS: dict[str, Any] = {
             "credentialsSecret": "pull.secret",
         }
     },
+    "a repository": {
+        "source": {
+            "huggingFace": {
+                "repository": "Acme_1/tiny.model-GGUF",
+                "revision": "refs/pr/1",
+                "quantization": "UD-Q4_K_XL",
+                "files": ["Q4/*.gguf"],
+                "ignoredFiles": ["mmproj-*"],
+            },
+            "credentialsSecret": "hub",
+        }
+    },
     "a short reference": {"source": {"oci": {"reference": "x", "insecure": False}}},
     "dots in a path": {
         "source": {"persistentVolumeClaim": {"name": "a.b", "path": "..a/b...c/.d"}}

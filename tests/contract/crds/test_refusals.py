@@ -11,7 +11,10 @@ HTTP = {"http": {"url": "https://models.example.com/a.gguf"}}
 CLAIM = {"persistentVolumeClaim": {"name": "models", "path": "a.gguf"}}
 ONE_SOURCE = "spec.source: Invalid value: set exactly one source: oci"
 OCI = {"oci": {"reference": "ai/a"}}
-SECRET = "credentialsSecret holds the credentials of a registry: set it beside oci"
+SECRET = (
+    "credentialsSecret holds the credentials of a registry or a token of the Hub: set it beside"
+)
+HUB = {"huggingFace": {"repository": "acme/m-GGUF"}}
 REFERENCE = 'use a reference such as "ai/smollm2:135M-Q4_0"'
 NO_REFERENCES = (
     "",
@@ -50,6 +53,11 @@ def oci(reference: str) -> dict[str, Any]:
     return {"source": {"oci": {"reference": reference}}}
 
 
+def hub(**fields: Any) -> dict[str, Any]:
+    """A Model's spec with a repository of the Hub."""
+    return {"source": {"huggingFace": HUB["huggingFace"] | fields}}
+
+
 def sha256(digest: str) -> dict[str, Any]:
     """A Model's spec with this digest."""
     return {"source": {"http": {**HTTP["http"], "sha256": digest}}}
@@ -79,6 +87,13 @@ MODELS: list[tuple[str, Any, str]] = [
         {"source": OCI | {"credentialsSecret": "A_b"}},
         "spec.source.credentialsSecret: Invalid value",
     ),
+    ("a Hub and a registry", {"source": HUB | OCI}, ONE_SOURCE),
+    ("no owner", hub(repository="m"), "use owner/name"),
+    ("a repository's URL", hub(repository="https://hub/a/b"), "use owner/name"),
+    ("a path in a repository", hub(repository="../.."), "use owner/name"),
+    ("a revision with a space", hub(revision="a b"), "use a branch, a tag or a commit"),
+    ("a file as quantization", hub(quantization="m.gguf"), "use the word in the file's name"),
+    ("an empty pattern", hub(files=[""]), "spec.source.huggingFace.files[0]"),
     ("no reference", {"source": {"oci": {}}}, "spec.source.oci.reference: Required value"),
     *((f"reference {text!r}", oci(text), REFERENCE) for text in NO_REFERENCES),
     ("a long reference", oci("a" * 513), "Too long"),

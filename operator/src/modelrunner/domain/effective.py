@@ -11,16 +11,25 @@ from modelrunner.api.v1alpha1 import (
     Limits,
     Model,
     ModelRunner,
+    ModelSource,
     Retention,
     Scaling,
 )
+from modelrunner.api.v1alpha1 import HuggingFaceSource as RepositorySpec
 from modelrunner.api.v1alpha1 import defaults as absent
-from modelrunner.api.v1alpha1.model import ModelSource
 from modelrunner_protocol.durations import parse_duration, parse_keep_alive
 from modelrunner_protocol.flags import split_flags
 from modelrunner_protocol.references import normalize
 from modelrunner_protocol.sources import artifact_key
-from modelrunner_protocol.wire import ClaimSource, HttpSource, Mode, OciSource, Source, Warmup
+from modelrunner_protocol.wire import (
+    ClaimSource,
+    HttpSource,
+    HuggingFaceSource,
+    Mode,
+    OciSource,
+    Source,
+    Warmup,
+)
 
 _MODEL_FIELDS: Final = ("source", "aliases", "config", "warmup")
 _RUNNER_FIELDS: Final = (
@@ -143,10 +152,23 @@ def wire_source(source: ModelSource) -> Source:
         # Spellings of one name share one cache entry.
         reference = normalize(source.oci.reference)
         return Source(oci=OciSource(reference=reference, insecure=bool(source.oci.insecure)))
+    if source.hugging_face is not None:
+        return Source(hugging_face=_repository(source.hugging_face))
     claim = source.persistent_volume_claim
     if claim is None:
         return Source()
     return Source(claim=ClaimSource(claim=claim.name, path=claim.path))
+
+
+def _repository(found: RepositorySpec) -> HuggingFaceSource:
+    return HuggingFaceSource(
+        repository=found.repository,
+        revision=found.revision or "",
+        # The Hub's files are found in either case: one spelling for one cache entry.
+        quantization=(found.quantization or "").upper(),
+        files=tuple(found.files or ()),
+        ignored=tuple(found.ignored_files or ()),
+    )
 
 
 def runner_name(model: Model) -> str:

@@ -69,6 +69,7 @@ def artifact_status(artifact: Artifact) -> dict[str, Any]:
     """`status.artifact`: what the source turned out to hold."""
     found: dict[str, Any] = {
         "digest": artifact.digest,
+        "revision": artifact.revision,
         "format": artifact.format,
         "sizeBytes": artifact.size_bytes,
         "size": format_size(artifact.size_bytes),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from modelrunner.api.v1alpha1.model import ModelSource
+from modelrunner.api.v1alpha1 import ModelSource
 from modelrunner.domain.effective import wire_source
 from modelrunner.domain.names import Claimant, Ownership, losses
 from modelrunner.domain.objects import (

@@ -312,6 +312,7 @@ def _job(
         read_only=effective.in_place,
         credentials_secret=effective.credentials_secret,
         credentials_mount=CREDENTIALS_MOUNT,
+        **_credentials_file(effective),
         **_constants(),
     )
     template = found["spec"]["template"]
@@ -327,6 +328,13 @@ def _job(
 def _credentials(effective: Effective) -> Credentials | None:
     secret = effective.credentials_secret
     return Credentials(secret=secret) if secret else None
+
+
+def _credentials_file(effective: Effective) -> dict[str, str]:
+    """Which key of the user's Secret the program needs, and the file that it reads it from."""
+    if effective.source.hugging_face is not None:
+        return {"credentials_key": "token", "credentials_file": "token"}
+    return {"credentials_key": ".dockerconfigjson", "credentials_file": "config.json"}
 
 
 def _job_overlay(pod_template: Mapping[str, Any]) -> dict[str, Any]:

@@ -73,7 +73,7 @@ WRONG: list[tuple[type[Model | ModelRunner], Any, str]] = [
     (
         Model,
         {"spec": {"source": {**SOURCE, "credentialsSecret": "s"}}},
-        "spec.source: credentialsSecret holds the credentials of a registry: set it beside oci",
+        "spec.source: credentialsSecret holds the credentials of a registry or a token of the Hub",
     ),
     (
         Model,

@@ -1,12 +1,14 @@
 """One settings value out of three places."""
 
+from typing import Any
+
 import pytest
 
 from modelrunner.api.v1alpha1 import ModelRunner
 from modelrunner.domain.effective import GatewaySettings, ScalingSettings, monitoring
 from modelrunner_protocol.flags import FlagError
 from modelrunner_protocol.sources import artifact_key
-from modelrunner_protocol.wire import HttpSource, OciSource, Source
+from modelrunner_protocol.wire import HttpSource, HuggingFaceSource, OciSource, Source
 from tests.unit.modelrunner.domain.settings_of import CLAIM, HTTP, OCI, URL, settings_of
 
 
@@ -60,6 +62,19 @@ def test_spellings_of_a_reference_share_a_cache() -> None:
     assert found.key == same.key == artifact_key(found.source)
     over_http = settings_of({"source": {"oci": {"reference": "ai/x", "insecure": True}}})
     assert over_http.key != found.key
+
+
+def test_spellings_of_a_repository_share_a_cache() -> None:
+    """A quantization is a word in any case; another revision is another artifact."""
+    found = settings_of(_hub(quantization="q8_0", ignoredFiles=["mmproj-*"]))
+    repository = HuggingFaceSource(repository="acme/m", quantization="Q8_0", ignored=("mmproj-*",))
+    assert found.source == Source(hugging_face=repository)
+    assert found.key == settings_of(_hub(quantization="Q8_0", ignoredFiles=["mmproj-*"])).key
+    assert settings_of(_hub()).key != settings_of(_hub(revision="v1")).key
+
+
+def _hub(**fields: object) -> dict[str, Any]:
+    return {"source": {"huggingFace": {"repository": "acme/m"} | fields}}
 
 
 def test_another_secret_restarts_no_runner() -> None:

@@ -20,7 +20,12 @@ from modelrunner_protocol.wire import Artifact, Progress, PullPhase, RunnerState
 from tests.unit.modelrunner.domain.pod_json import NOW, RUNNING, container, deployment, pod
 
 ARTIFACT = Artifact(
-    format="gguf", size_bytes=98_400_000, files=(), quantization="Q4_1", abilities=("tools",)
+    format="gguf",
+    size_bytes=98_400_000,
+    files=(),
+    quantization="Q4_1",
+    abilities=("tools",),
+    revision="c0ffee",
 )
 WELL = World(
     now=NOW,
@@ -75,6 +80,7 @@ def test_a_ready_model() -> None:
         "size": "93.8 MiB",
         "quantization": "Q4_1",
         "abilities": ["tools"],
+        "revision": "c0ffee",
     }
     assert (found["replicas"], found["readyReplicas"]) == (1, 1)
     assert found["engine"] == "llama.cpp"

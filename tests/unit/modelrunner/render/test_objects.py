@@ -213,6 +213,14 @@ def test_a_secret_is_mounted_into_jobs_alone(kind: str) -> None:
     assert "pull" not in str(pod(deployment(OCI))["volumes"])
 
 
+def test_a_token_is_mounted_under_its_own_name() -> None:
+    """The Hub's token is the key `token` of the Secret."""
+    hub = {"huggingFace": {"repository": "acme/m"}, "credentialsSecret": "hub"}
+    found = objects.pull_job(settings_of({"source": hub}), DEFAULTS, [OWNER], 1, ARTIFACT)
+    volume = next(one for one in pod(found)["volumes"] if one["name"] == "credentials")
+    assert volume["secret"]["items"] == [{"key": "token", "path": "token"}]
+
+
 def test_another_secret_is_another_job() -> None:
     """A Job that failed for its credentials is made again; Jobs without any stay what they were."""
     bare = {"source": {"oci": OCI["source"]["oci"]}}

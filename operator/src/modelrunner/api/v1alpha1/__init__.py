@@ -7,14 +7,10 @@ number of replicas never is a field that Git, an autoscaler and the operator wri
 
 from modelrunner.api.v1alpha1.common import API_VERSION, GROUP, VERSION, ApiModel, ObjectMeta
 from modelrunner.api.v1alpha1.model import (
-    ClaimSource,
-    HttpSource,
     LlamaCppConfig,
     Model,
     ModelConfig,
-    ModelSource,
     ModelSpec,
-    OciSource,
     Warmup,
 )
 from modelrunner.api.v1alpha1.model_runner import (
@@ -36,6 +32,13 @@ from modelrunner.api.v1alpha1.pods import (
     TopologySpreadConstraint,
 )
 from modelrunner.api.v1alpha1.scaling import Activation, Limits, Scaling
+from modelrunner.api.v1alpha1.sources import (
+    ClaimSource,
+    HttpSource,
+    HuggingFaceSource,
+    ModelSource,
+    OciSource,
+)
 from modelrunner.api.v1alpha1.status import (
     ActivationStatus,
     ArtifactStatus,
@@ -69,6 +72,7 @@ __all__ = [
     "EnvVar",
     "EnvVarSource",
     "HttpSource",
+    "HuggingFaceSource",
     "Images",
     "Limits",
     "LimitsStatus",

@@ -5,150 +5,14 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from modelrunner.api.annotations import Rule, Rules, list_type, matches, rules
-from modelrunner.api.v1alpha1.common import ApiModel, KeepAlive, LabelName, ObjectMeta, ObjectName
+from modelrunner.api.v1alpha1.common import ApiModel, KeepAlive, LabelName, ObjectMeta
 from modelrunner.api.v1alpha1.scaling import Limits, Scaling
+from modelrunner.api.v1alpha1.sources import ModelSource
 from modelrunner.api.v1alpha1.status import ModelStatus
 from modelrunner_protocol.wire import Mode
 
-ONE_SOURCE = (
-    "set exactly one source: oci (an artifact in a registry), http (a URL) or"
-    " persistentVolumeClaim (a file on a volume you filled)"
-)
-CREDENTIALS_FOR_NOTHING = (
-    "credentialsSecret holds the credentials of a registry: set it beside oci, or remove it"
-)
 ONE_FLAG_FORM = "set runtimeFlags (a list) or rawRuntimeFlags (one line), not both"
-
-
-class HttpSource(ApiModel):
-    """One file behind a URL that needs no credentials."""
-
-    url: Annotated[
-        str,
-        Field(max_length=2048),
-        Rules(
-            Rule(
-                "isURL(self) && url(self).getScheme() in ['http', 'https']"
-                " && url(self).getHostname() != ''",
-                "use an http:// or https:// URL with a host, such as "
-                '"https://models.example.com/smollm2.gguf"',
-            ),
-            Rule(
-                "!" + matches("^[A-Za-z]+://[^/?#]*@"),
-                "the URL holds a user name or password, which everyone who may read Models could "
-                "read: remove it and serve the file where no login is needed",
-            ),
-        ),
-    ]
-    """The file's address, http:// or https://, without user name and password. Redirects are
-    followed to http and https only.
-    """
-
-    sha256: (
-        Annotated[
-            str,
-            Field(max_length=128),
-            Rules(
-                Rule(
-                    matches("^[0-9a-f]{64}$"),
-                    "use the 64 lower-case hexadecimal digits that sha256sum prints, without a prefix",
-                )
-            ),
-        ]
-        | None
-    ) = None
-    """SHA-256 of the file, 64 lower-case hexadecimal digits. A file with another digest is
-    refused as PullFailed. Default: not checked.
-    """
-
-
-_PART = r"[A-Za-z0-9]+((\.|_{1,2}|-+)[A-Za-z0-9]+)*"
-_REFERENCE = (
-    f"^([A-Za-z0-9.-]+(:[0-9]{{1,5}})?/)?{_PART}(/{_PART})*"
-    "(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(@sha256:[0-9a-f]{64})?$"
-)
-
-
-class OciSource(ApiModel):
-    """An artifact in a registry, as `docker model package` and `runnerd package` make it."""
-
-    reference: Annotated[
-        str,
-        Field(max_length=512),
-        Rules(
-            Rule(
-                matches(_REFERENCE)
-                + " && !self.matches('^([0-9a-f]{12}|[0-9a-f]{64}|sha256:[0-9a-f]{64})$')",
-                'use a reference such as "ai/smollm2:135M-Q4_0", "registry.example.com/team/model:v1"'
-                ' or one that ends in "@sha256:" and 64 hexadecimal digits; no "https://"',
-            )
-        ),
-    ]
-    """The artifact's name. Without a registry the Docker Hub is meant, without an organization
-    `ai/`, without a tag or digest `:latest`. A tag is followed once, when the weights are pulled.
-    """
-
-    insecure: bool | None = None
-    """Whether the registry is spoken to over plain http, where everybody on the way can read
-    credentials. Default: false, https only.
-    """
-
-
-class ClaimSource(ApiModel):
-    """A file on a volume that somebody else filled. It is used in place and never written."""
-
-    name: ObjectName
-    """Name of the PersistentVolumeClaim, in the Model's namespace."""
-
-    path: Annotated[
-        str,
-        Field(max_length=1024),
-        Rules(
-            Rule(
-                r"!self.matches(r'(^|/)\.{0,2}(/|$)') && !self.matches(r'[\x00-\x1f\x7f\\]')",
-                'use a path below the volume\'s root, such as "smollm2/model.gguf": no leading or '
-                'trailing "/", no ".."',
-            )
-        ),
-    ]
-    """The model file, relative to the volume's root; of several shards the first."""
-
-
-class ModelSource(ApiModel):
-    """Where the weights come from; exactly one."""
-
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            Rule(
-                "[has(self.oci), has(self.http), has(self.persistentVolumeClaim)].exists_one(x, x)",
-                ONE_SOURCE,
-            ),
-            Rule("!has(self.credentialsSecret) || has(self.oci)", CREDENTIALS_FOR_NOTHING),
-        )
-    )
-
-    oci: OciSource | None = None
-    """An artifact in a registry, downloaded once into the cache."""
-
-    http: HttpSource | None = None
-    """A file that is downloaded once into the cache."""
-
-    persistent_volume_claim: ClaimSource | None = None
-    """A file on a volume of this namespace, used in place."""
-
-    credentials_secret: ObjectName | None = None
-    """Name of a Secret of type kubernetes.io/dockerconfigjson, in the Model's namespace, with the
-    credentials of the registry. It is mounted into the Jobs that look at and pull the artifact,
-    and nowhere else; the operator never reads it. Default: none, for public artifacts.
-    """
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> Self:
-        if [self.oci, self.http, self.persistent_volume_claim].count(None) != 2:
-            raise ValueError(ONE_SOURCE)
-        if self.credentials_secret is not None and self.oci is None:
-            raise ValueError(CREDENTIALS_FOR_NOTHING)
-        return self
+DRAFT_FOR_TEXT = "speculative is for the mode completion: remove it, or the mode"
 
 
 class LlamaCppConfig(ApiModel):
@@ -160,17 +24,47 @@ class LlamaCppConfig(ApiModel):
     """
 
 
+class SpeculativeConfig(ApiModel):
+    """A small model that writes ahead of the large one, which then only checks what it wrote.
+
+    The answers are those of the large model alone, but they come sooner where the small one is
+    often right.
+    """
+
+    draft_model: LabelName
+    """Name of another Model in this namespace: of the same family, with the same vocabulary. Its
+    weights are read where its own cache has them, so both caches must be reachable from one node.
+    Its own runner need not be awake. A changed source of it restarts this model.
+    """
+
+    num_tokens: Annotated[int, Field(ge=1, le=1024)] | None = None
+    """How many tokens it writes ahead at most. Default: the engine's."""
+
+    min_acceptance_rate: Annotated[float, Field(ge=0, le=1)] | None = None
+    """How probable, from 0 to 1, a token must seem to the draft model for it to write on. More:
+    fewer tokens are written in vain. Default: the engine's.
+    """
+
+
 class ModelConfig(ApiModel):
     """How the engine runs the model."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
-            Rule("!(has(self.runtimeFlags) && has(self.rawRuntimeFlags))", ONE_FLAG_FORM)
+            Rule("!(has(self.runtimeFlags) && has(self.rawRuntimeFlags))", ONE_FLAG_FORM),
+            Rule(
+                "!has(self.speculative) || !has(self.mode) || self.mode == 'completion'",
+                DRAFT_FOR_TEXT,
+            ),
         )
     )
 
     mode: Mode | None = None
-    """`completion`: chat and text completion. `embedding`: vectors. Default: completion."""
+    """`completion`: chat and text completion. `embedding`: vectors. `reranking`: how well
+    documents fit a query, with weights made for that. `image-generation`: no engine does that
+    yet, so it is told as InvalidConfiguration. Default: what the runtimeFlags `--embeddings` or
+    `--reranking` say, else completion.
+    """
 
     context_size: (
         Annotated[
@@ -207,6 +101,9 @@ class ModelConfig(ApiModel):
     Default: none.
     """
 
+    speculative: SpeculativeConfig | None = None
+    """A second, smaller model that makes this one faster. Default: none."""
+
     llamacpp: LlamaCppConfig | None = None
     """Settings that only llama.cpp has."""
 
@@ -214,6 +111,8 @@ class ModelConfig(ApiModel):
     def _one_flag_form(self) -> Self:
         if self.runtime_flags is not None and self.raw_runtime_flags is not None:
             raise ValueError(ONE_FLAG_FORM)
+        if self.speculative is not None and self.mode not in {None, Mode.COMPLETION}:
+            raise ValueError(DRAFT_FOR_TEXT)
         return self
 
 

@@ -50,6 +50,9 @@ class ArtifactStatus(ApiModel):
     digest: str | None = None
     """Digest of the file, or of a registry's artifact its manifest's: `sha256:…`, once known."""
 
+    revision: str | None = None
+    """Commit of a Hub's repository that the weights are from."""
+
     format: str | None = None
     """Format of the weights, e.g. gguf. It decides the engine."""
 
