@@ -30,3 +30,4 @@ lock requirements/dev.txt requirements/dev.in requirements/build.in \
 for peer in envoy vllm-router litellm; do
   lock "requirements/peer-$peer.txt" "requirements/peer-$peer.in" "$@"
 done
+lock requirements/clients.txt requirements/clients.in "$@"

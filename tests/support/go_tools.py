@@ -1,4 +1,4 @@
-"""Programs that tests talk to, built from their Go modules: a registry, Docker's model tool.
+"""Programs that tests talk to, built from their Go modules: a registry, Docker's model tools.
 
 Each has a folder here with its go.mod and go.sum, which pin it.
 """
@@ -20,19 +20,36 @@ _HERE: Final = Path(__file__).resolve().parent
 _BUILD: Final = ("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o")
 
 
-class Tool(Enum):
-    """A program: the name of its folder is that of the program."""
+# Some ask for a newer Go than the machine has; Go gets that one as a module, too.
+_ENVIRONMENT: Final = {**BUILD_ENVIRONMENT, "GOTOOLCHAIN": "auto"}
 
-    REGISTRY = "github.com/distribution/distribution/v3/cmd/registry"
+
+class Tool(Enum):
+    """A program: the folder of its go.mod, and the package that is built."""
+
+    REGISTRY = ("registry", "github.com/distribution/distribution/v3/cmd/registry")
     """The registry that most others are made of."""
 
-    MDLTOOL = "github.com/docker/model-runner/cmd/mdltool"
+    MDLTOOL = ("mdltool", "github.com/docker/model-runner/cmd/mdltool")
     """Packages, pushes and pulls with the code of Docker Model Runner."""
+
+    DOCKER_MODEL = ("clients/docker-model", "github.com/docker/model-runner/cmd/cli")
+    """Docker's command line for models: the plugin behind `docker model`."""
+
+    @property
+    def folder(self) -> Path:
+        """Where its go.mod is."""
+        return _HERE / self.value[0]
+
+    @property
+    def package(self) -> str:
+        """What is built."""
+        return self.value[1]
 
     @property
     def program(self) -> str:
         """Its name."""
-        return self.value.rpartition("/")[2]
+        return self.folder.name
 
 
 def ensure(tool: Tool, progress: Progress | None = None) -> Path:
@@ -50,9 +67,8 @@ def ensure(tool: Tool, progress: Progress | None = None) -> Path:
         if not program.exists():  # by the process we waited for
             partial = program.with_suffix(".partial")
             with progress.during(f"building {tool.program} once, 2 or 3 minutes on 2 cores"):
-                command = [*_BUILD, os.fspath(partial), tool.value]
-                module = _HERE / tool.program
-                run(*command, folder=module, environment=BUILD_ENVIRONMENT, timeout=None)
+                command = [*_BUILD, os.fspath(partial), tool.package]
+                run(*command, folder=tool.folder, environment=_ENVIRONMENT, timeout=None)
             partial.rename(program)
     return program
 
@@ -61,5 +77,5 @@ def _key(tool: Tool) -> str:
     go = go_environment()
     digest = hashlib.sha256(f"{go['GOVERSION']} {go['GOARCH']} {_BUILD}\n".encode())
     for name in ("go.mod", "go.sum"):
-        digest.update((_HERE / tool.program / name).read_bytes())
+        digest.update((tool.folder / name).read_bytes())
     return digest.hexdigest()[:16]
