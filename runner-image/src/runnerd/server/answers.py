@@ -9,7 +9,7 @@ from modelrunner_protocol.dmr import TEXT
 from modelrunner_protocol.reasons import Reason
 from modelrunner_protocol.wire import DRAINING_HEADER, RunnerState
 from runnerd.engines.supervisor import Supervisor
-from runnerd.server.dialects import SERVER_ERROR, Dialect, Rejection, error_body
+from runnerd.server.dialects import SERVER_ERROR, Dialect, Rejection, error_body, reject
 
 SERVER: Final = "runnerd"
 """Instead of the versions that aiohttp would tell."""
@@ -92,6 +92,18 @@ def busy(what: str, dialect: Dialect) -> web.Response:
     """429: too much at once."""
     found = Rejection(429, f"{what}: try again", "rate_limit_error", "queue_full")
     return rejection(found, dialect, {"Retry-After": "1"})
+
+
+def wrong_method(allowed: str, dialect: Dialect = Dialect.OPENAI) -> web.Response:
+    """405; `allowed` is the value of the header Allow."""
+    found = reject(405, f"Use {allowed}", code="method_not_allowed")
+    return rejection(found, dialect, {"Allow": allowed})
+
+
+def no_images() -> web.Response:
+    """501: nobody here makes pictures."""
+    text = "no engine here makes images: this is a model of text"
+    return rejection(reject(501, text, code="unsupported_route"))
 
 
 def engine_failure(message: str, status: int = 502) -> Rejection:

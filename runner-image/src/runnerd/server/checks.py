@@ -4,14 +4,15 @@ llama-server answers some of these with 500 and its parser's words (malformed JS
 "x"`, no `messages` for Anthropic), some with 200 (an unknown model); clients need 400 and 404.
 """
 
-import json
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn
+from typing import Any
 
 from modelrunner_protocol.references import key
 from modelrunner_protocol.wire import RunConfig
 from runnerd.server.dialects import Rejection, reject
 from runnerd.server.keep_alive import MEMBER, asked_keep_alive, without_keep_alive
+from runnerd.server.naming import DECODER, object_of, wrong_name
 from runnerd.server.routes import Inference
 
 
@@ -26,7 +27,9 @@ class Accepted:
 class Checks:
     """The rules for one model."""
 
-    def __init__(self, config: RunConfig) -> None:
+    def __init__(self, config: RunConfig, knows: Callable[[str], bool] | None = None) -> None:
+        """`knows` decides about names in place of the configuration's name and aliases."""
+        self._knows = knows
         self._model = config.model
         self._mode = config.mode
         names = (config.model, *config.aliases)
@@ -36,6 +39,8 @@ class Checks:
 
     def knows(self, name: str) -> bool:
         """Whether this model goes by `name`, as written or as a reference to the same."""
+        if self._knows is not None:
+            return self._knows(name)
         return name in self._names or key(name) in self._keys
 
     def unknown_model(self, name: str) -> Rejection:
@@ -60,31 +65,24 @@ class Checks:
 
     def body(self, route: Inference, raw: bytes) -> Accepted | Rejection:
         """What the engine may see of a body, or what is wrong with it."""
-        if not raw:
-            return reject(400, "The request has no body: send a JSON object")
-        try:
-            # From text, since from bytes Python would also take UTF-16.
-            text = raw.decode()
-            data = _DECODER.decode(text)
-        except (ValueError, RecursionError) as error:
-            return reject(400, f"The body is not JSON: {_reason(error)}")
-        if not isinstance(data, dict):
-            return reject(400, "The body must be a JSON object")
+        read = object_of(raw)
+        if isinstance(read, Rejection):
+            return read
+        text, data = read
         wrong = self._fields(data) or (_chat(data) if route.messages else None)
         if wrong or MEMBER not in data:
             return wrong or Accepted(raw)
         keep_alive = asked_keep_alive(data)
         if isinstance(keep_alive, Rejection):
             return keep_alive
-        return Accepted(without_keep_alive(text, _DECODER).encode(), keep_alive)
+        return Accepted(without_keep_alive(text, DECODER).encode(), keep_alive)
 
     def _fields(self, data: dict[str, Any]) -> Rejection | None:
         name, stream = data.get("model"), data.get("stream")
-        if name is not None:
-            if not isinstance(name, str):
-                return reject(400, "'model' must be a string", param="model")
-            if not self.knows(name):
-                return self.unknown_model(name)
+        if wrong := wrong_name(data):
+            return wrong
+        if name is not None and not self.knows(name):
+            return self.unknown_model(name)
         if stream is not None and not isinstance(stream, bool):
             return reject(400, "'stream' must be true or false", param="stream")
         return None
@@ -102,22 +100,3 @@ def _chat(data: dict[str, Any]) -> Rejection | None:
     ):
         return reject(400, "'tools' must be a list of objects", param="tools")
     return None
-
-
-def _not_json(word: str) -> NoReturn:
-    raise ValueError(f"{word} is not JSON")
-
-
-# Made once: it costs more than reading a short body. Numbers are for the engine to judge; as
-# a float even one of a million digits costs nothing.
-_DECODER: Final = json.JSONDecoder(parse_int=float, parse_constant=_not_json)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, json.JSONDecodeError):
-        return f"{error.msg} at line {error.lineno}, column {error.colno}"
-    if isinstance(error, UnicodeDecodeError):
-        return "it is not UTF-8"
-    if isinstance(error, RecursionError):
-        return "it is nested too deeply"
-    return str(error)[:200]

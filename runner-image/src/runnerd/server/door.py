@@ -1,8 +1,6 @@
 """Every request of a runner comes in here."""
 
 import logging
-import os
-import re
 import time
 from typing import Final
 
@@ -14,10 +12,11 @@ from runnerd.config import Settings
 from runnerd.engines import upstream
 from runnerd.logs import fields
 from runnerd.server import answers
-from runnerd.server.body import Body
 from runnerd.server.closure import Closure
 from runnerd.server.control import Control
-from runnerd.server.dialects import Dialect, Rejection, reject
+from runnerd.server.dialects import Rejection, reject
+from runnerd.server.intake import Incoming, Intake, loaded
+from runnerd.server.naming import model_of
 from runnerd.server.report import Report
 from runnerd.server.routes import (
     Inference,
@@ -33,7 +32,6 @@ from runnerd.telemetry.metrics import CONTENT_TYPE
 
 log = logging.getLogger(__name__)
 
-_REQUEST_ID: Final = re.compile(r"[!-~]{1,128}")
 _READY: Final = "/readyz"
 # Shorter than the patience of whoever asks, and than a drain.
 _LONGEST_HOLD: Final = 10.0
@@ -46,13 +44,13 @@ class Door:
     def __init__(self, settings: Settings, served: Served, *, started_at: float) -> None:
         config = served.config
         self._config = config
-        self._settings = settings
         self._served = served
         self._engine = served.engine
         self._gate = served.gate
         self._metrics = served.metrics
         self._checks = served.checks
         self._inference = inference_routes(config.engine)
+        self._intake = Intake(settings, served.gate, served.metrics.answered)
         self._images = image_paths(config.engine)
         self._waiting = Waiting(time.monotonic)
         self._closure = Closure(self._gate, self._waiting, clock=time.monotonic, now=time.time)
@@ -98,13 +96,15 @@ class Door:
     async def _dispatch(self, request: web.BaseRequest) -> web.StreamResponse:
         path = clean(request.rel_url.raw_path)
         if route := self._inference.get(path):
-            if request.method == "POST":
-                return await self._measured(request, route)
-            return _wrong_method("POST", route.dialect)
+            if request.method != "POST":
+                return answers.wrong_method("POST", route.dialect)
+            return await self._intake.answer(request, route, closed=self._shut, inside=self._inside)
         if control := self._control.get(path):
-            return await control(request) if request.method == "POST" else _wrong_method("POST")
+            return (
+                await control(request) if request.method == "POST" else answers.wrong_method("POST")
+            )
         if path in self._images:
-            return _no_images() if request.method == "POST" else _wrong_method("POST")
+            return answers.no_images() if request.method == "POST" else answers.wrong_method("POST")
         if page := await self._shelf.answer(request, path):
             return page
         return await self._told(request, path)
@@ -117,34 +117,14 @@ class Door:
             found = reject(404, f"There is nothing at {path[:200]}", code="not_found")
             return answers.rejection(found)
         if request.method not in {"GET", "HEAD"}:
-            return _wrong_method("GET, HEAD")
+            return answers.wrong_method("GET, HEAD")
         if path == _READY:
             await self._hold(request)
         return await own() if own else self._models(name or "")
 
-    async def _measured(self, request: web.BaseRequest, route: Inference) -> web.StreamResponse:
-        began, status = time.monotonic(), 499
-        given = request.headers.get("X-Request-Id", "")
-        request_id = given if _REQUEST_ID.fullmatch(given) else os.urandom(12).hex()
-        try:
-            response = await self._admitted(request, route, request_id)
-            status = response.status
-        finally:
-            # A client that leaves cancels this task, or makes a write fail: that is the 499.
-            seconds = time.monotonic() - began
-            self._metrics.answered(route.name, status, seconds)
-            if log.isEnabledFor(logging.DEBUG):
-                told = fields(route=route.name, status=status, seconds=seconds, id=request_id)
-                log.debug("request", extra=told)
-        if not response.prepared:
-            response.headers["X-Request-Id"] = request_id
-        return response
-
-    async def _admitted(
-        self, request: web.BaseRequest, route: Inference, request_id: str
-    ) -> web.StreamResponse:
+    def _shut(self, route: Inference) -> web.Response | None:
+        """Why nothing is let in now; None: come in."""
         dialect = route.dialect
-        # From here to the gate nothing is awaited: see `Closure`.
         if self._engine.draining or self._closure.closed:
             stopping = self._engine.draining
             self._metrics.turned_away(stopping=stopping)
@@ -153,34 +133,23 @@ class Door:
             )
         if not self._engine.ready:
             return answers.unavailable(self._engine, dialect)
-        if wrong := self._checks.wrong_mode(route):
-            return answers.rejection(wrong, dialect)
-        if not self._gate.enter():
-            text = f"{self._settings.max_in_flight} requests are waiting already"
-            return answers.busy(text, dialect)
-        return await self._inside(request, route, request_id)
+        wrong = self._checks.wrong_mode(route)
+        return answers.rejection(wrong, dialect) if wrong else None
 
-    async def _inside(
-        self, request: web.BaseRequest, route: Inference, request_id: str
-    ) -> web.StreamResponse:
-        """The answer to a request that has its place at the gate; it leaves it here."""
-        body, arrived = Body(request, self._gate.hold), time.monotonic()
-        try:
-            raw = await self._read(body, route)
-            if isinstance(raw, web.Response):
-                return raw
-            return await self._served.answer(request, route, raw, request_id, arrived=arrived)
-        finally:
-            self._gate.leave(body.size)
+    async def _inside(self, came: Incoming) -> web.StreamResponse:
+        if came.preload:
+            return self._preloaded(came)
+        return await self._served.answer(
+            came.request, came.route, came.raw, came.number, arrived=came.arrived
+        )
 
-    async def _read(self, body: Body, route: Inference) -> bytes | web.Response:
-        """A whole body, or the answer to one that cannot be had."""
-        limits = self._settings
-        raw = await body.read(limit=limits.max_body, timeout=limits.body_timeout)
-        if body.crowded:
-            text = "the requests that are waiting hold too much memory"
-            return answers.busy(text, route.dialect)
-        return answers.rejection(raw, route.dialect) if isinstance(raw, Rejection) else raw
+    def _preloaded(self, came: Incoming) -> web.Response:
+        """The model of a runner is loaded: what can be wrong is the name."""
+        route = came.route
+        name = model_of(came.raw, older=route.kind is not None)
+        if isinstance(name, str) and name and not self._checks.knows(name):
+            name = self._checks.unknown_model(name)
+        return answers.rejection(name, route.dialect) if isinstance(name, Rejection) else loaded()
 
     def _models(self, name: str) -> web.Response:
         model = {
@@ -230,13 +199,3 @@ class Door:
         )
         headers = {"Content-Type": CONTENT_TYPE, "Server": answers.SERVER}
         return web.Response(body=text.encode(), headers=headers)
-
-
-def _no_images() -> web.Response:
-    text = "no engine here makes images: this is a model of text"
-    return answers.rejection(reject(501, text, code="unsupported_route"))
-
-
-def _wrong_method(allowed: str, dialect: Dialect = Dialect.OPENAI) -> web.Response:
-    found = reject(405, f"Use {allowed}", code="method_not_allowed")
-    return answers.rejection(found, dialect, {"Allow": allowed})

@@ -27,15 +27,21 @@ def asked_keep_alive(data: Mapping[str, Any]) -> float | Rejection | None:
 
 
 def without_keep_alive(text: str, decoder: json.JSONDecoder) -> str:
+    """The same object without the member `keep_alive`, see `without_member`."""
+    return without_member(text, MEMBER, decoder)
+
+
+def without_member(text: str, member: str, decoder: json.JSONDecoder) -> str:
     """The same object without the member, every other member to the letter.
 
     Nothing is written anew: numbers that no float holds, escapes and equal names stay as they are.
 
     Args:
         text: An object that `decoder` has read without an error.
+        member: Its name.
         decoder: The one that did.
     """
-    kept = (text[start:end] for name, start, end in _members(text, decoder) if name != MEMBER)
+    kept = (text[start:end] for name, start, end in _members(text, decoder) if name != member)
     return "{" + ",".join(kept) + "}"
 
 

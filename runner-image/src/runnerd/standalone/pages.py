@@ -10,7 +10,7 @@ from aiohttp import web
 
 from runnerd.server import answers
 from runnerd.server.body import Body
-from runnerd.server.dialects import Dialect, Rejection, reject
+from runnerd.server.dialects import Dialect, Rejection
 
 BODY_LIMIT: Final = 1 << 20
 """Bytes that the body of a request to a page may have."""
@@ -64,8 +64,7 @@ class Page:
         method = "GET" if request.method == "HEAD" else request.method
         handler = self.handlers.get(method)
         if handler is None:
-            wrong = reject(405, f"Use {self.allowed}", code="method_not_allowed")
-            return answers.rejection(wrong, self.dialect, {"Allow": self.allowed})
+            return answers.wrong_method(self.allowed, self.dialect)
         groups = {name: unquote(value or "") for name, value in found.groupdict().items()}
         return await handler(request, groups)
 
