@@ -30,6 +30,9 @@ MANAGEMENT: Final[Mapping[str, str]] = {
 }
 """Routes by which Ollama's clients manage models, with their methods."""
 
+SUCCESS: Final[Mapping[str, Any]] = {"status": "success"}
+"""The last line of a pull, and its only one without a stream."""
+
 _TAG: Final = ":latest"
 _DIGEST: Final = "sha256:"
 
@@ -120,6 +123,17 @@ def shown(model: Described) -> dict[str, Any]:
         "capabilities": list(model.capabilities),
         "modified_at": moment(model.modified),
     }
+
+
+def pulling(layer: str, *, total: int, completed: int) -> dict[str, Any]:
+    """A line of POST /api/pull: how far a layer, "sha256:…", is."""
+    short = layer.removeprefix(_DIGEST)[:12]
+    return {"status": f"pulling {short}", "digest": layer, "total": total, "completed": completed}
+
+
+def doing(what: str) -> dict[str, Any]:
+    """A line of POST /api/pull without numbers, e.g. "pulling manifest"."""
+    return {"status": what}
 
 
 def moment(seconds: float) -> str:
