@@ -13,8 +13,8 @@ from typing import Any, Final
 VERSION: Final = "0.12.11"
 """The Ollama whose API is spoken here. Clients ask for it: VS Code wants 0.6.4 or newer."""
 
-WELCOME: Final = "Model Runner is running\nOllama is running\n"
-"""What GET / says: some clients look for Ollama's own sentence."""
+WELCOME: Final = "Docker Model Runner is running\nOllama is running\n"
+"""What GET / says: clients of both look for their own sentence."""
 
 FOREVER: Final = "2318-01-01T00:00:00Z"
 """`expires_at` of a model that stays loaded; Ollama's own is 292 years away, too. Its command

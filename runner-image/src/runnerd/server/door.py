@@ -17,6 +17,7 @@ from runnerd.server.control import Control
 from runnerd.server.dialects import Rejection, reject
 from runnerd.server.intake import Incoming, Intake, loaded
 from runnerd.server.naming import model_of
+from runnerd.server.one_model import OneModel
 from runnerd.server.report import Report
 from runnerd.server.routes import (
     Inference,
@@ -36,6 +37,9 @@ _READY: Final = "/readyz"
 # Shorter than the patience of whoever asks, and than a drain.
 _LONGEST_HOLD: Final = 10.0
 _ENGINE_METRICS_LIMIT: Final = 4 << 20
+_UNMANAGED: Final = (
+    "this runner serves one model, which is managed elsewhere: nothing can be changed"
+)
 
 
 class Door:
@@ -60,7 +64,7 @@ class Door:
             waiting=self._waiting,
             started_at=started_at,
         )
-        self._shelf = Shelf(served)
+        self._shelf = Shelf(OneModel(served), _UNMANAGED)
         self._own = {
             "/healthz": self._healthz,
             _READY: self._readyz,
