@@ -93,7 +93,7 @@ def decide_cache(effective: Effective, facts: CacheFacts, *, now: float) -> Cach
     unusable = _unusable_claim(effective, facts)
     if unusable is not None:
         return unusable
-    found = _recorded(effective, facts) or _finished(effective, facts)
+    found = recorded(effective, facts) or _finished(effective, facts)
     if found is not None:
         return _unusable(found) or _complete(effective, found)
     resolved = None if effective.in_place else _resolved(effective, facts)
@@ -123,7 +123,8 @@ def _artifact(obj: Object) -> Artifact | None:
         return None
 
 
-def _recorded(effective: Effective, facts: CacheFacts) -> Artifact | None:
+def recorded(effective: Effective, facts: CacheFacts) -> Artifact | None:
+    """The artifact that is on the volume, as the claim or a Deployment has it written down."""
     if owns_claim(effective):
         claim = facts.claim
         if claim is None or annotation(claim, naming.COMPLETE_ANNOTATION) != "true":

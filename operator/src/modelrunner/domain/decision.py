@@ -27,7 +27,8 @@ class World:
     `problem` is what keeps the operator from doing anything (settings, names, a missing
     ModelRunner); what serves already goes on serving. `changing`: this very pass writes the
     Deployment, so what the old one looks like does not count as arrived. `lost_names`: requests
-    with some of its names go to an older Model, which changes nothing else about it.
+    with some of its names go to an older Model, which changes nothing else about it. `draft`: why
+    its draft model has no weights yet.
     """
 
     now: float
@@ -40,6 +41,7 @@ class World:
     changing: bool = False
     terminating: bool = False
     lost_names: Problem | None = None
+    draft: Problem | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,8 @@ def _decide(world: World) -> Decision:
     problem, progress = world.problem, None
     if problem is None and world.cache is not None:
         problem, progress = _cache_state(world.cache)
+    if problem is None and progress is None:
+        problem, progress = _draft_state(world.draft)
     if problem is None and progress is None:
         problem, progress = _pod_state(world)
     starting = progress is not None and progress.reason is Reason.STARTING
@@ -108,6 +112,12 @@ def _cache_state(cache: CacheDecision) -> tuple[Problem | None, Problem | None]:
     if cache.complete:
         return None, None
     return None, Problem(cache.verdict.reason, cache.verdict.message)
+
+
+def _draft_state(found: Problem | None) -> tuple[Problem | None, Problem | None]:
+    if found is not None and found.reason in PROGRESSING:
+        return None, found
+    return found, None
 
 
 def _pod_state(world: World) -> tuple[Problem | None, Problem | None]:

@@ -18,7 +18,7 @@ from modelrunner.api.v1alpha1 import (
 from modelrunner.api.v1alpha1 import HuggingFaceSource as RepositorySpec
 from modelrunner.api.v1alpha1 import defaults as absent
 from modelrunner_protocol.durations import parse_duration, parse_keep_alive
-from modelrunner_protocol.flags import split_flags
+from modelrunner_protocol.flags import mode_of, split_flags
 from modelrunner_protocol.references import normalize
 from modelrunner_protocol.sources import artifact_key
 from modelrunner_protocol.wire import (
@@ -101,6 +101,15 @@ class GatewaySettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SpeculativeSettings:
+    """The Model that writes ahead, and how far; None leaves a number to the engine."""
+
+    draft_model: str
+    num_tokens: int | None
+    min_acceptance_rate: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Effective:
     """Everything that decides how one Model runs. Times are seconds.
 
@@ -124,6 +133,7 @@ class Effective:
     context_size: int | None
     runtime_flags: tuple[str, ...]
     reasoning_budget: int | None
+    speculative: SpeculativeSettings | None
     warmup: Warmup
     keep_alive: float
     scaling: ScalingSettings
@@ -186,6 +196,7 @@ def settle(model: Model, runner: ModelRunner) -> Effective:
     spec, config, on = model.spec, model.spec.config, runner.spec
     source = wire_source(spec.source)
     llamacpp = config.llamacpp if config else None
+    flags = _flags(model)
     return Effective(
         name=model.metadata.name,
         namespace=model.metadata.namespace,
@@ -196,10 +207,11 @@ def settle(model: Model, runner: ModelRunner) -> Effective:
         credentials_secret=spec.source.credentials_secret,
         key=artifact_key(source),
         aliases=tuple(sorted(spec.aliases or ())),
-        mode=(config.mode if config else None) or absent.MODE,
+        mode=(config.mode if config else None) or mode_of(flags) or absent.MODE,
         context_size=config.context_size if config else None,
-        runtime_flags=_flags(model),
+        runtime_flags=flags,
         reasoning_budget=llamacpp.reasoning_budget if llamacpp else None,
+        speculative=_speculative(model),
         warmup=_warmup(model),
         keep_alive=parse_keep_alive(spec.keep_alive or on.keep_alive or absent.KEEP_ALIVE),
         scaling=_scaling(model, runner),
@@ -247,6 +259,17 @@ def _flags(model: Model) -> tuple[str, ...]:
     if config.raw_runtime_flags is not None:
         return split_flags(config.raw_runtime_flags)
     return tuple(config.runtime_flags or ())
+
+
+def _speculative(model: Model) -> SpeculativeSettings | None:
+    found = model.spec.config.speculative if model.spec.config else None
+    if found is None:
+        return None
+    return SpeculativeSettings(
+        draft_model=found.draft_model,
+        num_tokens=found.num_tokens,
+        min_acceptance_rate=found.min_acceptance_rate,
+    )
 
 
 def _warmup(model: Model) -> Warmup:

@@ -6,14 +6,15 @@ from typing import Any, Final
 from modelrunner.domain.naming import RESERVED_PREFIXES, RUNNER_CONTAINER
 from modelrunner_protocol.wire import (
     CACHE_MOUNT,
+    DRAFT_MOUNT,
     PORT,
     PORT_NAME,
     PULL_CONFIG_VARIABLE,
     RUN_CONFIG_VARIABLE,
 )
 
-RESERVED_MOUNTS: Final = frozenset({CACHE_MOUNT, "/tmp"})  # noqa: S108 - the mount path of a volume
-RESERVED_VOLUMES: Final = frozenset({"cache", "tmp", "shm"})
+RESERVED_MOUNTS: Final = frozenset({CACHE_MOUNT, DRAFT_MOUNT, "/tmp"})  # noqa: S108 - the mount path of a volume
+RESERVED_VOLUMES: Final = frozenset({"cache", "draft", "tmp", "shm"})
 RESERVED_ENV: Final = frozenset({RUN_CONFIG_VARIABLE, PULL_CONFIG_VARIABLE, "TERMINATION_LOG"})
 
 # Lists of a PodSpec whose items are told apart by a field, and that field.

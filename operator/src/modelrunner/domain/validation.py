@@ -12,8 +12,9 @@ from modelrunner.domain import podtemplate
 from modelrunner.domain.effective import Effective
 from modelrunner.domain.expressions import ExpressionError, Variables, expand
 from modelrunner.domain.problem import Problem
-from modelrunner_protocol.flags import FlagError, check_flags
+from modelrunner_protocol.flags import FlagError, check_flags, mode_of
 from modelrunner_protocol.reasons import Reason
+from modelrunner_protocol.wire import NO_IMAGES, Mode
 
 ENGINE: Final = "llama.cpp"
 _TOLD: Final = 3
@@ -78,12 +79,30 @@ def _faults(effective: Effective) -> Iterator[str]:
         check_flags(ENGINE, effective.runtime_flags)
     except FlagError as error:
         yield f"spec.config: {error}"
+    yield from _mode_faults(effective)
     yield from _scaling_faults(effective)
     variables = Variables(
         model=effective.name, namespace=effective.namespace, runner=effective.runner
     )
     for fault in _template_faults(list(effective.env), effective.pod_template, variables):
         yield f"ModelRunner {effective.runner}: {fault}"
+
+
+def _mode_faults(effective: Effective) -> Iterator[str]:
+    mode, meant = effective.mode, mode_of(effective.runtime_flags)
+    if mode is Mode.IMAGE_GENERATION:
+        yield f"spec.config.mode: {NO_IMAGES}: use completion, embedding or reranking"
+    elif meant not in {None, mode}:
+        yield (
+            f"spec.config: mode is {mode}, but a runtime flag starts the engine for {meant}: set"
+            f" mode: {meant}, which sets the flag by itself, and remove the flag"
+        )
+    if effective.speculative is None:
+        return
+    if mode is not Mode.COMPLETION:
+        yield "spec.config.speculative: only a model in mode completion uses a draft: remove it"
+    if effective.speculative.draft_model == effective.name:
+        yield "spec.config.speculative.draftModel: it names this Model: name a smaller one"
 
 
 def _scaling_faults(effective: Effective) -> Iterator[str]:

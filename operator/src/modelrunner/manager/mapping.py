@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from modelrunner.api.v1alpha1 import defaults
+from modelrunner.domain.drafts import draft_of, weights_seal
 from modelrunner.domain.naming import ARTIFACT_LABEL, MODEL_LABEL, RUNNER_LABEL
 from modelrunner.kube.objects import KubeObject, labels_of, metadata, name_of, namespace_of, uid_of
 from modelrunner.kube.resources import MODEL_RUNNERS, MODELS, Resource
@@ -26,8 +27,9 @@ class KeyMapper(Protocol):
 class OwnerKeys:
     """The mapping of our kinds and their children.
 
-    A Model → itself, its ModelRunner (which counts its Models), and Models that want a name which
-    it has got or given up. A ModelRunner → itself and,
+    A Model → itself, its ModelRunner (which counts its Models), Models that want a name which
+    it has got or given up, and those whose draft model it is when its weights or what it says of
+    them has changed. A ModelRunner → itself and,
     when it is new, gone or its spec has changed, all its Models: its status, which the operator
     itself writes whenever a Model becomes ready, is none of theirs. A child → the Model and the artifact its labels name; one that names no Model
     → the ModelRunner it names.
@@ -40,6 +42,7 @@ class OwnerKeys:
         self._artifact_key = artifact_key
         self._specs: dict[tuple[str, str], tuple[str, object]] = {}
         self._names = NameIndex()
+        self._drafts = _Drafts()
 
     def keys(self, resource: Resource, item: KubeObject, *, gone: bool) -> Iterator[Key]:
         """See KeyMapper."""
@@ -50,6 +53,8 @@ class OwnerKeys:
             rivals = self._names.drop(item) if gone else self._names.put(item)
             for rival in rivals:
                 yield Key(MODELS.kind, *rival)
+            for user in self._drafts.users(item, gone=gone):
+                yield Key(MODELS.kind, namespace, user)
         elif resource == MODEL_RUNNERS:
             yield Key.of(resource, item)
             if not self._other_spec(item, gone=gone):
@@ -84,6 +89,38 @@ class OwnerKeys:
             for found in self._store.list(MODELS, namespace):
                 if self._artifact_key(found) == artifact:
                     yield Key.of(MODELS, found)
+
+
+class _Drafts:
+    """Which Models draft with which."""
+
+    def __init__(self) -> None:
+        self._named: dict[tuple[str, str], str] = {}
+        self._users: dict[tuple[str, str], set[str]] = {}
+        self._told: dict[tuple[str, str], tuple[object, ...]] = {}
+
+    def users(self, model: KubeObject, *, gone: bool) -> Iterator[str]:
+        """Take in a Model; the names of those who have to look again because of it."""
+        namespace, name = place = namespace_of(model), name_of(model)
+        self._note(namespace, name, "" if gone else draft_of(model))
+        if place not in self._users:
+            self._told.pop(place, None)
+            return
+        seal = (uid_of(model), gone, *weights_seal(model))
+        if self._told.get(place) != seal:
+            self._told[place] = seal
+            yield from sorted(self._users[place])
+
+    def _note(self, namespace: str, name: str, draft: str) -> None:
+        before = self._named.pop((namespace, name), "")
+        if before and before != draft:
+            users = self._users[namespace, before]
+            users.discard(name)
+            if not users:
+                del self._users[namespace, before]
+        if draft:
+            self._named[namespace, name] = draft
+            self._users.setdefault((namespace, draft), set()).add(name)
 
 
 def runner_of(model: KubeObject) -> str:

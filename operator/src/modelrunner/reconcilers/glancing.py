@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from modelrunner.domain import naming
+from modelrunner.domain.drafts import weights_seal
 from modelrunner.domain.effective import Effective
 from modelrunner.domain.fleet import alive
 from modelrunner.domain.objects import Object, dig, name_of, text, uid_of
 from modelrunner.domain.scaling import Keep
 from modelrunner.domain.usage import FIELDS
-from modelrunner.kube.resources import CLAIMS, DEPLOYMENTS, JOBS, MODEL_RUNNERS, SERVICES
+from modelrunner.kube.resources import CLAIMS, DEPLOYMENTS, JOBS, MODEL_RUNNERS, MODELS, SERVICES
 from modelrunner.kube.store import Store
 from modelrunner.reconcilers.index import NameIndex
 from modelrunner.reconcilers.ledger import Record, Resting
@@ -81,6 +82,8 @@ class Glance:
         yield get(SERVICES, namespace, name)
         yield get(CLAIMS, namespace, naming.claim_name(settings.key))
         yield _spec(get(MODEL_RUNNERS, namespace, settings.runner))
+        if settings.speculative is not None:
+            yield _weights(get(MODELS, namespace, settings.speculative.draft_model))
         yield from by_label(JOBS, namespace, naming.MODEL_LABEL, name)
         yield from by_label(JOBS, namespace, naming.ARTIFACT_LABEL, settings.key)
         yield from runner_pods(self.store, namespace, name)
@@ -90,6 +93,13 @@ def _version(found: Object | None) -> tuple[str, str] | None:
     if found is None:
         return None
     return uid_of(found), text(found, "metadata", "resourceVersion")
+
+
+def _weights(draft: Object | None) -> Object | None:
+    """A Model by its spec and by what it says of its weights: its use is of no concern."""
+    if draft is None:
+        return None
+    return {"metadata": {"uid": uid_of(draft), "resourceVersion": repr(weights_seal(draft))}}
 
 
 def _spec(runner: Object | None) -> Object | None:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from modelrunner.domain.drafts import DraftFacts
 from modelrunner.domain.effective import Effective
 from modelrunner.domain.names import Claimant
 from modelrunner.domain.objects import Object
@@ -29,7 +30,7 @@ class Observation:
     retained). `recorded_by` are the Deployments of sharers, `stale_jobs` Jobs that only this Model
     owns and that pull something it no longer wants. `statuses` is what pods said, by uid: None
     where one gave no answer. `doorless`, `demand`, `used` and `written_at` are remembered (see
-    Record). `lost_names`: names that older Models have.
+    Record). `lost_names`: names that older Models have. `draft`: the Model that is to write ahead.
     """
 
     now: float
@@ -53,3 +54,4 @@ class Observation:
     written_at: float = 0.0
     lost_names: Sequence[tuple[str, Claimant]] = ()
     progress: Progress | None = None
+    draft: DraftFacts | None = None

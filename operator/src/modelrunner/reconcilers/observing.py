@@ -8,6 +8,7 @@ from typing import Any, Final
 from modelrunner.api.v1alpha1 import Model, ModelRunner, Retention
 from modelrunner.domain import naming
 from modelrunner.domain.cache import cache_claim, owns_claim
+from modelrunner.domain.drafts import DraftFacts
 from modelrunner.domain.effective import Effective, runner_name, settle
 from modelrunner.domain.fleet import alive
 from modelrunner.domain.objects import (
@@ -90,7 +91,35 @@ class Sight:
         entries = self.index.entries(namespace, self.store.list(MODELS, namespace))
         if settings is not None:
             seen = await self._cache(replace(seen, settings=settings), entries)
+            seen = replace(seen, draft=await self._draft(settings, entries))
         return await self._ask_pods(replace(seen, problem=problem))
+
+    async def _draft(self, settings: Effective, entries: Sequence[Entry]) -> DraftFacts | None:
+        if settings.speculative is None:
+            return None
+        namespace, name = settings.namespace, settings.speculative.draft_model
+        facts = DraftFacts(
+            name=name, namespace=namespace, model=await self.find(MODELS, namespace, name)
+        )
+        if facts.model is None:
+            return facts
+        theirs, problem = await self._settings(facts.model)
+        if theirs is None:
+            return replace(facts, problem=problem)
+        claim = None
+        if owns_claim(theirs):
+            claim = await self.find(CLAIMS, namespace, naming.claim_name(theirs.key))
+        serving = [
+            self.store.get(DEPLOYMENTS, namespace, entry.name)
+            for entry in entries
+            if entry.key == theirs.key
+        ]
+        return replace(
+            facts,
+            settings=theirs,
+            claim=claim,
+            recorded_by=[one for one in serving if one is not None],
+        )
 
     async def _settings(self, model: Object) -> tuple[Effective | None, Problem | None]:
         namespace = str(model["metadata"]["namespace"])

@@ -16,6 +16,7 @@ from modelrunner.domain.cache import (
 from modelrunner.domain.conditions import find
 from modelrunner.domain.conflicts import foreign, left_over, lost_names
 from modelrunner.domain.decision import Decision, World, decide
+from modelrunner.domain.drafts import Draft, decide_draft
 from modelrunner.domain.effective import Effective, OperatorDefaults
 from modelrunner.domain.jobs import JobView, look_at_job
 from modelrunner.domain.objects import (
@@ -58,7 +59,8 @@ def plan_model(seen: Observation, defaults: OperatorDefaults) -> Plan:
     if problem is not None:
         return _conclude(seen, [], cache, problem, changing=False)
     steps = [*_cache_steps(seen, settings, defaults, cache)]
-    deploying = [*_serving_steps(seen, settings, defaults, cache)]
+    draft = decide_draft(seen.draft) if seen.draft is not None else None
+    deploying = [*_serving_steps(seen, settings, defaults, cache, draft)]
     changing = _changes(seen, deploying)
     steps += [*deploying, *_cleanup(seen, cache)]
     return _conclude(seen, steps, cache, None, changing=changing)
@@ -101,6 +103,7 @@ def _conclude(
         changing=changing,
         lost_names=lost_names(_path(seen.model), seen.lost_names),
         terminating=being_deleted(seen.model),
+        draft=_missing_draft(seen),
     )
     decision = decide(world)
     engine = ENGINE if cache is not None and cache.complete else None
@@ -118,6 +121,11 @@ def _conclude(
         scaling=scaling,
         at_rest=still and status == seen.model.get("status"),
     )
+
+
+def _missing_draft(seen: Observation) -> Problem | None:
+    found = decide_draft(seen.draft) if seen.draft is not None else None
+    return found if isinstance(found, Problem) else None
 
 
 def _arrived(seen: Observation, decision: Decision) -> bool:
@@ -213,16 +221,20 @@ def _again(found: JobAndPods | None, wish: JobWish) -> Iterator[Step]:
 
 
 def _serving_steps(
-    seen: Observation, settings: Effective, defaults: OperatorDefaults, cache: CacheDecision
+    seen: Observation,
+    settings: Effective,
+    defaults: OperatorDefaults,
+    cache: CacheDecision,
+    draft: Draft | Problem | None,
 ) -> Iterator[Step]:
     artifact, uid = cache.artifact, uid_of(seen.model)
-    if not cache.complete or artifact is None:
+    if not cache.complete or artifact is None or isinstance(draft, Problem):
         return
     if left_over(seen.deployment, uid=uid) or left_over(seen.service, uid=uid):
         return
     owner = Owner("Model", name_of(seen.model), uid)
     if seen.deployment is None or not being_deleted(seen.deployment):
-        wanted = desired.deployment(settings, artifact, defaults, owner)
+        wanted = desired.deployment(settings, artifact, defaults, owner, draft)
         if not _leave(seen.deployment, wanted):
             yield Apply(DEPLOYMENTS, wanted)
     if seen.service is None or not being_deleted(seen.service):

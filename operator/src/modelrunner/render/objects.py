@@ -9,6 +9,7 @@ from typing import Any, Final
 from modelrunner.api.v1alpha1 import API_VERSION
 from modelrunner.domain import naming
 from modelrunner.domain.cache import cache_claim
+from modelrunner.domain.drafts import Draft
 from modelrunner.domain.effective import Effective, MonitoringSettings, OperatorDefaults
 from modelrunner.domain.expressions import Variables, expand
 from modelrunner.domain.objects import Object, dig, text
@@ -22,6 +23,7 @@ from modelrunner_protocol.sources import describe
 from modelrunner_protocol.wire import (
     CACHE_MOUNT,
     CREDENTIALS_MOUNT,
+    DRAFT_MOUNT,
     PORT,
     PORT_NAME,
     PULL_CONFIG_VARIABLE,
@@ -76,7 +78,11 @@ class Owner:
 
 
 def deployment(
-    effective: Effective, artifact: Artifact, defaults: OperatorDefaults, owner: Owner
+    effective: Effective,
+    artifact: Artifact,
+    defaults: OperatorDefaults,
+    owner: Owner,
+    draft: Draft | None = None,
 ) -> dict[str, Any]:
     """The Deployment of a Model, without `replicas`; the podTemplate is laid over it last.
 
@@ -98,7 +104,7 @@ def deployment(
         labels=labels,
         pod_labels=labels,
         annotations={
-            naming.INPUTS_ANNOTATION: inputs(effective, artifact),
+            naming.INPUTS_ANNOTATION: inputs(effective, artifact, draft),
             naming.ARTIFACT_KEY_ANNOTATION: effective.key,
             naming.ARTIFACT_ANNOTATION: encode(artifact),
         },
@@ -109,10 +115,12 @@ def deployment(
         selector=naming.pod_selector(effective.name),
         image=effective.image or defaults.runner_image,
         image_pull_policy=defaults.image_pull_policy,
-        env=_runner_env(effective, artifact, variables),
+        env=_runner_env(effective, artifact, draft, variables),
         resources=_resources(effective),
         claim=cache_claim(effective),
         in_place=effective.in_place,
+        draft_claim=cache_claim(draft.settings) if draft else None,
+        draft_mount=DRAFT_MOUNT,
         **_constants(),
     )
     template = found["spec"]["template"]
@@ -255,10 +263,17 @@ def service_monitor(namespace: str, owner: Owner, settings: MonitoringSettings) 
     return sealed(found)
 
 
-def inputs(effective: Effective, artifact: Artifact) -> str:
+def inputs(effective: Effective, artifact: Artifact, draft: Draft | None = None) -> str:
     """Hash of what users wrote, and of the weights: another value means other pods."""
-    weights = [artifact.digest, *((file.path, file.size_bytes) for file in artifact.files)]
-    return digest({"written": effective.written, "weights": weights})
+    found = {"written": effective.written, "weights": _weights(artifact)}
+    if draft is not None:
+        place = [cache_claim(draft.settings), draft.settings.key]
+        found["draft"] = [*place, *_weights(draft.artifact)]
+    return digest(found)
+
+
+def _weights(artifact: Artifact) -> list[Any]:
+    return [artifact.digest, *((file.path, file.size_bytes) for file in artifact.files)]
 
 
 def job_inputs(effective: Effective) -> str:
@@ -351,9 +366,9 @@ def _plain_env(env: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def _runner_env(
-    effective: Effective, artifact: Artifact, variables: Variables
+    effective: Effective, artifact: Artifact, draft: Draft | None, variables: Variables
 ) -> list[dict[str, Any]]:
-    config = _inert(encode(llamacpp.run_config(effective, artifact)))
+    config = _inert(encode(llamacpp.run_config(effective, artifact, draft)))
     own = {"name": RUN_CONFIG_VARIABLE, "value": config}
     return [own, *expand(effective.env, variables, "spec.env")]
 

@@ -62,8 +62,8 @@ class ModelConfig(ApiModel):
     mode: Mode | None = None
     """`completion`: chat and text completion. `embedding`: vectors. `reranking`: how well
     documents fit a query, with weights made for that. `image-generation`: no engine does that
-    yet, so it is told as InvalidConfiguration. Default: what the runtimeFlags `--embeddings` or
-    `--reranking` say, else completion.
+    yet, so it is told as InvalidConfiguration. Where a runtime flag says it (`--embeddings`,
+    `--reranking`), the mode may be left out. Default: completion.
     """
 
     context_size: (
