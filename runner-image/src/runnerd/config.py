@@ -6,12 +6,12 @@ TERMINATION_LOG names the file for the reason of a failed start (`runnerd.server
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
 from modelrunner_protocol.codec import WireError, decode
-from modelrunner_protocol.flags import FlagError, check_flags
-from modelrunner_protocol.wire import RUN_CONFIG_VARIABLE, RunConfig
+from modelrunner_protocol.flags import FlagError, check_flags, mode_of
+from modelrunner_protocol.wire import NO_IMAGES, RUN_CONFIG_VARIABLE, Mode, RunConfig
 
 _MEBIBYTE: Final = 1 << 20
 
@@ -48,6 +48,9 @@ class Settings:
 
     max_held: int = 256 * _MEBIBYTE
     """RUNNERD_MAX_HELD: bodies of all requests together; beyond it a request gets 429."""
+
+    max_stored: int = 64 * _MEBIBYTE
+    """RUNNERD_MAX_STORED: responses that are kept for an hour; the oldest leave first. 0: none."""
 
     body_timeout: float = 60.0
     """RUNNERD_BODY_TIMEOUT: a body that takes longer to arrive gets 408."""
@@ -117,10 +120,15 @@ def read_run_config(environment: Mapping[str, str] = os.environ) -> RunConfig:
     except FlagError as error:
         raise ConfigError(str(error)) from error
     _check_values(config)
-    return config
+    # An operator of before the mode says it by the flag alone.
+    return replace(config, mode=mode_of(config.runtime_flags) or config.mode)
 
 
 def _check_values(config: RunConfig) -> None:
+    if config.mode is Mode.IMAGE_GENERATION:
+        raise ConfigError(f"mode: {NO_IMAGES}")
+    if config.draft is not None and not config.draft.weights.startswith("/"):
+        raise ConfigError(f"draft.weights: {config.draft.weights!r} is not an absolute path")
     if not config.weights.startswith("/"):
         raise ConfigError(f"weights: {config.weights!r} is not an absolute path")
     if not config.model or not config.namespace:

@@ -5,18 +5,19 @@ Source of the order: docker/model-runner `pkg/inference/backends/llamacpp/llamac
 
 import os
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from modelrunner_protocol.wire import Mode, RunConfig
+from modelrunner_protocol.wire import Draft, Mode, RunConfig
 from runnerd.config import ConfigError
-from runnerd.engines.environment import THREADS
+from runnerd.engines.environment import SPECULATION, THREADS
 from runnerd.engines.pooling import pooling_flags
 
 _IN_IMAGE: Final = "/app/llama-server"
 # What we set ourselves: a second value in LLAMA_ARGS would lead past the supervision.
 _OURS: Final = frozenset(
     {"-m", "--model", "--host", "--port", "-a", "--alias", "-mm", "--mmproj"}
+    | {"-md", "--model-draft", "--spec-draft-model"}
     | {"--embedding", "--embeddings", "--rerank", "--reranking", "--models-dir", "--models-preset"}
     | {
         "-mu",
@@ -33,6 +34,7 @@ _OURS: Final = frozenset(
     | {"--log-file", "--reuse-port"}
 )
 _THREADS: Final = frozenset({"-t", "--threads"})
+_SPECULATION: Final = "--spec-type"
 
 
 def find_llama_server(chosen: str) -> str:
@@ -101,10 +103,15 @@ def llama_server_command(
         command += ["--mmproj", config.projector]
     if config.mode is Mode.EMBEDDING:
         command += ["--embeddings", *pooling_flags(config, first, environment)]
+    if config.mode is Mode.RERANKING:
+        command += ["--embeddings", "--reranking"]
     if config.reasoning_budget is not None:
         command += ["--reasoning-budget", str(config.reasoning_budget)]
     if config.context_size is not None:
-        command += ["--ctx-size", str(config.context_size)]
+        # Its own word for "what the model was trained for" is 0; of -1 it dies.
+        command += ["--ctx-size", str(max(config.context_size, 0))]
+    if config.draft:
+        command += _speculation(config, config.draft, first, environment)
     command += _separated(config.runtime_flags)
     return (*command,) if "--no-jinja" in config.runtime_flags else (*command, "--jinja")
 
@@ -119,6 +126,21 @@ def _threads(
         return ("--threads", str(max(2, cpus // 2)))
     # More threads than the quota pays for are throttled, all of them at once.
     return ("--threads", str(cpus)) if limited else ()
+
+
+def _speculation(
+    config: RunConfig, draft: Draft, first: Iterable[str], environment: Mapping[str, str]
+) -> Iterator[str]:
+    """The flags of a draft model, before the user's, which may say the same otherwise."""
+    yield from ("--model-draft", draft.weights)
+    chosen = any(flag.partition("=")[0] == _SPECULATION for flag in (*first, *config.runtime_flags))
+    if not chosen and not environment.get(SPECULATION):
+        # Without it newer engines load the draft, and never ask it.
+        yield from (_SPECULATION, "draft-simple")
+    if draft.max_tokens is not None:
+        yield from ("--spec-draft-n-max", str(draft.max_tokens))
+    if draft.min_probability is not None:
+        yield from ("--spec-draft-p-min", f"{draft.min_probability:.2f}")
 
 
 def _separated(flags: tuple[str, ...]) -> Iterator[str]:

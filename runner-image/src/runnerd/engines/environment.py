@@ -12,6 +12,7 @@ from modelrunner_protocol.wire import RUN_CONFIG_VARIABLE
 
 POOLING: Final = "LLAMA_ARG_POOLING"
 THREADS: Final = "LLAMA_ARG_THREADS"
+SPECULATION: Final = "LLAMA_ARG_SPEC_TYPE"
 
 _OURS: Final = frozenset(
     {

@@ -76,6 +76,10 @@ async def warm_up(session: ClientSession, config: RunConfig) -> None:
     if config.mode is Mode.EMBEDDING:
         status, text = await _ask(session, "/v1/embeddings", {"input": prompt})
         hint = '; try the runtimeFlags ["--pooling", "mean"]' if "pooling" in text.lower() else ""
+    elif config.mode is Mode.RERANKING:
+        ranked = {"query": prompt, "documents": [prompt]}
+        status, text = await _ask(session, "/v1/rerank", ranked)
+        hint = ""
     else:
         chat = {"messages": [{"role": "user", "content": prompt}], "max_tokens": 1}
         status, text = await _ask(session, "/v1/chat/completions", chat)
