@@ -48,7 +48,7 @@ class Store:
         self.root = root
         self.folder = root / key
         self.partial = root / f"{key}.partial"
-        self._discarded = root / f"{key}.discarded"
+        self.discarded = root / f"{key}.discarded"
         self._lock = root / f"{key}.lock"
 
     @contextmanager
@@ -114,25 +114,27 @@ class Store:
             },
         )
         sync_folder(self.partial)
-        if self.folder.is_symlink() or self.folder.exists():
-            # It was not whole, or nobody would have come here.
-            self._remove(self._discarded)
-            self.folder.rename(self._discarded)
+        # It was not whole, or nobody would have come here.
+        self.withdraw()
         self.partial.rename(self.folder)
         sync_folder(self.root)
-        self._remove(self._discarded)
+        self.discard_leftovers()
 
-    def discard(self) -> None:
-        """Remove the folder, and what is left of older ones. Only for who holds the lock."""
+    def withdraw(self) -> None:
+        """Take the folder out of sight. Only for who holds the lock, as all that removes."""
         if self.folder.is_symlink() or self.folder.exists():
             # Half of it must never look like all of it.
-            self._remove(self._discarded)
-            self.folder.rename(self._discarded)
-        self._remove(self._discarded)
+            self._remove(self.discarded)
+            self.folder.rename(self.discarded)
+
+    def discard_leftovers(self) -> None:
+        """Remove what is out of sight."""
+        self._remove(self.discarded)
 
     def forget(self) -> None:
-        """Remove everything, the lock included. Only for who holds it."""
-        self.discard()
+        """Remove everything, the lock included."""
+        self.withdraw()
+        self.discard_leftovers()
         self._remove(self.partial)
         self._lock.unlink(missing_ok=True)
 
@@ -173,9 +175,14 @@ def state_path(folder: Path, name: str) -> Path:
 
 def write_whole(path: Path, data: dict[str, Any]) -> None:
     """Write JSON so that a crash leaves the old file or the new one."""
+    write_file(path, json.dumps(data, indent=1).encode())
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file so that a crash leaves the old one or the new one."""
     draft = path.with_name(f".{path.name}.draft")
-    with draft.open("w", encoding="utf-8") as file:
-        json.dump(data, file, indent=1)
+    with draft.open("wb") as file:
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
     draft.rename(path)

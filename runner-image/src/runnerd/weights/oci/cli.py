@@ -6,22 +6,19 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 from modelrunner_protocol.references import Location, locate
 from runnerd import logs
 from runnerd.weights.failure import TransientError, WeightsError
 from runnerd.weights.http_session import new_session
-from runnerd.weights.oci.credentials import FILE, Keyring, parse_keyring
+from runnerd.weights.oci.credentials import DOCKER_CONFIG, docker_keyring
 from runnerd.weights.oci.package import Ingredients, Package, build, write_layout
 from runnerd.weights.oci.push import push
 from runnerd.weights.settings import LOG_LEVEL, Settings
 
 logger = logging.getLogger(__name__)
-
-_DOCKER_CONFIG: Final = "DOCKER_CONFIG"
 
 
 def package(arguments: Sequence[str]) -> int:
@@ -53,27 +50,16 @@ def package(arguments: Sequence[str]) -> int:
 
 
 async def _push(made: Package, location: Location, settings: Settings, *, insecure: bool) -> None:
-    keyring = _keyring(os.environ)
+    keyring = docker_keyring(os.environ)
     async with new_session(settings.stall_timeout) as session:
         await push(made, location, session, keyring, insecure=insecure)
-
-
-def _keyring(environment: Mapping[str, str]) -> Keyring:
-    """The logins of `docker login`; none when nobody ever logged in."""
-    folder = environment.get(_DOCKER_CONFIG) or Path(environment.get("HOME", "/")) / ".docker"
-    path = Path(folder) / FILE
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return Keyring()
-    return parse_keyring(data, str(path))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="runnerd package",
         description="Make an OCI artifact (Docker's model layout) of a GGUF model.",
-        epilog=f"Credentials are read from ${_DOCKER_CONFIG}/config.json or ~/.docker/config.json.",
+        epilog=f"Credentials are read from ${DOCKER_CONFIG}/config.json or ~/.docker/config.json.",
     )
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="the model; all shards")
     parser.add_argument("--push", default="", metavar="REF", help="push it under this reference")

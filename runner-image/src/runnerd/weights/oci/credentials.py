@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -11,6 +12,8 @@ from modelrunner_protocol.wire import Credentials
 from runnerd.weights.failure import WeightsError
 
 FILE: Final = "config.json"
+DOCKER_CONFIG: Final = "DOCKER_CONFIG"
+"""Environment variable that names the folder of the file that `docker login` writes."""
 
 _LONGEST: Final = 1024 * 1024
 _HUB_NAMES: Final = frozenset({"index.docker.io", "registry-1.docker.io"})
@@ -71,6 +74,22 @@ def read_keyring(credentials: Credentials | None) -> Keyring:
     except OSError as error:
         raise _broken(f"the Secret {name} cannot be read ({error.strerror})", name) from error
     return parse_keyring(data, f"the Secret {name}", name)
+
+
+def docker_keyring(environment: Mapping[str, str]) -> Keyring:
+    """The logins of `docker login`; none when nobody ever logged in.
+
+    Raises:
+        WeightsError: the file holds something else.
+        OSError: it cannot be read.
+    """
+    folder = environment.get(DOCKER_CONFIG) or Path(environment.get("HOME", "/")) / ".docker"
+    path = Path(folder) / FILE
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return Keyring()
+    return parse_keyring(data, str(path))
 
 
 def parse_keyring(data: bytes, origin: str, secret: str = "") -> Keyring:

@@ -1,0 +1,48 @@
+"""What is read out of a registry's documents of a stored model."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from runnerd.standalone.catalogue.stored import OCI_CONFIG, OCI_MANIFEST
+from runnerd.weights.oci.documents import digest_of
+from runnerd.weights.store import write_file
+
+
+def write_documents(folder: Path, manifest: bytes, config: bytes) -> None:
+    """Put them beside the files of a model; the manifest comes last."""
+    write_file(folder / OCI_CONFIG, config)
+    write_file(folder / OCI_MANIFEST, manifest)
+
+
+def read_documents(folder: Path, identity: str) -> tuple[bytes, bytes] | None:
+    """(manifest, config); None when they are not there, or not those of this model."""
+    try:
+        manifest = (folder / OCI_MANIFEST).read_bytes()
+        config = (folder / OCI_CONFIG).read_bytes()
+    except OSError:
+        return None
+    wanted = _object(manifest).get("config")
+    named = wanted.get("digest") if isinstance(wanted, dict) else None
+    right = digest_of(manifest) == identity and digest_of(config) == named
+    return (manifest, config) if right else None
+
+
+def created_in(config: bytes) -> float:
+    """When a model was packaged, in seconds since the epoch; 0 when the config does not say."""
+    descriptor = _object(config).get("descriptor")
+    text = descriptor.get("created") if isinstance(descriptor, dict) else None
+    try:
+        found = datetime.fromisoformat(str(text))
+    except ValueError:
+        return 0.0
+    return max(0.0, (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp())
+
+
+def _object(data: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

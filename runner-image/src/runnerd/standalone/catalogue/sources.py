@@ -1,0 +1,173 @@
+"""Where references lead, and with which credentials."""
+
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from modelrunner_protocol.references import HUB, Location
+from modelrunner_protocol.wire import OciSource, Source
+from runnerd.standalone.catalogue.names import InvalidNameError, Names
+from runnerd.standalone.catalogue.refusal import PullRefusedError
+from runnerd.weights.clock import Clock
+from runnerd.weights.http_session import new_session
+from runnerd.weights.oci.advice import Advice
+from runnerd.weights.oci.credentials import Keyring, Login, docker_keyring
+from runnerd.weights.oci.registry import Registry
+from runnerd.weights.oci.weights import Description, OciWeights
+from runnerd.weights.settings import Settings
+from runnerd.weights.source import WeightsSource
+
+ADVICE: Final = Advice(
+    reference="correct the name",
+    login=(
+        "log in (docker login, or DOCKER_USERNAME and DOCKER_PASSWORD for the default registry), or "
+        "send a bearer-token"
+    ),
+    insecure="set INSECURE_REGISTRY=true",
+)
+"""For whoever runs or asks a stand-alone server."""
+
+_LOGINS: Final = (
+    ("DOCKER_USERNAME", "DOCKER_PASSWORD"),
+    ("DOCKER_HUB_USER", "DOCKER_HUB_PASSWORD"),
+)
+_HUGGING_FACE: Final = "huggingface.co"
+
+
+class ModelSource(WeightsSource, Protocol):
+    """A source of weights that is known by its manifest's digest before it is downloaded."""
+
+    async def identify(self) -> str:
+        """The digest, "sha256:…".
+
+        Raises:
+            WeightsError: nothing there, or not for us.
+        """
+
+    async def describe(self, version: str) -> Description:
+        """What is there under that digest.
+
+        Raises:
+            WeightsError: nothing there, or nothing that can be run.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What somebody asked for.
+
+    Attributes:
+        tag: Under which it will be found; "" when it was named by its digest.
+        source: Where it is.
+        location: The same in parts.
+        token: For this request alone. Never shown.
+    """
+
+    tag: str
+    source: Source
+    location: Location
+    token: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """Opens what references lead to.
+
+    Args:
+        names: How references are read.
+        settings: How patient it is, and the mirrors.
+        clock: For the retries.
+        insecure: Whether registries but the Docker Hub are spoken to over plain http.
+        environment: With DOCKER_USERNAME, DOCKER_PASSWORD, DOCKER_CONFIG and HOME.
+    """
+
+    names: Names
+    settings: Settings
+    clock: Clock
+    insecure: bool = False
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
+
+    def wanted(self, reference: str, token: str = "") -> Wanted:
+        """What a reference leads to, without asking anybody.
+
+        Raises:
+            PullRefusedError: 400: nowhere.
+        """
+        try:
+            tag = self.names.tag_of(reference)
+            location = self.names.location_of(reference)
+        except InvalidNameError as error:
+            raise PullRefusedError(400, str(error)) from error
+        source = self.source_of(location)
+        return Wanted(tag=tag, source=source, location=location, token=token)
+
+    def source_of(self, location: Location) -> Source:
+        """Which kind of source it is: the place where others than registries are told apart.
+
+        Raises:
+            PullRefusedError: 400: one that is not known.
+        """
+        if location.registry == _HUGGING_FACE:
+            raise PullRefusedError(
+                400, "models of Hugging Face cannot be pulled here yet: name one in a registry"
+            )
+        reference = told(location)
+        return Source(oci=OciSource(reference=reference, insecure=self.plain(location)))
+
+    @asynccontextmanager
+    async def open(self, wanted: Wanted) -> AsyncIterator[ModelSource]:
+        """The source itself.
+
+        Raises:
+            WeightsError: the logins cannot be read.
+        """
+        location = wanted.location
+        keyring = self.keyring(location, wanted.token)
+        async with new_session(self.settings.stall_timeout) as session:
+            registry = Registry(
+                session,
+                location,
+                insecure=self.plain(location),
+                keyring=keyring,
+                mirrors=self.settings.mirrors.get(location.registry, ()),
+                advice=ADVICE,
+            )
+            yield OciWeights(
+                told(location),
+                location,
+                registry,
+                timeout=self.settings.resolve_timeout,
+                clock=self.clock,
+            )
+
+    def plain(self, location: Location) -> bool:
+        """Whether a registry is spoken to over plain http."""
+        return self.insecure and location.registry != HUB
+
+    def keyring(self, location: Location, token: str) -> Keyring:
+        """Who we are to a registry.
+
+        The request's token, and only for the registry that it is about; else what the environment
+        says, for the default registry; else what `docker login` has left.
+
+        Raises:
+            WeightsError: its file holds something else.
+            OSError: it cannot be read.
+        """
+        if token:
+            login = Login(registry_token=token)
+            return Keyring("the request's bearer-token", {location.registry: login})
+        for user, password in _LOGINS:
+            name, secret = self.environment.get(user, ""), self.environment.get(password, "")
+            if name and secret and location.registry == (self.names.default_registry or HUB):
+                return Keyring(user, {location.registry: Login(username=name, password=secret)})
+        return docker_keyring(self.environment)
+
+
+def told(location: Location) -> str:
+    """A reference as people read it."""
+    registry = "" if location.registry == HUB else f"{location.registry}/"
+    version = f"@{location.digest}" if location.digest else f":{location.tag}"
+    return f"{registry}{location.repository}{version}"

@@ -1,0 +1,79 @@
+"""Removes what interrupted downloads and removals left behind."""
+
+import logging
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from runnerd.weights.store import Store
+
+logger = logging.getLogger(__name__)
+
+PATIENCE: Final = 7 * 24 * 3600.0
+"""Seconds for which a download that nobody goes on with is kept (as Docker Model Runner does)."""
+
+_OURS: Final = re.compile(
+    r"(?P<key>[0-9a-f]{64}|load-[0-9a-f]{32})(?P<kind>|\.partial|\.discarded|\.lock)"
+)
+
+
+def sweep(root: Path, identities: Iterable[str], now: float, *, patience: float = PATIENCE) -> int:
+    """Remove what belongs to no model and was not touched for `patience` seconds.
+
+    What another process is writing is not touched, and what was half removed goes at once.
+
+    Args:
+        root: Where the models are.
+        identities: Those that are to stay.
+        now: Seconds since the epoch.
+        patience: Seconds.
+
+    Returns:
+        Bytes that became free.
+    """
+    kept = {one.partition(":")[2] for one in identities}
+    found: dict[str, list[Path]] = {}
+    with os.scandir(root) as entries:
+        for entry in entries:
+            if match := _OURS.fullmatch(entry.name):
+                found.setdefault(match["key"], []).append(Path(entry.path))
+    return sum(
+        _sweep_one(Store(root, key), paths, key in kept, now - patience)
+        for key, paths in found.items()
+    )
+
+
+def _sweep_one(store: Store, paths: list[Path], kept: bool, before: float) -> int:
+    old = max(map(_touched, paths)) <= before
+    if not (store.discarded in paths or (old and (not kept or store.partial in paths))):
+        return 0
+    with store.lock() as mine:
+        if not mine:
+            return 0
+        size = sum(_size(path) for path in paths if path != store.folder or not kept)
+        try:
+            if old and not kept:
+                store.forget()
+            elif old:
+                store.discard_partial()
+            store.discard_leftovers()
+        except OSError as error:
+            logger.warning("%s cannot be removed: %s", store.folder, error.strerror)
+            return 0
+    logger.info("removed what was left of %s", store.folder.name)
+    return size
+
+
+def _touched(path: Path) -> float:
+    """The newest moment at which something of it was written."""
+    return max((one.lstat().st_mtime for one in _all(path)), default=0.0)
+
+
+def _size(path: Path) -> int:
+    return sum(one.lstat().st_size for one in _all(path))
+
+
+def _all(path: Path) -> list[Path]:
+    return [path, *path.rglob("*")] if path.is_dir() and not path.is_symlink() else [path]
