@@ -59,15 +59,11 @@ def error_body(dialect: Dialect, found: Rejection) -> dict[str, Any]:
 
 
 def error_event(dialect: Dialect, found: Rejection) -> bytes:
-    """The last event of a stream that cannot go on."""
+    """The last event of a stream that cannot go on, and that was passed on as it came."""
     body = error_body(dialect, found)
     if dialect is Dialect.OLLAMA:
         # ASCII: Python's clients split lines at U+0085 and U+2028, too.
         return json.dumps(body).encode() + b"\n"
-    if dialect is Dialect.RESPONSES:
-        # OpenAI's event has the fields at its top; its client looks for "error" in any event.
-        told = {"code": found.code, "message": found.message, "param": found.param}
-        body = {"type": "error", "sequence_number": 1, **told, **body}
-    name = b"" if dialect is Dialect.OPENAI else b"event: error\n"
+    name = b"event: error\n" if dialect is Dialect.ANTHROPIC else b""
     text = json.dumps(body, ensure_ascii=False).encode(errors="replace")
     return name + b"data: " + text + b"\n\n"

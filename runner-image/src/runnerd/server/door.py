@@ -16,6 +16,7 @@ from runnerd.server.closure import Closure
 from runnerd.server.control import Control
 from runnerd.server.dialects import Rejection, reject
 from runnerd.server.intake import Incoming, Intake, loaded
+from runnerd.server.kept import Kept
 from runnerd.server.naming import model_of
 from runnerd.server.one_model import OneModel
 from runnerd.server.report import Report
@@ -65,6 +66,7 @@ class Door:
             started_at=started_at,
         )
         self._shelf = Shelf(OneModel(served), _UNMANAGED)
+        self._kept = Kept(served.store, config.engine)
         self._own = {
             "/healthz": self._healthz,
             _READY: self._readyz,
@@ -109,7 +111,7 @@ class Door:
             )
         if path in self._images:
             return answers.no_images() if request.method == "POST" else answers.wrong_method("POST")
-        if page := await self._shelf.answer(request, path):
+        if page := self._kept.answer(request, path) or await self._shelf.answer(request, path):
             return page
         return await self._told(request, path)
 

@@ -14,11 +14,13 @@ from runnerd.engines.child import Child
 from runnerd.engines.restarts import Backoff, Delays
 from runnerd.engines.supervisor import Supervisor
 from runnerd.ollama.asked import Asked
+from runnerd.responses.store import Store
 from runnerd.server import answers
 from runnerd.server.checks import Accepted, Checks
-from runnerd.server.dialects import Rejection
+from runnerd.server.dialects import Dialect, Rejection
 from runnerd.server.gate import Gate
 from runnerd.server.proxy import Proxy
+from runnerd.server.responding import Prepared, Responder
 from runnerd.server.routes import Inference
 from runnerd.server.translation import Translator
 from runnerd.telemetry.metrics import Metrics
@@ -57,8 +59,12 @@ class Served:
         launch: Launch,
         *,
         delays: Delays | None = None,
+        store: Store | None = None,
     ) -> None:
-        """Put them together, inside the event loop; nothing is started yet."""
+        """Put them together, inside the event loop; nothing is started yet.
+
+        `store` keeps responses, where several engines have one together.
+        """
         self.config = config
         self._launch = launch
         self.metrics = Metrics(config)
@@ -80,6 +86,10 @@ class Served:
         self.checks = Checks(config)
         self.proxy = Proxy(self.session, self.engine, self.metrics, settings.retry_wait)
         self.translator = Translator(self.checks, self.proxy, self.engine)
+        # Not by its truth: an empty one is false.
+        own = Store(settings.max_stored, time.monotonic)
+        self.store = own if store is None else store
+        self.responder = Responder(config.model, self.checks, self.proxy, self.engine, self.store)
         self.keep_alive: float | None = None
 
     async def run(self) -> None:
@@ -100,7 +110,7 @@ class Served:
         The caller has entered the gate, and leaves it. `arrived`: when the request came
         (monotonic), which Ollama's clients are told.
         """
-        found = self._understood(route, raw)
+        found = self._understood(request, route, raw)
         if isinstance(found, Rejection):
             return answers.rejection(found, route.dialect)
         if found.keep_alive is not None:
@@ -112,6 +122,8 @@ class Served:
         try:
             if isinstance(found, Accepted):
                 return await self.proxy.forward(request, route, found.body, request_id)
+            if isinstance(found, Prepared):
+                return await self.responder.answer(request, route, found, request_id)
             waited = time.monotonic() - arrived
             return await self.translator.answer(request, route, found, request_id, waited=waited)
         finally:
@@ -122,7 +134,11 @@ class Served:
         await self.engine.stop(0)
         await self.session.close()
 
-    def _understood(self, route: Inference, raw: bytes) -> Accepted | Asked | Rejection:
+    def _understood(
+        self, request: web.BaseRequest, route: Inference, raw: bytes
+    ) -> Accepted | Asked | Prepared | Rejection:
+        if route.dialect is Dialect.RESPONSES:
+            return self.responder.prepared(request, raw)
         if route.kind is None:
             return self.checks.body(route, raw)
         return self.translator.asked(route.kind, raw)

@@ -1,12 +1,11 @@
 """Ollama's questions, put to an engine that speaks OpenAI's language, and its answers."""
 
-import contextlib
 import json
 import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from aiohttp import ClientError, ClientResponse, web
+from aiohttp import ClientResponse, web
 
 from modelrunner_protocol.ollama import unknown_model
 from runnerd.engines.supervisor import Supervisor
@@ -20,8 +19,9 @@ from runnerd.ollama.stream import Stream
 from runnerd.server import answers
 from runnerd.server.checks import Checks
 from runnerd.server.dialects import Dialect, Rejection, reject
-from runnerd.server.proxy import Proxy, Streamed, writer
+from runnerd.server.proxy import Proxy
 from runnerd.server.refusals import refusal
+from runnerd.server.retelling import retell, whole
 from runnerd.server.routes import Inference
 
 LINES: Final = "application/x-ndjson"
@@ -93,7 +93,7 @@ class Translator:
             try:
                 if upstream.status == 200 and found.stream:
                     return await self._lines(request, found, course, begun, request_id)
-                raw = await _read(upstream)
+                raw = await whole(upstream)
             finally:
                 upstream.close()
             if raw is None:
@@ -136,36 +136,15 @@ class Translator:
         request_id: str,
     ) -> web.StreamResponse:
         """An answer line by line, from its first one on."""
-        upstream, epoch = begun
-        engine, readany = self._engine, upstream.content.readany
-        stream = Stream(found.path, Spoken(found, self._stamps), course, _clock)
-        headers = {**self._headers(found, request_id), "Content-Type": LINES}
-        response: Streamed | None = None
-        more = True
-        while more:
-            try:
-                chunk = await readany()
-            except (ClientError, OSError):
-                if response is None:
-                    # Nothing was said yet, so this can still be an error like any other.
-                    return await self._proxy.lost(Dialect.OLLAMA, epoch)
-                lines, more = stream.failed(await self._proxy.why_lost(epoch)), False
-            else:
-                engine.heard_at = time.monotonic()
-                lines, more = stream.take(chunk) if chunk else stream.end(), bool(chunk)
-            if not lines:
-                continue
-            if response is None:
-                response = Streamed(status=200, headers=headers)
-                await response.prepare(request)
-            # Waits while the client takes less than the engine gives: nothing piles up here.
-            await writer(request, response)(lines)
-            more = more and not stream.broken
-        if response is None:
-            return await self._proxy.lost(Dialect.OLLAMA, epoch)
-        with contextlib.suppress(ConnectionError):
-            await response.write_eof()
-        return response
+        return await retell(
+            request,
+            begun,
+            Stream(found.path, Spoken(found, self._stamps), course, _clock),
+            dialect=Dialect.OLLAMA,
+            headers={**self._headers(found, request_id), "Content-Type": LINES},
+            engine=self._engine,
+            proxy=self._proxy,
+        )
 
     def _headers(self, found: Asked, request_id: str) -> dict[str, str]:
         told = {"Server": answers.SERVER, "X-Request-Id": request_id}
@@ -173,14 +152,6 @@ class Translator:
         if context is not None and found.context is not None and found.context > context:
             told[CONTEXT_HEADER] = str(context)
         return told
-
-
-async def _read(upstream: ClientResponse) -> bytes | None:
-    """The whole answer; None when the engine died within it."""
-    try:
-        return await upstream.read()
-    except (ClientError, OSError):
-        return None
 
 
 def _one(told: Mapping[str, Any], headers: dict[str, str] | None = None) -> web.Response:
