@@ -1,0 +1,55 @@
+"""What the routes need of the pool of engines."""
+
+from collections.abc import Collection, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
+
+from modelrunner_protocol.configure import Configuration
+from modelrunner_protocol.wire import Mode
+from runnerd.standalone.catalogue.stored import Stored
+
+
+class Configured(Protocol):
+    """How a model is to run in a mode."""
+
+    identity: str
+    mode: Mode
+    configuration: Configuration
+
+
+class Running(Protocol):
+    """An engine that is loaded, or is being loaded."""
+
+    identity: str
+    name: str
+    mode: Mode
+    backend: str
+    last_used: float | None
+    in_use: bool
+    loading: bool
+    keep_alive: float | None
+    size_bytes: int
+
+
+class Pool(Protocol):
+    """The engines."""
+
+    def lease(self, stored: Stored, mode: Mode, *, name: str) -> AbstractAsyncContextManager[Any]:
+        """An engine of this model in this mode, loaded when it is not."""
+        ...
+
+    def configure(self, identity: str, configuration: Configuration) -> None:
+        """Say how a model is to run."""
+        ...
+
+    def configurations(self, identity: str | None = None) -> Sequence[Configured]:
+        """What was said."""
+        ...
+
+    def running(self) -> Sequence[Running]:
+        """What is loaded."""
+        ...
+
+    async def unload(self, identities: Collection[str] | None = None) -> int:
+        """Unload what is idle."""
+        ...
