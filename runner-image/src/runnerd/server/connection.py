@@ -39,6 +39,19 @@ class _Connection(web.RequestHandler):
         return answer
 
 
+Sign = Callable[[web.BaseRequest, web.StreamResponse], None]
+"""Adds headers to an answer whose head is about to be sent."""
+
+
+class _Signed(web.BaseRequest):
+    """A request whose answer is signed, whoever gives it, and be it a stream."""
+
+    sign: Sign
+
+    async def _prepare_hook(self, response: web.StreamResponse) -> None:
+        self.sign(self, response)
+
+
 class Server(web.Server):
     """Makes our connections; `keep_alive` seconds is how long an idle one is kept."""
 
@@ -46,8 +59,9 @@ class Server(web.Server):
         self,
         handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
         keep_alive: float,
+        sign: Sign | None = None,
     ) -> None:
-        super().__init__(handler, handler_cancellation=True)
+        super().__init__(handler, handler_cancellation=True, request_factory=_factory(sign))
         self._options: dict[str, Any] = {
             "access_log": None,
             "auto_decompress": False,
@@ -60,3 +74,15 @@ class Server(web.Server):
     def __call__(self) -> web.RequestHandler:
         """A connection of a new client."""
         return _Connection(self, loop=asyncio.get_running_loop(), **self._options)
+
+
+def _factory(sign: Sign | None) -> Callable[..., web.BaseRequest] | None:
+    if sign is None:
+        return None
+
+    def make(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
+        request = _Signed(message, payload, protocol, writer, task, asyncio.get_running_loop())
+        request.sign = sign
+        return request
+
+    return make

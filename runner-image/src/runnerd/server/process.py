@@ -1,15 +1,11 @@
 """A runner from the moment its engine is started: listen, supervise, drain, end."""
 
 import asyncio
-import gc
 import logging
 import os
 import signal
 import socket
-from collections.abc import Callable, Coroutine
-from typing import Any, Final
-
-from aiohttp import web
+from collections.abc import Callable
 
 from modelrunner_protocol.wire import RunConfig
 from runnerd.config import Settings
@@ -18,13 +14,10 @@ from runnerd.engines.restarts import Delays
 from runnerd.logs import fields
 from runnerd.server.connection import Server
 from runnerd.server.door import Door
-from runnerd.server.listener import take_no_more
+from runnerd.server.port import LAST_WRITES, Port, first, settle
 from runnerd.server.served import Launch, Served
 
 log = logging.getLogger(__name__)
-
-_LAST_WRITES: Final = 1.0
-_LAST_READS: Final = 0.5
 
 
 class Runner:
@@ -62,15 +55,11 @@ class Runner:
         life = asyncio.create_task(self._served.run())
         life.add_done_callback(lambda task: _report(task, stop))
         try:
-            runner = await self._listen()
-            # What was imported stays, and requests leave no cycles behind: a collector that
-            # looks seldom and at little spares them pauses.
-            gc.freeze()
-            gc.set_threshold(20_000, 20, 50)
-            gc.enable()
+            port = await self._listen()
+            settle()
             await stop.wait()
             stop.clear()
-            await self._leave(runner, stop)
+            await self._leave(port, stop)
         finally:
             await self._engine.stop(0)
             life.cancel()
@@ -79,19 +68,16 @@ class Runner:
         log.info("stopped")
         return life.cancelled() or life.exception() is None
 
-    async def _listen(self) -> web.ServerRunner:
-        server = Server(self._door.answer, self._settings.idle_timeout)
-        runner = web.ServerRunner(server, shutdown_timeout=_LAST_WRITES)
-        await runner.setup()
-        await web.SockSite(runner, self._listener, backlog=1024).start()
+    async def _listen(self) -> Port:
+        port = Port(self._listener, Server(self._door.answer, self._settings.idle_timeout))
+        number = await port.open()
         self._door.listening()
-        port = runner.addresses[0][1]
-        log.info("listening", extra=fields(port=port))
+        log.info("listening", extra=fields(port=number))
         if self._on_listening:
-            self._on_listening(port)
-        return runner
+            self._on_listening(number)
+        return port
 
-    async def _leave(self, runner: web.ServerRunner, hasten: asyncio.Event) -> None:
+    async def _leave(self, port: Port, hasten: asyncio.Event) -> None:
         """Finish what is inside, end the engine, and be there for a while to say so.
 
         Others learn late that this runner goes: the engine's memory is given back meanwhile.
@@ -100,35 +86,14 @@ class Runner:
         self._engine.drain()
         self._door.stopping()
         log.info("draining", extra=fields(in_flight=self._gate.in_flight))
-        await _first(self._gate.until_idle(), hasten.wait(), timeout=self._config.drain_timeout)
+        await first(self._gate.until_idle(), hasten.wait(), timeout=self._config.drain_timeout)
         if self._gate.in_flight:
             log.warning("requests are cut off", extra=fields(in_flight=self._gate.in_flight))
         await self._engine.stop(self._settings.stop_grace)
-        await _first(self._gate.until_idle(), timeout=_LAST_WRITES)
+        await first(self._gate.until_idle(), timeout=LAST_WRITES)
         left = lingered - asyncio.get_running_loop().time()
-        await _first(hasten.wait(), timeout=max(left, 0))
-        await self._close_port(runner)
-        await runner.cleanup()
-
-    async def _close_port(self, runner: web.ServerRunner) -> None:
-        """Close the port when everybody who had connected by then was answered."""
-        take_no_more(self._listener)
-        await asyncio.sleep(min(_LAST_READS, self._settings.drain_linger))
-        # A connection that asyncio has accepted, but not yet made, would hang for ever.
-        asyncio.get_running_loop().remove_reader(self._listener)
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        for site in runner.sites:
-            await site.stop()
-
-
-async def _first(*events: Coroutine[Any, Any, object], timeout: float) -> None:
-    """Wait for the first of `events`, at most `timeout` seconds."""
-    waiting = [asyncio.ensure_future(event) for event in events]
-    await asyncio.wait(waiting, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-    for task in waiting:
-        task.cancel()
-    await asyncio.gather(*waiting, return_exceptions=True)
+        await first(hasten.wait(), timeout=max(left, 0))
+        await port.close(self._settings.drain_linger)
 
 
 def _report(task: "asyncio.Task[None]", stop: asyncio.Event) -> None:
