@@ -63,13 +63,14 @@ class Translator:
                 return reject(400, f'"{found.model}" does not support {need}')
         return found
 
-    def at_once(self, found: Asked) -> web.Response:
+    @staticmethod
+    def at_once(found: Asked) -> web.Response:
         """The answer to a request that asks the engine nothing: load, unload."""
         if found.kind is Kind.EMBED:
             return _one(_embedded(found, [], {}))
         if found.kind is Kind.EMBEDDINGS:
             return _one({"embedding": []})
-        return _one(Spoken(found, self._stamps).nothing(found.reason))
+        return _one(Spoken(found, Stamps(_clock)).nothing(found.reason))
 
     async def answer(
         self,
