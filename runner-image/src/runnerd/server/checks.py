@@ -18,10 +18,17 @@ from runnerd.server.routes import Inference
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A body that the engine may see, and the seconds of keep_alive that stood in it."""
+    """A body that the engine may see, and what was said in it.
+
+    Attributes:
+        body: What is sent to the engine.
+        keep_alive: Seconds (negative: for ever) that were asked for, None when none were.
+        asked: The name of the model that the client used, "" for none.
+    """
 
     body: bytes
     keep_alive: float | None = None
+    asked: str = ""
 
 
 class Checks:
@@ -71,11 +78,12 @@ class Checks:
         text, data = read
         wrong = self._fields(data) or (_chat(data) if route.messages else None)
         if wrong or MEMBER not in data:
-            return wrong or Accepted(raw)
+            return wrong or Accepted(raw, None, data.get("model") or "")
         keep_alive = asked_keep_alive(data)
         if isinstance(keep_alive, Rejection):
             return keep_alive
-        return Accepted(without_keep_alive(text, DECODER).encode(), keep_alive)
+        sent = without_keep_alive(text, DECODER).encode()
+        return Accepted(sent, keep_alive, data.get("model") or "")
 
     def _fields(self, data: dict[str, Any]) -> Rejection | None:
         name, stream = data.get("model"), data.get("stream")

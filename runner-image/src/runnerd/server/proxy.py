@@ -1,6 +1,8 @@
-"""One request to the engine, its answer to the client, byte for byte."""
+"""One request to the engine, its answer to the client: byte for byte, but for the model's name."""
 
 import contextlib
+import json
+import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
@@ -20,7 +22,16 @@ from yarl import URL
 from runnerd.engines.supervisor import Supervisor
 from runnerd.engines.upstream import BASE
 from runnerd.server import answers
+from runnerd.server.checks import Accepted
 from runnerd.server.dialects import Dialect, error_event
+from runnerd.server.mending import (
+    Renaming,
+    is_comment,
+    lacks_start,
+    message_start,
+    opens,
+    with_role,
+)
 from runnerd.server.refusals import refusal
 from runnerd.server.routes import Inference
 from runnerd.telemetry.metrics import Metrics
@@ -28,6 +39,7 @@ from runnerd.telemetry.metrics import Metrics
 HEARD: Final = "heard"
 """Member of a request whose streamed answer somebody else wants, too: called with every piece."""
 
+EVENTS: Final = "text/event-stream"
 _READ_WHOLE: Final = 1 << 20
 _FORWARDED: Final = ("Accept", "traceparent", "tracestate")
 _DROPPED: Final = frozenset(
@@ -58,28 +70,37 @@ class Streamed(web.StreamResponse):
 
 
 class Proxy:
-    """Sends requests to the engine; `retry_wait` seconds bound the wait for a new one."""
+    """Sends requests to the engine; `retry_wait` seconds bound the wait for a new one.
+
+    `model` is what the engine calls its model.
+    """
 
     def __init__(
-        self, session: ClientSession, engine: Supervisor, metrics: Metrics, retry_wait: float
+        self,
+        session: ClientSession,
+        engine: Supervisor,
+        metrics: Metrics,
+        retry_wait: float,
+        model: str,
     ) -> None:
         self.session = session
         self._engine = engine
         self._metrics = metrics
         self._retry_wait = retry_wait
+        self._model = model
         self._urls: dict[str, URL] = {}
 
     async def forward(
-        self, request: web.BaseRequest, route: Inference, body: bytes, request_id: str
+        self, request: web.BaseRequest, route: Inference, sent: Accepted, request_id: str
     ) -> web.StreamResponse:
         """The engine's answer, or ours when there is none to be had."""
-        found = await self.begin(request, route, route.path, body, request_id)
+        found = await self.begin(request, route, route.path, sent.body, request_id)
         if isinstance(found, web.Response):
             return found
         upstream, epoch = found
         try:
             told = _headers(upstream, request_id)
-            return await self._relay(request, route, upstream, epoch, told)
+            return await self._relay(request, route, sent, upstream, epoch, told)
         finally:
             # Nothing happens when the answer was read to its end; otherwise the connection is
             # closed, which makes the engine stop generating.
@@ -145,53 +166,85 @@ class Proxy:
         self,
         request: web.BaseRequest,
         route: Inference,
+        sent: Accepted,
         upstream: ClientResponse,
         epoch: int,
         headers: CIMultiDict[str],
     ) -> web.StreamResponse:
+        renaming = None
+        if sent.asked and sent.asked != self._model:
+            renaming = Renaming(self._model, sent.asked, route.dialect)
         length = upstream.content_length
         if length is None or length > _READ_WHOLE:
-            return await self._stream(request, route.dialect, upstream, epoch, headers)
+            return await self._stream(request, route, sent, renaming, upstream, epoch, headers)
         try:
             body = await upstream.read()
         except (ClientError, OSError):
             return await self.lost(route.dialect, epoch)
         if found := refusal(route, upstream.status, body):
             return answers.rejection(found, route.dialect)
+        if renaming is not None:
+            body = renaming.whole(body)
         return web.Response(status=upstream.status, headers=headers, body=body)
 
     async def _stream(
         self,
         request: web.BaseRequest,
-        dialect: Dialect,
+        route: Inference,
+        sent: Accepted,
+        renaming: Renaming | None,
         upstream: ClientResponse,
         epoch: int,
         headers: CIMultiDict[str],
     ) -> web.StreamResponse:
-        engine, readany = self._engine, upstream.content.readany
+        dialect, engine, readany = route.dialect, self._engine, upstream.content.readany
         try:
             chunk = await readany()
         except (ClientError, OSError):
             # Nothing was said yet, so this can still be an error like any other.
             return await self.lost(dialect, epoch)
         response = Streamed(status=upstream.status, headers=headers)
-        if upstream.content_length is not None:
+        if upstream.content_length is not None and renaming is None:
             response.content_length = upstream.content_length
         await response.prepare(request)
         write = writer(request, response)
+        unopened = opens(route) and upstream.content_type == EVENTS
         while chunk:
             engine.heard_at = time.monotonic()
-            # Waits while the client takes less than the engine gives: nothing piles up here.
-            await write(chunk)
             last = chunk
+            if unopened and not is_comment(chunk):
+                unopened, chunk = False, await self._opened(route, sent, chunk)
+            if renaming is not None:
+                chunk = renaming.take(chunk)
+            if chunk:
+                # Waits while the client takes less than the engine gives: nothing piles up here.
+                await write(chunk)
             try:
                 chunk = await readany()
             except (ClientError, OSError) as error:
                 await self._break_off(request, dialect, response, last, epoch, error)
                 break
+        else:
+            if renaming is not None and (held := renaming.end()):
+                await write(held)
         with contextlib.suppress(ConnectionError):
             await response.write_eof()
         return response
+
+    async def _opened(self, route: Inference, sent: Accepted, chunk: bytes) -> bytes:
+        """The first events of a stream, with the one that the engine may have left out."""
+        if route.dialect is not Dialect.ANTHROPIC:
+            return with_role(chunk)
+        if not lacks_start(chunk):
+            return chunk
+        tokens = 0
+        with contextlib.suppress(ClientError, OSError, ValueError, LookupError, TypeError):
+            headers = {"Content-Type": "application/json"}
+            async with await self._send(
+                f"{route.path}/count_tokens", sent.body, headers
+            ) as counted:
+                tokens = int(json.loads(await counted.read())["input_tokens"])
+        return message_start(sent.asked or self._model, os.urandom(12).hex(), tokens) + chunk
 
     async def _break_off(
         self,
@@ -203,7 +256,7 @@ class Proxy:
         error: Exception,
     ) -> None:
         """End an answer whose engine died, so that nobody takes it for a whole one."""
-        if response.content_type != "text/event-stream":
+        if response.content_type != EVENTS:
             if request.transport is not None:
                 request.transport.abort()
             raise ConnectionResetError("the engine died within an answer") from error

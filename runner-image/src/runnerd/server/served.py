@@ -84,7 +84,9 @@ class Served:
             on_ready=lambda slots: self.gate.open(slots + _AHEAD),
         )
         self.checks = Checks(config)
-        self.proxy = Proxy(self.session, self.engine, self.metrics, settings.retry_wait)
+        self.proxy = Proxy(
+            self.session, self.engine, self.metrics, settings.retry_wait, config.model
+        )
         self.translator = Translator(self.checks, self.proxy, self.engine)
         # Not by its truth: an empty one is false.
         own = Store(settings.max_stored, time.monotonic)
@@ -121,7 +123,7 @@ class Served:
         await self.gate.turn()
         try:
             if isinstance(found, Accepted):
-                return await self.proxy.forward(request, route, found.body, request_id)
+                return await self.proxy.forward(request, route, found, request_id)
             if isinstance(found, Prepared):
                 return await self.responder.answer(request, route, found, request_id)
             waited = time.monotonic() - arrived

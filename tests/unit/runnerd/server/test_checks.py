@@ -22,7 +22,8 @@ def _refused(body: bytes, *, config: RunConfig = CONFIG) -> Rejection:
 
 def _passes(body: bytes) -> bool:
     """Whether the engine sees exactly this."""
-    return Checks(CONFIG).body(COMPLETIONS, body) == Accepted(body)
+    found = Checks(CONFIG).body(COMPLETIONS, body)
+    return isinstance(found, Accepted) and (found.body, found.keep_alive) == (body, None)
 
 
 @pytest.mark.parametrize(
@@ -36,6 +37,15 @@ def test_names(name: str) -> None:
     """The name, namespace/name and the aliases are this model, in any spelling of a reference."""
     assert Checks(CONFIG).knows(name)
     assert _passes(f'{{"model": "{name}"}}'.encode())
+
+
+def test_the_name_is_kept_as_it_was_written() -> None:
+    """The answer calls the model so; no name is "", which asks for nothing."""
+    checks = Checks(CONFIG)
+    for body, name in ((b'{"model": "ai/smol"}', "ai/smol"), (b'{"model": null}', ""), (b"{}", "")):
+        found = checks.body(COMPLETIONS, body)
+        assert isinstance(found, Accepted)
+        assert found.asked == name
 
 
 @pytest.mark.parametrize("body", [b'{"model": null}', b'{"prompt": "x"}'])
@@ -125,7 +135,7 @@ def test_keep_alive_is_taken_out() -> None:
     """The engine sees the other members to the letter; what was asked for is kept."""
     body = b' {"model": "smol" , "keep_alive" : 5, "seed": 123456789012345678901234567890.10}\n'
     assert Checks(CONFIG).body(COMPLETIONS, body) == Accepted(
-        b'{"model": "smol","seed": 123456789012345678901234567890.10}', 5.0
+        b'{"model": "smol","seed": 123456789012345678901234567890.10}', 5.0, "smol"
     )
     assert Checks(CONFIG).body(COMPLETIONS, b'{"keep_alive": null}') == Accepted(b"{}")
 
