@@ -87,10 +87,13 @@ class Catalogue:
         """All models, in the order in which they came."""
         return list(self._current().models.values())
 
-    def find(self, name: str) -> Stored | None:
-        """The model that a name means, in any spelling; None when there is none, or several."""
+    def find(self, name: str, *, loosely: bool = True) -> Stored | None:
+        """The model that a name means, in any spelling; None when there is none, or several.
+
+        With `loosely` the last part of a name is enough where only one model has it.
+        """
         seen = self._current()
-        entry = self.names.find(seen.index, name, loosely=True)
+        entry = self.names.find(seen.index, name, loosely=loosely)
         return seen.models.get(entry.identity) if entry else None
 
     def tag(self, name: str, new: str) -> str:

@@ -11,9 +11,8 @@ from modelrunner_protocol.wire import PullConfig
 from runnerd.standalone.catalogue.catalogue import Catalogue
 from runnerd.standalone.catalogue.documents import write_documents
 from runnerd.standalone.catalogue.fetch import Fetch, Watch
-from runnerd.standalone.catalogue.refusal import PullRefusedError, refusal_of
 from runnerd.standalone.catalogue.sources import Sources, Wanted, told
-from runnerd.weights import disk
+from runnerd.standalone.catalogue.telling import telling
 from runnerd.weights.failure import WeightsError
 from runnerd.weights.oci.weights import Description
 from runnerd.weights.progress import ProgressMeter
@@ -61,24 +60,10 @@ class Pulls:
             PullRefusedError: instead of the first event.
         """
         wanted = self._sources.wanted(reference, token)
-        begun = False
-        try:
-            async with aclosing(self._pull(wanted)) as events:
-                async for event in events:
-                    begun = True
-                    yield event
-        except (WeightsError, OSError) as error:
-            failure = self._failure(error)
-            logger.warning("pulling %s: %s", told(wanted.location), failure)
-            if not begun:
-                raise refusal_of(failure) from error
-            yield dmr.failed(str(failure))
-        except Exception as error:
-            logger.exception("pulling %s", told(wanted.location))
-            message = f"an unexpected {type(error).__name__}: see the server's log"
-            if not begun:
-                raise PullRefusedError(500, message) from error
-            yield dmr.failed(message)
+        what = f"pulling {told(wanted.location)}"
+        async with aclosing(telling(self._pull(wanted), what, self._catalogue.root)) as events:
+            async for event in events:
+                yield event
 
     async def close(self) -> None:
         """Stop all downloads; what has come is kept."""
@@ -162,8 +147,3 @@ class Pulls:
             await asyncio.to_thread(
                 write_documents, store.folder, description.manifest, description.config
             )
-
-    def _failure(self, error: WeightsError | OSError) -> WeightsError:
-        if isinstance(error, OSError):
-            return disk.failure_of(error, self._catalogue.root, 0)
-        return error
