@@ -26,7 +26,7 @@ from runnerd.standalone.pages import Page, RefusedError
 
 log = logging.getLogger(__name__)
 
-_INSTALLED: Final = frozenset({configure.LLAMA_CPP})
+_HERE: Final = configure.LLAMA_CPP
 _MISSING: Final = "this server starts llama.cpp only"
 _BACKEND: Final = "/engines(?:/(?P<backend>[^/]+))?"
 
@@ -103,26 +103,26 @@ class Engines:
         return answers.json_answer(200, dmr.disk_usage(models=models, backend=backend))
 
     async def _unload(self, request: web.BaseRequest, groups: Mapping[str, str]) -> web.Response:
-        _installed(groups["backend"])
+        _known(groups["backend"])
         try:
             asked = dmr.unload_request(await body_object(request))
         except dmr.ShapeError as error:
             raise wrong_shape(error) from error
-        return await self._unloaded(asked)
+        return await self._unloaded(asked, asked.backend or groups["backend"])
 
     async def _unload_one(
         self, request: web.BaseRequest, groups: Mapping[str, str]
     ) -> web.Response:
-        _installed(groups["backend"])
+        _known(groups["backend"])
         try:
             asked = dmr.underscore_unload_request(await body_object(request))
         except dmr.ShapeError as error:
             raise wrong_shape(error) from error
-        return await self._unloaded(asked)
+        return await self._unloaded(asked, groups["backend"])
 
-    async def _unloaded(self, asked: dmr.Unload) -> web.Response:
+    async def _unloaded(self, asked: dmr.Unload, backend: str) -> web.Response:
         """Names that nobody knows run nowhere; an engine in use ends when it is idle."""
-        if asked.backend and asked.backend not in _INSTALLED:
+        if backend not in {"", _HERE}:
             return answers.json_answer(200, dmr.unload_answer(0))
         identities = None if asked.all else await self._identities(asked.models)
         count = await self._pool.unload(identities)
@@ -135,7 +135,7 @@ class Engines:
     async def _configurations(
         self, request: web.BaseRequest, groups: Mapping[str, str]
     ) -> web.Response:
-        _installed(groups["backend"])
+        _known(groups["backend"])
         identity: str | None = None
         if name := request.query.get("model", ""):
             stored = await asyncio.to_thread(self._catalogue.find, name)
@@ -156,13 +156,12 @@ class Engines:
         return answers.json_answer(200, entries)
 
     async def _configure(self, request: web.BaseRequest, groups: Mapping[str, str]) -> web.Response:
-        _installed(groups["backend"])
+        _known(groups["backend"])
         data = await body_object(request)
         try:
             asked = configure.configure_request(data)
             stored = await self._stored(asked.model)
-            backend = configure.backend_of(groups["backend"], stored.artifact.format, _INSTALLED)
-            said = configure.checked(asked.configuration, backend)
+            said = configure.checked(asked.configuration, _suited(groups["backend"], stored))
             if said.speculative:
                 await self._drafted(said.speculative.draft_model)
         except ConfigureError as error:
@@ -203,10 +202,18 @@ class Engines:
         raise RefusedError(reject(501, f"backends come with the server's image: {_MISSING}"))
 
 
-def _installed(backend: str) -> None:
-    """Refuse a path that names a backend which is not here."""
-    if backend and backend not in _INSTALLED:
+def _known(backend: str) -> None:
+    """Refuse a path that names a backend which nobody knows."""
+    if backend and backend not in configure.BACKENDS:
         raise RefusedError(reject(404, "backend not found", code="backend_not_found"))
+
+
+def _suited(asked: str, stored: Stored) -> str:
+    """The backend for a model, which is also one that this server starts."""
+    found = configure.backend_of(asked, stored.artifact.format, configure.BACKENDS)
+    if found != _HERE:
+        raise ConfigureError(f"this model needs {found}, and {_MISSING}", status=501)
+    return found
 
 
 def _usual(stored: Stored) -> Mode:
