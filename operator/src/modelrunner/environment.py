@@ -32,6 +32,9 @@ Name = Annotated[
 Names = Annotated[tuple[Name, ...], BeforeValidator(_separated)]
 """Comma-separated."""
 
+Words = Annotated[tuple[str, ...], BeforeValidator(_separated)]
+"""Comma-separated."""
+
 LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)]
 
 

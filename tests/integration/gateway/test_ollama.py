@@ -87,7 +87,7 @@ def test_errors(client: ollama.Client, gateway: GatewayProcess) -> None:
         client.show("nope")
     with pytest.raises(ollama.ResponseError, match="Kubernetes") as raised:
         client.delete("smol")
-    assert raised.value.status_code == 501
+    assert raised.value.status_code == 403
     with pytest.raises(ollama.ResponseError, match="mode completion"):
         client.embed("smol", "x")
     with pytest.raises(ollama.ResponseError, match="the grammar broke"):

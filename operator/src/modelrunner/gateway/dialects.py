@@ -1,12 +1,14 @@
-"""Errors and heartbeats in the words of each client: OpenAI, Anthropic, Ollama. Pure."""
+"""Errors and heartbeats in the words of each client: OpenAI, Anthropic, Ollama, Docker. Pure."""
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from modelrunner.gateway.messages import Answer, Headers
+from modelrunner_protocol.dmr import TEXT
 from modelrunner_protocol.errors import (
     ANTHROPIC_KINDS,
     anthropic_error,
@@ -19,9 +21,34 @@ _OPENAI_KINDS: Final = {
     403: "permission_error",
     429: "rate_limit_error",
 }
+_DMR_PATH: Final = re.compile(
+    r"/models(/.*)?|/logs"
+    r"|/engines/(status|ps|df|requests|install-backend|uninstall-backend)"
+    r"|/engines/([^/]+/)?(unload|_unload|_configure)"
+)
 _TEXT_LIMIT: Final = 1000
 EVENTS: Final = b"text/event-stream; charset=utf-8"
 LINES: Final = b"application/x-ndjson"
+
+
+_PLAIN: Final = (b"content-type", TEXT.encode())
+
+
+class Refused(Exception):  # noqa: N818 - no fault of ours: it is what the client is told
+    """A request that gets an error, in the dialect of its path. `retry_after` is in seconds."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        param: str | None = None,
+        *,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message, self.param = status, code, message, param
+        self.retry_after = retry_after
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +60,7 @@ class Dialect:
     word for programs, sentence and field at fault; `owns` says whether a decoded body is an error
     in this dialect; `frame` makes a stream's event of one.
     `names_request`: errors carry the request's ID, in the body and in a header of their own.
+    `plain`: errors are a line of text, since people read them as they are.
     """
 
     name: str
@@ -41,6 +69,7 @@ class Dialect:
     owns: Callable[[Any], bool]
     frame: Callable[[dict[str, Any]], bytes]
     names_request: bool = False
+    plain: bool = False
     media: bytes = EVENTS
 
     def answer(
@@ -54,14 +83,14 @@ class Dialect:
         request_id: bytes = b"",
     ) -> Answer:
         """An error answer. `retry_after` is in seconds."""
+        if self.plain:
+            return Answer(status, _line_of(message), [_PLAIN, *_retry(retry_after)], code)
         body = self.error(status, code, message, param)
         headers: Headers = [(b"content-type", b"application/json")]
         if self.names_request and request_id:
             body["request_id"] = request_id.decode("latin-1")
             headers.append((b"request-id", request_id))
-        if retry_after is not None:
-            headers.append((b"retry-after", b"%d" % max(1, math.ceil(retry_after))))
-        return Answer(status, _encoded(body), headers, code)
+        return Answer(status, _encoded(body), [*headers, *_retry(retry_after)], code)
 
     def event(self, status: int, body: bytes) -> bytes:
         """The last event of a stream that ends in an error.
@@ -124,6 +153,16 @@ def _message(status: int, body: Any) -> str:
     return text or f"the runner answered with status {status}"
 
 
+def _retry(seconds: float | None) -> Headers:
+    if seconds is None:
+        return []
+    return [(b"retry-after", b"%d" % max(1, math.ceil(seconds)))]
+
+
+def _line_of(message: str) -> bytes:
+    return " ".join(message.split()).encode(errors="replace") + b"\n"
+
+
 def _encoded(body: Mapping[str, Any]) -> bytes:
     # Names of models come from clients, so they may hold what UTF-8 cannot: "\ud800" is JSON.
     return json.dumps(body, ensure_ascii=False).encode(errors="replace")
@@ -171,6 +210,8 @@ ANTHROPIC: Final = Dialect(
     names_request=True,
 )
 OLLAMA: Final = Dialect("ollama", b"", _ollama, _is_ollama, _line, media=LINES)
+DMR: Final = Dialect("dmr", b"", _openai, _is_openai, _line, plain=True)
+"""Docker Model Runner's own routes: its command line prints an error's body as it is."""
 
 
 def dialect_of(path: str) -> Dialect:
@@ -179,4 +220,6 @@ def dialect_of(path: str) -> Dialect:
         return OLLAMA
     if path.startswith("/anthropic/") or "/v1/messages" in path:
         return ANTHROPIC
+    if _DMR_PATH.fullmatch(path):
+        return DMR
     return RESPONSES if path.endswith("/responses") else OPENAI

@@ -149,6 +149,7 @@ class Held(ABC):
     `stream`: the client asked for a stream, so after `patience` seconds the front sends 200 and
     `media` as its type, and `heartbeat` then and every `interval` seconds; a later Answer is
     sent as `event(answer)` within that stream, and so is an endpoint's answer that is not 200.
+    `extra` are headers for the head of such a stream.
     """
 
     decided: Future[Forward | Answer]
@@ -157,6 +158,7 @@ class Held(ABC):
     heartbeat: bytes = b""
     patience: float = 2.0
     interval: float = 10.0
+    extra: Headers | None = None
 
     @abstractmethod
     def leave(self) -> None:

@@ -15,6 +15,8 @@ Rights the process needs (RBAC), besides discovery:
         apps deployments/scale                      get patch       (an admission policy: 0→1 only)
     in its own namespace, with API keys only:
         core secrets                                get list watch
+    in the namespace of MODELRUNNER_GATEWAY_MANAGEMENT_NAMESPACE, with management only:
+        modelrunner.dev models                      create patch delete
 """
 
 import asyncio
@@ -32,6 +34,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from aiohttp import web
+
 from modelrunner.gateway.auth.feed import KeyFeed
 from modelrunner.gateway.auth.keyring import KeyRing
 from modelrunner.gateway.auth.limits import Limits
@@ -45,7 +49,10 @@ from modelrunner.gateway.hold.scaling import DeploymentScaler
 from modelrunner.gateway.http.allocator import keep_freed_memory
 from modelrunner.gateway.http.front import Front
 from modelrunner.gateway.http.settings import FrontSettings
-from modelrunner.gateway.messages import Endpoint
+from modelrunner.gateway.management.management import Management
+from modelrunner.gateway.management.objects import Terms
+from modelrunner.gateway.messages import Decider, Endpoint
+from modelrunner.gateway.routing.origins import OriginCheck
 from modelrunner.gateway.routing.router import Router
 from modelrunner.gateway.settings import GatewaySettings
 from modelrunner.gateway.table.entry import ModelEntry
@@ -60,6 +67,7 @@ from modelrunner.kube.connection import ConnectionSettingsError
 from modelrunner.telemetry.lag import LoopLag
 from modelrunner.telemetry.logs import configure
 from modelrunner.telemetry.probes import serving, serving_socket
+from modelrunner_protocol.origins import parse_origins
 
 OK: Final = 0
 FAILED: Final = 1
@@ -154,8 +162,8 @@ class GatewayProcess:
         with TemporaryDirectory(prefix=f"{_NAME}-") as folder:
             office = str(Path(folder, "back-office"))
             async with (
-                serving_socket(back_office(probes, Catalogue(self._table)), office),
                 HttpRunners(settings.pod_name) as runners,
+                serving_socket(self._back_office(client, runners, probes), office),
             ):
                 rests = Rests()
                 holds = Holds(
@@ -175,7 +183,10 @@ class GatewayProcess:
                     back_office=Endpoint("back-office", office),
                     keys=ring,
                 )
-                front = Front(router, _front_settings(settings))
+                decider: Decider = router
+                if settings.origins:
+                    decider = OriginCheck(router, parse_origins(settings.origins))
+                front = Front(decider, _front_settings(settings))
                 self._measure_doors(front, holds)
                 try:
                     port = await front.listen(settings.host, settings.port)
@@ -184,6 +195,17 @@ class GatewayProcess:
                 finally:
                     await front.drain(0)
                     await holds.close()
+
+    def _back_office(
+        self, client: KubeClient, runners: HttpRunners, probes: Probes
+    ) -> web.Application:
+        settings = self._settings
+        management = None
+        if settings.management:
+            insecure = frozenset(settings.insecure_registries)
+            terms = Terms(settings.home, settings.management_runner, insecure)
+            management = Management(client, self._table, terms, runners)
+        return back_office(probes, Catalogue(self._table), management)
 
     async def _drain(self, front: Front, holds: Holds) -> None:
         settings = self._settings

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Final, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from modelrunner.environment import LogLevel, Name, Names, ProcessSettings
+from modelrunner.environment import LogLevel, Name, Names, ProcessSettings, Words
+from modelrunner_protocol.origins import parse_origins
 
 _MEBIBYTE: Final = 1 << 20
 _SHARES: Final = {"off": -1.0, "errors": 0.0, "all": 1.0}
@@ -127,6 +128,49 @@ class GatewaySettings(ProcessSettings):
     """What the access log on standard output tells: `off`; `errors` (default: status 400 and
     above, and answers that broke off); `all`; or a share such as 0.01 of the good ones and all
     errors."""
+
+    origins: Words = Field(alias="MODELRUNNER_GATEWAY_ORIGINS", default=())
+    """Web pages that may call: origins, comma-separated, such as `https://chat.example.com`,
+    `http://localhost:*` or `*`. Empty: nobody looks at the header `Origin`, and browsers keep
+    pages of other origins out by themselves."""
+
+    management: bool = Field(alias="MODELRUNNER_GATEWAY_MANAGEMENT", default=False)
+    """Let clients pull, configure and delete models: as Model objects of one namespace."""
+
+    management_namespace: Name | None = Field(
+        alias="MODELRUNNER_GATEWAY_MANAGEMENT_NAMESPACE", default=None
+    )
+    """Where these Models are; POD_NAMESPACE unless set."""
+
+    management_runner: Name = Field(
+        alias="MODELRUNNER_GATEWAY_MANAGEMENT_RUNNER", default="default"
+    )
+    """The ModelRunner that they name."""
+
+    insecure_registries: Words = Field(
+        alias="MODELRUNNER_GATEWAY_MANAGEMENT_INSECURE_REGISTRIES", default=()
+    )
+    """Registries, comma-separated, that they are pulled from over plain http."""
+
+    @field_validator("origins")
+    @classmethod
+    def _are_origins(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        parse_origins(entries)
+        return entries
+
+    @property
+    def home(self) -> str:
+        """The namespace in which Models are managed."""
+        return self.management_namespace or self.pod_namespace
+
+    @model_validator(mode="after")
+    def _sees_what_it_makes(self) -> Self:
+        if self.management and self.watch_namespaces and self.home not in self.watch_namespaces:
+            raise ValueError(
+                f"MODELRUNNER_GATEWAY_MANAGEMENT_NAMESPACE: {self.home} must be one of "
+                "MODELRUNNER_WATCH_NAMESPACES, or nobody runs the models that are made there"
+            )
+        return self
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -194,13 +194,18 @@ class KubeClient:
         *,
         field_manager: str,
         force: bool = True,
+        strict: bool = False,
     ) -> KubeObject:
         """Server-side apply; returns the live object. An apply that changes nothing writes nothing.
+
+        `strict`: a field that the server's schema does not know is an error, not left out.
 
         Raises:
             Conflict: without `force`, another manager owns a field.
         """
         query = {"fieldManager": field_manager, "force": "true" if force else "false"}
+        if strict:
+            query["fieldValidation"] = "Strict"
         path = resource.path(namespace, name)
         content = "application/apply-patch+yaml"
         return await self._call(

@@ -2,6 +2,7 @@
 
 # ruff: noqa: N818 - named after the API's reasons, which is how a reconciler reads them
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,7 +30,16 @@ class Forbidden(KubeError):
 
 
 class Conflict(KubeError):
-    """409: somebody else was first (resourceVersion, field ownership, uid precondition)."""
+    """409: somebody else was first (resourceVersion, field ownership, uid precondition).
+
+    `fields` are those that an apply without force may not take: each with the manager it belongs to.
+    """
+
+    def __init__(
+        self, status: int, reason: str, message: str, fields: tuple[tuple[str, str], ...] = ()
+    ) -> None:
+        super().__init__(status, reason, message)
+        self.fields = fields
 
 
 class AlreadyExists(Conflict):
@@ -57,11 +67,12 @@ class Unavailable(KubeError):
 _MESSAGE_LENGTH = 1000
 # The server's answer to an apply whose values have the wrong types; asking again cannot help.
 _NOT_TYPED = "failed to create typed patch object"
+_FIELD_CONFLICT = "FieldManagerConflict"
+_MANAGER = re.compile(r'conflict with "([^"]*)"')
 _BY_STATUS: Mapping[int, type[KubeError]] = {
     400: Invalid,
     403: Forbidden,
     404: NotFound,
-    409: Conflict,
     410: Gone,
     422: Invalid,
 }
@@ -77,8 +88,23 @@ def error_of(status: int, body: Mapping[str, Any], retry_after: str | None = Non
         return Unavailable(status, reason or "Unavailable", message, _seconds(body, retry_after))
     if reason == "AlreadyExists":
         return AlreadyExists(status, reason, message)
+    if status == 409:
+        return Conflict(status, reason or "Conflict", message, _contested(body))
     known = _BY_STATUS.get(status, KubeError)
     return known(status, reason or known.__name__, message)
+
+
+def _contested(body: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Fields and their managers: `conflict with "kubectl" using v1`, `.spec.replicas`."""
+    details = body.get("details")
+    causes = details.get("causes") if isinstance(details, Mapping) else None
+    found = []
+    for cause in causes if isinstance(causes, list) else ():
+        if isinstance(cause, Mapping) and cause.get("reason") == _FIELD_CONFLICT:
+            words = _MANAGER.search(str(cause.get("message")))
+            field = str(cause.get("field") or "").removeprefix(".")
+            found.append((field, words[1] if words else "another manager"))
+    return tuple(found)
 
 
 def _seconds(body: Mapping[str, Any], header: str | None) -> float | None:

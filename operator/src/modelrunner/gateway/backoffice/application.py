@@ -15,17 +15,21 @@ from typing import Final
 from aiohttp import web
 
 from modelrunner.gateway.auth.globs import EVERYTHING
-from modelrunner.gateway.backoffice import ollama
-from modelrunner.gateway.backoffice.asking import MODELS_HEADER, Refused, allowed, json_answer
+from modelrunner.gateway.backoffice import dmr, managing, ollama
+from modelrunner.gateway.backoffice.asking import MODELS_HEADER, allowed, engine_of, json_answer
 from modelrunner.gateway.backoffice.catalogue import Catalogue, anthropic, openai
-from modelrunner.gateway.dialects import dialect_of
+from modelrunner.gateway.dialects import Refused, dialect_of
+from modelrunner.gateway.management.management import Management
 from modelrunner.gateway.messages import Answer
-from modelrunner.gateway.routing.paths import ENGINES, ROUTES
+from modelrunner.gateway.routing.paths import ROUTES
 from modelrunner.gateway.telemetry.exposition import CONTENT_TYPE
 from modelrunner.telemetry.probes import Report, answer
 from modelrunner_protocol.ollama import WELCOME
 
 SERVER: Final = "model-runner-gateway"
+
+_LARGEST_BODY: Final = 64 * 1024
+"""Of a configuration; Docker Model Runner's own limit is made for images in chats."""
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -79,21 +83,23 @@ def admin(probes: Probes) -> web.Application:
     return _application(probes.routes(public=False))
 
 
-def back_office(probes: Probes, catalogue: Catalogue) -> web.Application:
-    """The application behind the front."""
+def back_office(
+    probes: Probes, catalogue: Catalogue, management: Management | None = None
+) -> web.Application:
+    """The application behind the front. Without `management` no Model is changed through it."""
 
     async def welcome(_: web.Request) -> web.Response:
         return web.Response(text=WELCOME)
 
     async def models(request: web.Request) -> web.Response:
-        engine = _engine(request)
+        engine = engine_of(request)
         found = catalogue.listed(allowed(request), engine)
         data = [openai(name, model) for name, model in found]
         return json_answer({"object": "list", "data": data})
 
     async def model(request: web.Request) -> web.Response:
         name = request.match_info["name"]
-        found = catalogue.one(name, allowed(request), _engine(request))
+        found = catalogue.one(name, allowed(request), engine_of(request))
         if found is None:
             raise _unknown(name)
         return json_answer(openai(name, found))
@@ -113,10 +119,16 @@ def back_office(probes: Probes, catalogue: Catalogue) -> web.Application:
         return json_answer(anthropic(name, found))
 
     async def images(request: web.Request) -> web.Response:
-        _engine(request)
+        engine_of(request)
         raise Refused(501, "unsupported_route", "No engine here makes images")
 
-    routes = [*probes.routes(public=True), web.get("/", welcome), *ollama.routes(catalogue)]
+    routes = [
+        *probes.routes(public=True),
+        web.get("/", welcome),
+        *ollama.routes(catalogue, management),
+        *dmr.routes(catalogue),
+        *managing.routes(catalogue, management),
+    ]
     for prefix in ("", "/engines", "/engines/{engine}"):
         routes.append(web.get(f"{prefix}/v1/models", models))
         routes.append(web.get(f"{prefix}/v1/models/{{name:.*}}", model))
@@ -137,7 +149,7 @@ def _unknown(name: str) -> Refused:
 
 
 def _application(routes: list[web.RouteDef]) -> web.Application:
-    app = web.Application(client_max_size=4096, middlewares=[_in_dialect])
+    app = web.Application(client_max_size=_LARGEST_BODY, middlewares=[_in_dialect])
     app.add_routes(routes)
     app.on_response_prepare.append(_signed)
     return app
@@ -151,7 +163,13 @@ async def _in_dialect(request: web.Request, handler: _Handler) -> web.StreamResp
     try:
         return await handler(request)
     except Refused as refused:
-        told = dialect.answer(refused.status, refused.code, refused.message, param=refused.param)
+        told = dialect.answer(
+            refused.status,
+            refused.code,
+            refused.message,
+            param=refused.param,
+            retry_after=refused.retry_after,
+        )
     except web.HTTPMethodNotAllowed as refused:
         told = _wrong_method(request, ", ".join(sorted(refused.allowed_methods)))
     except web.HTTPNotFound:
@@ -174,17 +192,6 @@ def _wrong_method(request: web.Request, allowed: str) -> Answer:
     told = dialect_of(path).answer(405, "method_not_allowed", words)
     told.headers.append((b"allow", allowed.encode("latin-1")))
     return told
-
-
-def _engine(request: web.Request) -> str:
-    engine = request.match_info.get("engine", "")
-    if engine and engine not in ENGINES:
-        known = ", ".join(ENGINES)
-        told = (
-            f"There is no engine `{engine}` here: name one of {known}, or leave it out of the path"
-        )
-        raise Refused(404, "engine_not_found", told)
-    return engine
 
 
 async def _signed(_: web.Request, response: web.StreamResponse) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Final
 from modelrunner.gateway.table.entry import ModelEntry
 from modelrunner.gateway.table.table import RouteTable
 from modelrunner_protocol.ollama import tagged
+from modelrunner_protocol.references import normalize
 
 _OWNER: Final = "docker"
 """What Docker Model Runner's lists say (dmr-golden/034); Olla and others know no other word."""
@@ -59,11 +60,38 @@ class Catalogue:
             return None
         return model
 
+    def meant(self, name: str, allowed: Allowed) -> ModelEntry | None:
+        """As `one`; a name without a slash may also be the last part of one model's name."""
+        found = self.one(name, allowed)
+        if found is not None or "/" in name or not name:
+            return found
+        short = {
+            model.path: model
+            for model in self.models(allowed)
+            for one in (model.name, *model.aliases)
+            if name in _last_parts(one)
+        }
+        return next(iter(short.values())) if len(short) == 1 else None
+
+    def tags(self, model: ModelEntry) -> tuple[str, ...]:
+        """Its names as references, in Docker Model Runner's spelling where they are known by it."""
+        found: dict[str, None] = {}
+        for name in self._own(model):
+            full = normalize(name)
+            found[full if self._table.find(full) is model else name] = None
+        return tuple(found)
+
     def _own(self, model: ModelEntry) -> Iterator[str]:
         yield self.name_of(model)
         for alias in dict.fromkeys(model.aliases):
             if alias != model.name and self._table.find(alias) is model:
                 yield alias
+
+
+def _last_parts(name: str) -> tuple[str, str]:
+    """Of `myorg/model:v1`: `model:v1` and `model`."""
+    last = name.rpartition("/")[2]
+    return last, last.partition(":")[0]
 
 
 def _serves(model: ModelEntry, engine: str) -> bool:

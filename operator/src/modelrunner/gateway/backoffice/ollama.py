@@ -2,11 +2,13 @@
 
 from typing import Any, Final
 
-import msgspec
 from aiohttp import web
 
-from modelrunner.gateway.backoffice.asking import Refused, allowed, json_answer
+from modelrunner.gateway.backoffice.asking import allowed, json_answer
 from modelrunner.gateway.backoffice.catalogue import Catalogue, context_of, moment_of
+from modelrunner.gateway.backoffice.ollama_changes import Changes, asked_of, required
+from modelrunner.gateway.dialects import Refused
+from modelrunner.gateway.management.management import Management
 from modelrunner.gateway.table.entry import ModelEntry
 from modelrunner_protocol.ollama import (
     FOREVER,
@@ -21,21 +23,16 @@ from modelrunner_protocol.ollama import (
 from modelrunner_protocol.wire import Mode
 
 _MANAGED: Final = (
-    "models are managed as Model objects of Kubernetes here, not through this API: "
-    "use kubectl, Helm or Argo CD"
+    "weights are not made or moved through this API: package them with docker model package, "
+    "push them to a registry and pull them from there"
 )
 
 
-class _Named(msgspec.Struct):
-    model: str | None = None
-    name: str | None = None
+def routes(catalogue: Catalogue, management: Management | None) -> list[web.RouteDef]:
+    """`/api/version`, `/api/tags`, `/api/ps`, `/api/show`, and those that change models.
 
-
-_named: Final = msgspec.json.Decoder(_Named).decode
-
-
-def routes(catalogue: Catalogue) -> list[web.RouteDef]:
-    """`/api/version`, `/api/tags`, `/api/ps`, `/api/show`, and those that change models: 501."""
+    Without `management` the latter are 403; those that make weights are 501.
+    """
 
     async def version(_: web.Request) -> web.Response:
         return json_answer({"version": VERSION})
@@ -50,7 +47,8 @@ def routes(catalogue: Catalogue) -> list[web.RouteDef]:
         return json_answer({"models": [_running(catalogue, model) for model in found]})
 
     async def show(request: web.Request) -> web.Response:
-        name = _name(await request.read())
+        asked = asked_of(await request.read())
+        name = required(asked.model or asked.name)
         found = catalogue.one(name, allowed(request))
         if found is None:
             raise Refused(404, "model_not_found", unknown_model(name), "model")
@@ -59,12 +57,16 @@ def routes(catalogue: Catalogue) -> list[web.RouteDef]:
     async def managed(_: web.Request) -> web.Response:
         raise Refused(501, "not_implemented", _MANAGED)
 
+    changes = Changes(catalogue, management).handlers
     return [
         web.get("/api/version", version),
         web.get("/api/tags", tags),
         web.get("/api/ps", ps),
         web.post("/api/show", show),
-        *(web.route(method, path, managed) for path, method in MANAGEMENT.items()),
+        *(
+            web.route(method, path, changes.get(path, managed))
+            for path, method in MANAGEMENT.items()
+        ),
     ]
 
 
@@ -91,13 +93,3 @@ def described(name: str, model: ModelEntry) -> Described:
 def _running(catalogue: Catalogue, model: ModelEntry) -> dict[str, Any]:
     name = catalogue.tagged(catalogue.name_of(model), model)
     return running(described(name, model), expires_at=model.status.get("idleDeadline") or FOREVER)
-
-
-def _name(body: bytes) -> str:
-    try:
-        asked = _named(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Refused(400, "invalid_request", f"The body is no such request: {error}") from error
-    if name := asked.model or asked.name:
-        return name
-    raise Refused(400, "model_required", "model is required", "model")

@@ -18,6 +18,9 @@ _PATIENCE: Final = 2
 _CONNECT: Final = 1.0
 _TOTAL: Final = _PATIENCE + 3.0
 _LIMIT: Final = 64 * 1024
+_UNLOADING: Final = {"completion": "/api/generate", "embedding": "/api/embed"}
+_OF_ANY_MODE: Final = "/tokenize"
+"""An empty text is taken apart by engines of all modes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,22 @@ class HttpRunners:
                 return _readiness(answer.status, raw)
         except (aiohttp.ClientError, TimeoutError, OSError):
             return Readiness(ready=False)
+
+    async def unload(self, endpoint: Endpoint, name: str, mode: str) -> bool:
+        """Ask a runner to go as soon as it is idle; whether it will.
+
+        Such a request has no prompt, and so asks the engine nothing.
+        """
+        path = _UNLOADING.get(mode, _OF_ANY_MODE)
+        body = {"model": name, "keep_alive": 0, "content": ""}
+        try:
+            async with self._session.post(
+                _url(endpoint, path), json=body, allow_redirects=False
+            ) as answer:
+                await _read(answer)
+                return answer.status == 200
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return False
 
     async def report(self, endpoint: Endpoint, held: int) -> None:
         """POST a HeldReport."""

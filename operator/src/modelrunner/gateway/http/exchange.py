@@ -1,6 +1,7 @@
 """One request and its answer: follows the decisions about it."""
 
 import logging
+from collections.abc import Iterable
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -91,7 +92,7 @@ class Exchange(Relay):
         self.mark = perf_counter()
         self._answer(self._refusal(503, "overloaded", "The request could not be held any longer"))
 
-    def open_stream(self, media: bytes) -> None:
+    def open_stream(self, media: bytes, extra: Iterable[tuple[bytes, bytes]]) -> None:
         """The head of a stream of this type, before anything is known of the answer."""
         if not self.http11:
             self.keep_alive = False
@@ -103,6 +104,7 @@ class Exchange(Relay):
             connection=self.connection(),
             chunked=self.http11,
             waited=front.loop.time() - self.request.received_at,
+            extra=extra,
         )
         self.client.transport.write(head)
 

@@ -1,5 +1,6 @@
 """Heads as bytes: of requests to endpoints, of answers to clients. Pure."""
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -72,7 +73,7 @@ def ours(identity: bytes, seconds: float) -> bytes:
     return _OURS % (identity, seconds * 1000)
 
 
-def lines(headers: Headers) -> bytes:
+def lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     """Headers as lines."""
     return b"".join([b"%b: %b\r\n" % pair for pair in headers])
 
@@ -111,6 +112,7 @@ def stream_head(
     connection: bytes,
     chunked: bool,
     waited: float,
+    extra: Iterable[tuple[bytes, bytes]] = (),
 ) -> bytes:
     """The head of a stream of type `media` that begins before its endpoint is known.
 
@@ -120,5 +122,5 @@ def stream_head(
     return (
         b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\n"
         b"Cache-Control: no-cache\r\nX-Accel-Buffering: no\r\nDate: %b\r\nServer: %b\r\n"
-        b"X-Request-Id: %b\r\nX-Docker-Model-Runner: true\r\nX-Model-Cold-Start: %.3f\r\n%b%b\r\n"
-    ) % (media, date, SERVER, identity, waited, framing, connection)
+        b"X-Request-Id: %b\r\nX-Docker-Model-Runner: true\r\nX-Model-Cold-Start: %.3f\r\n%b%b%b\r\n"
+    ) % (media, date, SERVER, identity, waited, lines(extra), framing, connection)

@@ -71,7 +71,7 @@ class Waiting:
         held = self._held
         if not self.opened:
             self.opened = True
-            self._exchange.open_stream(held.media)
+            self._exchange.open_stream(held.media, held.extra or ())
         if held.heartbeat:
             beat = chunk(held.heartbeat) if self._chunked else held.heartbeat
             self._exchange.heartbeat(beat)

@@ -28,7 +28,12 @@ class Unreadable(Exception):  # noqa: N818 - not an error of ours: it is what th
 
 _P = TypeVar("_P", bound=Peek)
 
-_FIELDS: Final = {"model": "a string", "name": "a string", "stream": "true or false"}
+_FIELDS: Final = {
+    "model": "a string",
+    "name": "a string",
+    "stream": "true or false",
+    "previous_response_id": "a string",
+}
 _decode: Final = msgspec.json.Decoder(Peek).decode
 
 

@@ -4,10 +4,14 @@ What is not here is the back office's: lists, probes, metrics, and 404 for every
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
 from modelrunner.gateway.dialects import ANTHROPIC, OLLAMA, OPENAI, RESPONSES, Dialect
+from modelrunner.gateway.routing.body import Peek, peek
+from modelrunner.gateway.routing.ollama import question
+from modelrunner.gateway.routing.responses import follow_up
 
 ENGINES: Final = ("llama.cpp", "vllm")
 """Engines that a path may name, as Docker Model Runner's paths do."""
@@ -26,7 +30,7 @@ class Route:
     `streams`: it may answer with a stream; elsewhere `stream` in a body means nothing.
     `engine` is the one that the path names, "" when it names none. `piece` is a part of a stream
     without text, as JSON's members, of a route whose answers are streams unless a request says
-    otherwise: Ollama's.
+    otherwise: Ollama's. `read` gives what routing needs of a body.
     """
 
     name: str
@@ -34,22 +38,30 @@ class Route:
     streams: bool = False
     engine: str = ""
     piece: str = ""
+    read: Callable[[bytes], Peek] = peek
 
 
+_RESPONSES: Final = Route("responses", RESPONSES, streams=True, read=follow_up)
 _OLLAMA: Final = {
     "/api/chat": Route(
-        "api_chat", OLLAMA, streams=True, piece='"message":{"role":"assistant","content":""}'
+        "api_chat",
+        OLLAMA,
+        streams=True,
+        piece='"message":{"role":"assistant","content":""}',
+        read=question,
     ),
-    "/api/generate": Route("api_generate", OLLAMA, streams=True, piece='"response":""'),
-    "/api/embed": Route("api_embed", OLLAMA),
-    "/api/embeddings": Route("api_embeddings", OLLAMA),
+    "/api/generate": Route(
+        "api_generate", OLLAMA, streams=True, piece='"response":""', read=question
+    ),
+    "/api/embed": Route("api_embed", OLLAMA, read=question),
+    "/api/embeddings": Route("api_embeddings", OLLAMA, read=question),
 }
 _ROUTES: Final = {
     "/v1/chat/completions": Route("chat_completions", OPENAI, streams=True),
     "/v1/completions": Route("completions", OPENAI, streams=True),
     "/v1/embeddings": Route("embeddings", OPENAI),
-    "/v1/responses": Route("responses", RESPONSES, streams=True),
-    "/responses": Route("responses", RESPONSES, streams=True),
+    "/v1/responses": _RESPONSES,
+    "/responses": _RESPONSES,
     "/v1/rerank": Route("rerank", OPENAI),
     "/rerank": Route("rerank", OPENAI),
     "/score": Route("score", OPENAI),
@@ -71,6 +83,9 @@ def _spellings() -> dict[str, Route]:
             found[f"/engines/{engine}{path}"] = replace(route, engine=engine)
     return found | _OLLAMA
 
+
+KEPT: Final = _RESPONSES
+"""What metrics and errors count paths of one response to; those are no model's to answer."""
 
 ROUTES: Final = _spellings()
 """Every spelling of every path that a model answers."""

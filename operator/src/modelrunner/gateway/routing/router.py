@@ -15,17 +15,19 @@ from modelrunner.gateway.dialects import OLLAMA, Dialect, dialect_of
 from modelrunner.gateway.hold.holds import Holds
 from modelrunner.gateway.hold.rests import Rests
 from modelrunner.gateway.messages import Answer, Decision, Endpoint, Forward, Request
-from modelrunner.gateway.routing.body import Peek, Unreadable, peek
-from modelrunner.gateway.routing.ollama import Question, question, unloaded
+from modelrunner.gateway.routing.body import Peek, Unreadable
+from modelrunner.gateway.routing.ollama import Question, unloaded
 from modelrunner.gateway.routing.paths import (
     BACK_OFFICE,
     ENGINES,
+    KEPT,
     OPEN_PATHS,
     ROUTES,
     Route,
     unknown_engine,
 )
-from modelrunner.gateway.routing.ticket import Desk, Errand, Passage
+from modelrunner.gateway.routing.responses import FollowUp, KeptPath, home, keeper, kept_path
+from modelrunner.gateway.routing.ticket import Desk, Errand, Passage, Visit
 from modelrunner.gateway.table.entry import ModelEntry
 from modelrunner.gateway.table.table import RouteTable
 from modelrunner.gateway.telemetry.exchange import Exchange
@@ -35,8 +37,12 @@ from modelrunner_protocol.ollama import unknown_model
 MODELS_HEADER: Final = b"x-modelrunner-models"
 """Tells the back office which models the key may see, as globs; absent: all."""
 
+SCOPES_HEADER: Final = b"x-modelrunner-scopes"
+"""Tells the back office what the key is for, by comma; absent: everything."""
+
 _OWN_HEADERS: Final = b"x-modelrunner-"
 _SHOWN: Final = 200
+_WHILE: Final = "a runner keeps responses for an hour, and not while its model sleeps"
 
 
 class Router:
@@ -77,7 +83,7 @@ class Router:
                 return found
             key = found
         try:
-            asked = peek(request.body) if route.dialect is not OLLAMA else question(request.body)
+            asked = route.read(request.body)
         except Unreadable as error:
             return self._unreadable(request, route, error)
         return self._to_model(request, route, key, asked)
@@ -99,6 +105,11 @@ class Router:
             return self._wrong_engine(request, route, entry)
         if isinstance(asked, Question) and asked.unloads and not (entry.ready or entry.starting):
             return self._unloaded(request, route, key, entry, name or "")
+        kept = None
+        if isinstance(asked, FollowUp) and (wanted := asked.mark(request.body)) is not None:
+            if not (entry.ready or entry.starting):
+                return self._not_kept(request, route, entry, asked)
+            kept = home(entry.ready, wanted)
         if refusal := self._limits.enter(key, entry):
             return self._refused(
                 request,
@@ -126,9 +137,12 @@ class Router:
         passage = Passage(self._desk, exchange, route, entry, key, len(request.body))
         if route.piece:
             passage.asked_for = name or ""
+        now = self._now()
+        if kept is not None and kept.rests_until <= now:
+            # Nobody else can answer, so there is no line to wait in.
+            return passage.send(kept)
         queue = self._holds.queues.get(entry)
         if queue is None or not queue.line:
-            now = self._now()
             endpoint = entry.pick(now)
             if endpoint is not None and endpoint.rests_until <= now:
                 return passage.send(endpoint)
@@ -136,6 +150,8 @@ class Router:
 
     def _elsewhere(self, request: Request, route: Route | None) -> Decision:
         path = request.path
+        if route is None and "/responses/" in path and (kept := kept_path(path)):
+            return self._to_keeper(request, kept)
         if route is not None:
             told = f"{path} takes POST, not {request.method[:20]}"
             answer = self._refused(
@@ -152,6 +168,47 @@ class Router:
             return self._refused(request, route.name, route.dialect, 404, "engine_not_found", told)
         return self._to_back_office(request, dialect_of(path))
 
+    def _to_keeper(self, request: Request, path: KeptPath) -> Decision:
+        """To the runner that keeps a response: only it can tell, or delete it."""
+        name, dialect = KEPT.name, KEPT.dialect
+        if request.method not in path.methods:
+            allowed = ", ".join(path.methods)
+            told = f"{request.path[:_SHOWN]} takes {allowed}, not {request.method[:20]}"
+            answer = self._refused(request, name, dialect, 405, "method_not_allowed", told)
+            answer.headers.append((b"allow", allowed.encode()))
+            return answer
+        key = None
+        if self._keys is not None:
+            authenticated = self._authenticated(self._keys, request, name, dialect)
+            if isinstance(authenticated, Answer):
+                return authenticated
+            key = authenticated
+        found = keeper(self._table.models(), path, key)
+        if found is None:
+            told = f"Response with id '{path.identity[:_SHOWN]}' not found: {_WHILE}"
+            return self._refused(
+                request, name, dialect, 404, "not_found", told, param="id", key=key
+            )
+        exchange = _exchange(request, name, dialect)
+        exchange.entry, endpoint = found
+        exchange.key = key.name if key is not None else ""
+        exchange.endpoint = endpoint.name
+        return Forward(endpoint, Visit(self._desk, exchange, dialect, endpoint))
+
+    def _not_kept(
+        self, request: Request, route: Route, entry: ModelEntry, asked: FollowUp
+    ) -> Answer:
+        """A model that sleeps keeps nothing, so it is not woken in order to say so."""
+        if (previous := asked.previous_response_id) is not None:
+            status, code, param = 400, "previous_response_not_found", "previous_response_id"
+            told = f"Previous response with id '{previous[:_SHOWN]}' not found: {_WHILE}"
+        else:
+            status, code, param = 404, "not_found", "input"
+            told = f"An item that the input refers to was not found: {_WHILE}"
+        return self._refused(
+            request, route.name, route.dialect, status, code, told, param=param, entry=entry
+        )
+
     def _to_back_office(self, request: Request, dialect: Dialect) -> Decision:
         key = None
         if self._keys is not None and request.path not in OPEN_PATHS:
@@ -165,6 +222,7 @@ class Router:
         ]
         if key is not None:
             request.headers.append((MODELS_HEADER, key.models.text.encode()))
+            request.headers.append((SCOPES_HEADER, ",".join(sorted(key.scopes)).encode()))
         exchange = _exchange(request, BACK_OFFICE, dialect)
         exchange.key = key.name if key is not None else ""
         exchange.endpoint = self._back_office.name

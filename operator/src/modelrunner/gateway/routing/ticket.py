@@ -234,10 +234,11 @@ class Errand(Ticket):
 
     def failed(self, failure: Failure) -> Decision:
         """It runs in this process: there is nowhere else to ask."""
-        answer = self._dialect.answer(
-            503, "internal_error", "The gateway could not answer: try again", retry_after=1.0
-        )
         del failure
+        return self._unanswered("internal_error", "The gateway could not answer: try again")
+
+    def _unanswered(self, code: str, told: str) -> Answer:
+        answer = self._dialect.answer(503, code, told, retry_after=1.0)
         self._exchange.status, self._exchange.code = answer.status, answer.code
         self._exchange.endpoint = ""
         self._end(b"")
@@ -255,8 +256,10 @@ class Errand(Ticket):
         self._end(b"")
 
     def broken_event(self) -> bytes:
-        """The back office streams nothing."""
-        return b""
+        """The last line of a pull whose end nobody will tell."""
+        dialect = self._dialect
+        told = "The gateway broke off its answer, which is not complete"
+        return dialect.frame(dialect.error(502, "broken_off", told, None))
 
     def _end(self, tail: bytes) -> None:
         endpoint = self._endpoint
@@ -264,3 +267,15 @@ class Errand(Ticket):
             self._endpoint = None
             endpoint.in_flight -= 1
             self._desk.meters.finished(self._exchange, self._desk.now(), tail)
+
+
+class Visit(Errand):
+    """A request about what one runner keeps: there is no other to ask."""
+
+    __slots__ = ()
+
+    def failed(self, failure: Failure) -> Decision:
+        """The runner does not answer."""
+        del failure
+        told = "The runner that keeps this response does not answer: try again"
+        return self._unanswered("runner_unreachable", told)

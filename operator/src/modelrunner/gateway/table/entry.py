@@ -1,5 +1,7 @@
 """One model as the gateway knows it, and the choice among its endpoints."""
 
+import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -8,6 +10,7 @@ from modelrunner.gateway.messages import Endpoint
 
 DEFAULT_MAX_HELD: Final = 100
 DEFAULT_HOLD_TIMEOUT: Final = 300.0
+_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,18 @@ class ModelEntry:
     def path(self) -> str:
         """`namespace/name`, the name that is its alone."""
         return f"{self.namespace}/{self.name}"
+
+    @property
+    def identity(self) -> str:
+        """Docker Model Runner's ID of a model: `sha256:` and 64 hexadecimal digits.
+
+        The artifact's digest; where that is not known, one that is made of the Model's path.
+        """
+        artifact = self.status.get("artifact")
+        digest = artifact.get("digest") if isinstance(artifact, Mapping) else None
+        if isinstance(digest, str) and _DIGEST.fullmatch(digest):
+            return digest
+        return f"sha256:{hashlib.sha256(self.path.encode()).hexdigest()}"
 
     def pick(self, now: float) -> Endpoint | None:
         """The least busy ready endpoint that does not rest; equally busy ones take turns.

@@ -1,0 +1,73 @@
+"""What a client is told while a Model is pulled: from its entry in the route table. Pure."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from modelrunner.api.v1alpha1.values import ConditionType
+from modelrunner.domain.objects import is_true, number, text
+from modelrunner.gateway.table.entry import ModelEntry
+from modelrunner_protocol.reasons import PROGRESSING, Reason
+
+_PENDING: Final = "the Model was made: waiting for the operator"
+_TROUBLES: Final = frozenset(Reason) - PROGRESSING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pulling:
+    """It goes on. `digest` is the artifact's, "" while that is not known.
+
+    `message` is a sentence about what happens; `troubled`: it is about what went wrong and is
+    tried again.
+    """
+
+    message: str
+    digest: str = ""
+    completed: int = 0
+    total: int = 0
+    troubled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """The weights are there; `size` in bytes."""
+
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """It stays so until somebody acts: the condition's reason and message."""
+
+    reason: str
+    message: str
+
+    @property
+    def text(self) -> str:
+        """Both in one line."""
+        return f"{self.reason}: {self.message}" if self.message else self.reason
+
+
+Progress = Pulling | Pulled | Failed
+
+GONE: Final = Failed("Deleted", "the Model was deleted while it was pulled")
+
+
+def progress_of(entry: ModelEntry | None) -> Progress:
+    """How far a Model is; None: the API server has not told of it yet."""
+    if entry is None:
+        return Pulling(message=_PENDING)
+    if entry.gone:
+        return GONE
+    trouble = entry.trouble
+    if is_true({"status": entry.status}, ConditionType.CACHED) or trouble is None:
+        return Pulled(number(entry.status, "artifact", "sizeBytes"))
+    if trouble.hopeless or trouble.reason == Reason.TERMINATING:
+        return Failed(trouble.reason, trouble.message)
+    total = number(entry.status, "download", "totalBytes")
+    return Pulling(
+        message=trouble.message or trouble.reason,
+        digest=text(entry.status, "artifact", "digest"),
+        completed=min(number(entry.status, "download", "completedBytes"), total),
+        total=total or number(entry.status, "artifact", "sizeBytes"),
+        troubled=trouble.reason in _TROUBLES,
+    )
