@@ -23,12 +23,7 @@ class Metrics:
     """Counted by the parts of the runner, rendered for Prometheus."""
 
     def __init__(self, config: RunConfig) -> None:
-        self._labels = {
-            "namespace": config.namespace,
-            "model": config.model,
-            "runner": config.runner,
-            "engine": config.engine,
-        }
+        self._labels = _labels(config)
         # One more series per counter that nobody reads.
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library leaves it untyped
         self._registry = CollectorRegistry()
@@ -154,3 +149,15 @@ class Metrics:
         self._waiting.set(waiting)
         own = generate_latest(self._registry).decode()
         return relabel(own, self._labels) + relabel(engine or "", self._labels)
+
+
+def _labels(config: RunConfig) -> dict[str, str]:
+    """A runner's model is an object in a namespace; a stand-alone server has modes side by side."""
+    if config.namespace:
+        return {
+            "namespace": config.namespace,
+            "model": config.model,
+            "runner": config.runner,
+            "engine": config.engine,
+        }
+    return {"backend": config.engine, "model": config.model, "mode": config.mode.value}

@@ -1,5 +1,7 @@
 """The runner's own families."""
 
+from dataclasses import replace
+
 from prometheus_client.parser import text_string_to_metric_families
 
 from modelrunner_protocol.reasons import Reason
@@ -38,3 +40,13 @@ def test_families() -> None:
     assert not [name for name, _ in samples if name.endswith("_created")]
     common = {"namespace": "ml", "model": "smol", "runner": "cpu", "engine": "llama.cpp"}
     assert all(common.items() <= sample.labels.items() for sample in samples.values())
+
+
+def test_stand_alone() -> None:
+    """Without a namespace samples are told apart by backend, model and mode."""
+    text = Metrics(replace(CONFIG, namespace="")).render(
+        ready=True, closed=False, in_flight=0, waiting=0, held=0, engine="llamacpp:n 1\n"
+    )
+    labels = f'backend="llama.cpp",model="{CONFIG.model}",mode="completion"'
+    assert f"llamacpp:n{{{labels}}} 1" in text
+    assert f"runnerd_ready{{{labels}}} 1.0" in text
