@@ -13,8 +13,10 @@ from runnerd.server import answers
 from runnerd.server.dialects import Dialect, Rejection, reject
 from runnerd.server.routes import prefixes
 
-_ITEMS: Final = "/input_items"
-_CANCEL: Final = "/cancel"
+ITEMS: Final = "/input_items"
+CANCEL: Final = "/cancel"
+METHODS: Final = {"": ("GET", "DELETE"), ITEMS: ("GET",), CANCEL: ("POST",)}
+"""What may be asked at `…/responses/{id}`, and at what follows it."""
 
 
 class Kept:
@@ -23,34 +25,35 @@ class Kept:
     def __init__(self, store: Store, engine: str) -> None:
         self._store = store
         before = "|".join(re.escape(prefix) for prefix in prefixes(engine))
-        self._path = re.compile(
-            rf"(?:{before})(?:/v1)?/responses/([^/]+)({_ITEMS}|{_CANCEL})?", re.ASCII
-        )
+        self._path = re.compile(rf"(?:{before})(?:/v1)?/responses/([^/]+)({ITEMS}|{CANCEL})?")
 
     def answer(self, request: web.BaseRequest, path: str) -> web.Response | None:
         """The answer at one of the paths, None for another path."""
         found = self._path.fullmatch(path)
         if found is None:
             return None
-        identity, below = found.groups()
+        identity, below = found[1], found[2] or ""
         method = "GET" if request.method == "HEAD" else request.method
-        allowed = {_ITEMS: ("GET",), _CANCEL: ("POST",)}.get(below, ("GET", "DELETE"))
-        if method not in allowed:
-            return answers.wrong_method(", ".join(allowed), Dialect.RESPONSES)
-        turn = self._store.find(identity)
-        if turn is None:
-            return _refused(unknown_response(identity))
-        if below == _CANCEL:
-            text = "A response that was not made in the background cannot be cancelled"
-            return _refused(reject(400, text, param="id"))
-        if below == _ITEMS:
-            return _items(request, turn)
-        return self._delete(identity) if method == "DELETE" else _response(request, turn)
+        if method not in METHODS[below]:
+            return answers.wrong_method(", ".join(METHODS[below]), Dialect.RESPONSES)
+        return told(self._store, request, identity, below)
 
-    def _delete(self, identity: str) -> web.Response:
-        self._store.delete(identity)
-        told = {"id": identity, "object": "response.deleted", "deleted": True}
-        return answers.json_answer(200, told)
+
+def told(store: Store, request: web.BaseRequest, identity: str, below: str) -> web.Response:
+    """The answer about one response, with one of the methods that there are."""
+    turn = store.find(identity)
+    if turn is None:
+        return _refused(unknown_response(identity))
+    if below == CANCEL:
+        text = "A response that was not made in the background cannot be cancelled"
+        return _refused(reject(400, text, param="id"))
+    if below == ITEMS:
+        return _items(request, turn)
+    if request.method == "DELETE":
+        store.delete(identity)
+        gone = {"id": identity, "object": "response.deleted", "deleted": True}
+        return answers.json_answer(200, gone)
+    return _response(request, turn)
 
 
 def unknown_response(identity: str) -> Rejection:

@@ -35,15 +35,20 @@ class FollowUp(Peek, gc=False):
 
     previous_response_id: str | None = None
 
-    def mark(self, body: bytes) -> str | None:
-        """The mark of the runner that keeps what it goes on from; None when that is nobody."""
-        if self.previous_response_id is not None:
-            return mark_of(self.previous_response_id)
-        if _REFERENCE not in body:
-            return None
-        # Items that stand in it as references have IDs of the same kind.
-        found = _ITEM.search(body)
-        return mark_of(found[1].decode()) if found is not None else None
+    def follows(self, body: bytes) -> bool:
+        """Whether it goes on from a response."""
+        return self.previous_response_id is not None or _REFERENCE in body
+
+    def keeper(self, body: bytes, endpoints: Iterable[Endpoint], now: float) -> Endpoint | None:
+        """The one among runners that keeps what it goes on from, unless it rests."""
+        identity = self.previous_response_id
+        if identity is None:
+            # Items that stand in it as references have IDs of the same kind.
+            found = _ITEM.search(body) if _REFERENCE in body else None
+            identity = found[1].decode() if found is not None else ""
+        wanted = mark_of(identity)
+        kept = None if wanted is None else _home(endpoints, wanted)
+        return kept if kept is not None and kept.rests_until <= now else None
 
 
 _decode: Final = msgspec.json.Decoder(FollowUp).decode
@@ -75,7 +80,7 @@ def kept_path(path: str) -> KeptPath | None:
     return KeptPath(found[1] or "", found[2], _METHODS[found[3]])
 
 
-def home(endpoints: Iterable[Endpoint], wanted: str) -> Endpoint | None:
+def _home(endpoints: Iterable[Endpoint], wanted: str) -> Endpoint | None:
     """The one among runners that has this mark."""
     for endpoint in endpoints:
         address = endpoint.address
@@ -94,7 +99,7 @@ def keeper(
     for entry in entries:
         if path.engine and entry.engine and path.engine != entry.engine:
             continue
-        endpoint = home(entry.ready, wanted)
+        endpoint = _home(entry.ready, wanted)
         if endpoint is not None and (key is None or key.may_use(entry)):
             return entry, endpoint
     return None

@@ -26,7 +26,7 @@ from modelrunner.gateway.routing.paths import (
     Route,
     unknown_engine,
 )
-from modelrunner.gateway.routing.responses import FollowUp, KeptPath, home, keeper, kept_path
+from modelrunner.gateway.routing.responses import FollowUp, KeptPath, keeper, kept_path
 from modelrunner.gateway.routing.ticket import Desk, Errand, Passage, Visit
 from modelrunner.gateway.table.entry import ModelEntry
 from modelrunner.gateway.table.table import RouteTable
@@ -103,13 +103,10 @@ class Router:
             return self._no_model(request, route, key, name, entry)
         if route.engine and entry.engine and route.engine != entry.engine:
             return self._wrong_engine(request, route, entry)
-        if isinstance(asked, Question) and asked.unloads and not (entry.ready or entry.starting):
-            return self._unloaded(request, route, key, entry, name or "")
-        kept = None
-        if isinstance(asked, FollowUp) and (wanted := asked.mark(request.body)) is not None:
-            if not (entry.ready or entry.starting):
-                return self._not_kept(request, route, entry, asked)
-            kept = home(entry.ready, wanted)
+        if not (entry.ready or entry.starting) and (
+            answer := self._asleep(request, route, key, entry, asked)
+        ):
+            return answer
         if refusal := self._limits.enter(key, entry):
             return self._refused(
                 request,
@@ -130,23 +127,41 @@ class Router:
             request.received_at,
         )
         exchange.entry = entry
-        if route.streams and (asked.stream or (route.piece and asked.stream is None)):
-            exchange.stream = True
+        exchange.stream = route.streams and bool(
+            asked.stream or (route.piece and asked.stream is None)
+        )
         if key is not None:
             exchange.key = key.name
         passage = Passage(self._desk, exchange, route, entry, key, len(request.body))
         if route.piece:
             passage.asked_for = name or ""
         now = self._now()
-        if kept is not None and kept.rests_until <= now:
-            # Nobody else can answer, so there is no line to wait in.
-            return passage.send(kept)
-        queue = self._holds.queues.get(entry)
-        if queue is None or not queue.line:
-            endpoint = entry.pick(now)
-            if endpoint is not None and endpoint.rests_until <= now:
-                return passage.send(endpoint)
+        # Where nobody else can answer there is no line to wait in.
+        endpoint = (
+            asked.keeper(request.body, entry.ready, now) if isinstance(asked, FollowUp) else None
+        )
+        if endpoint is None:
+            queue = self._holds.queues.get(entry)
+            if queue is None or not queue.line:
+                endpoint = entry.pick(now)
+        if endpoint is not None and endpoint.rests_until <= now:
+            return passage.send(endpoint)
         return self._holds.admit(entry, passage)
+
+    def _asleep(
+        self,
+        request: Request,
+        route: Route,
+        key: ApiKey | None,
+        entry: ModelEntry,
+        asked: Peek,
+    ) -> Answer | None:
+        """The answer to a request that a model is not woken for."""
+        if isinstance(asked, Question) and asked.unloads:
+            return self._unloaded(request, route, key, entry, asked.model or "")
+        if isinstance(asked, FollowUp) and asked.follows(request.body):
+            return self._not_kept(request, route, entry, asked)
+        return None
 
     def _elsewhere(self, request: Request, route: Route | None) -> Decision:
         path = request.path
