@@ -121,6 +121,9 @@ class _Engine(http.server.BaseHTTPRequestHandler):
 
     def _script_tools(self, body: dict[str, Any]) -> None:
         """Two calls; in a stream their arguments come in two pieces."""
+        if self.path.endswith("/messages"):
+            self._anthropic_tools(body)
+            return
         pieces, calls = [], []
         for index, (name, first, rest) in enumerate(_CALLS):
             head = {"index": index, "id": f"id-{name}"}
@@ -131,6 +134,46 @@ class _Engine(http.server.BaseHTTPRequestHandler):
         self._answer(
             body, *(pieces if body.get("stream") else [{"tool_calls": calls}]), finish="tool_calls"
         )
+
+    def _anthropic_tools(self, body: dict[str, Any]) -> None:
+        """The same calls, as llama-server tells them to Anthropic's clients."""
+        usage = {"input_tokens": 7, "output_tokens": 11}
+        head = {"id": "msg_1", "type": "message", "role": "assistant", "model": "scripted"}
+        blocks = [
+            {
+                "type": "tool_use",
+                "id": f"id-{name}",
+                "name": name,
+                "input": json.loads(first + rest),
+            }
+            for name, first, rest in _CALLS
+        ]
+        end = {"stop_reason": "tool_use", "stop_sequence": None}
+        if not body.get("stream"):
+            self._json(200, {**head, **end, "content": blocks, "usage": usage})
+            return
+        begun: dict[str, Any] = {
+            **head,
+            "content": [],
+            "stop_reason": None,
+            "stop_sequence": None,
+            "usage": usage,
+        }
+        events: list[dict[str, Any]] = [{"type": "message_start", "message": begun}]
+        for index, (block, (_, *pieces)) in enumerate(zip(blocks, _CALLS, strict=True)):
+            at = {"index": index}
+            events.append(
+                {"type": "content_block_start", **at, "content_block": {**block, "input": {}}}
+            )
+            for piece in pieces:
+                delta = {"type": "input_json_delta", "partial_json": piece}
+                events.append({"type": "content_block_delta", **at, "delta": delta})
+            events.append({"type": "content_block_stop", **at})
+        events.append({"type": "message_delta", "delta": end, "usage": usage})
+        self._start_stream()
+        for event in (*events, {"type": "message_stop"}):
+            self._chunk(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode())
+        self._chunk(b"")
 
     def _script_babble(self, body: dict[str, Any]) -> None:
         """Events that nobody can read, until the client leaves."""

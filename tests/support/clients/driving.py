@@ -1,0 +1,78 @@
+"""Runs a client's script against a server, in the client's own environment."""
+
+import json
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from tests.cluster.settings import ROOT
+from tests.support.clients.catalogue import Client
+from tests.support.clients.installs import node, node_modules, python_clients
+
+SCRIPTS: Final = Path(__file__).with_name("scripts")
+# Clients that would ask the network for prices of models, or tell others what they do.
+_OFFLINE: Final = {
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    "LANGSMITH_TRACING": "false",
+    "DO_NOT_TRACK": "1",
+    "NO_PROXY": "*",
+    # Scripts of Python are modules of the tests.
+    "PYTHONPATH": str(ROOT),
+}
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where clients run: `home` is an empty home, which holds their scripts and packages."""
+
+    home: Path
+
+    @classmethod
+    def prepare(cls, folder: Path) -> "Desk":
+        """A desk in an empty folder."""
+        shutil.copytree(SCRIPTS, folder / "scripts")
+        # Node looks for packages beside and above a script, nowhere else.
+        (folder / "node_modules").symlink_to(node_modules())
+        return cls(folder)
+
+    def run(self, file: Path, *arguments: str, seconds: float = 240) -> str:
+        """What a script of Python or Node prints.
+
+        Raises:
+            AssertionError: it failed; with what it told.
+        """
+        program = node() if file.suffix == ".mjs" else python_clients()
+        return self.command([program, file, *arguments], seconds=seconds)
+
+    def command(self, words: list[str | Path], *, seconds: float = 240, **environment: str) -> str:
+        """What a program prints, here and with little else in its environment.
+
+        Raises:
+            AssertionError: it failed; with what it told.
+        """
+        done = subprocess.run(
+            [str(word) for word in words],
+            cwd=self.home,
+            env={**_OFFLINE, "HOME": str(self.home), "PATH": self._path, **environment},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=seconds,
+        )
+        told = f"{words} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+        assert done.returncode == 0, told
+        return done.stdout
+
+    @property
+    def _path(self) -> str:
+        return f"{self.home / 'programs'}{os.pathsep}{os.environ['PATH']}"
+
+    def outcomes(self, client: Client, url: str, scenarios: tuple[str, ...]) -> dict[str, Any]:
+        """What came of each scenario: {"value": …} or {"raised": …, "status": …, "text": …}."""
+        told = self.run(self.home / "scripts" / client.script, url, *scenarios)
+        found: dict[str, Any] = json.loads(told.splitlines()[-1])
+        return found
