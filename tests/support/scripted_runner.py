@@ -56,9 +56,13 @@ class ScriptedLaunch:
 
     def start(self) -> Child:
         """Start one more."""
-        Path(self.socket).unlink(missing_ok=True)
+        self.remove_socket()
         self.children.append(Child(self.command, {}))
         return self.children[-1]
+
+    def remove_socket(self) -> None:
+        """The engine leaves it behind."""
+        Path(self.socket).unlink(missing_ok=True)
 
     def noted(self, name: str) -> bool:
         """Whether the engine made this note."""

@@ -6,8 +6,8 @@ import errno
 import logging
 import signal
 import time
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
 
 from aiohttp import ClientError, ClientSession
 
@@ -128,6 +128,10 @@ class Supervisor:
         if self._child is None or self._child.pid != pid:
             return False
         return self._child.poll() is not None
+
+    def changed(self) -> Coroutine[Any, Any, object]:
+        """A wait that ends when `ready`, `failure` or `draining` is another than now."""
+        return self._changed.wait()
 
     async def arrived(self, timeout: float) -> None:
         """Wait, at most `timeout` seconds, while the engine is loading or warming up."""

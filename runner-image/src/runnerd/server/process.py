@@ -61,10 +61,9 @@ class Runner:
             stop.clear()
             await self._leave(port, stop)
         finally:
-            await self._engine.stop(0)
+            await self._served.stop(0)
             life.cancel()
             await asyncio.wait({life})
-            await self._served.close()
         log.info("stopped")
         return life.cancelled() or life.exception() is None
 

@@ -1,8 +1,10 @@
 """One model in one mode: its engine, the gate before it, and the way to it."""
 
+import asyncio
 import random
 import time
-from typing import Final, Protocol
+from collections.abc import Callable
+from typing import Any, Final, Protocol
 
 from aiohttp import web
 
@@ -45,6 +47,10 @@ class Launch(Protocol):
         """Start one more."""
         ...
 
+    def remove_socket(self) -> None:
+        """Remove the file that the last one listened on, if there is one."""
+        ...
+
 
 class Served:
     """The parts around one engine, put together.
@@ -60,10 +66,12 @@ class Served:
         *,
         delays: Delays | None = None,
         store: Store | None = None,
+        knows: Callable[[str], bool] | None = None,
     ) -> None:
         """Put them together, inside the event loop; nothing is started yet.
 
-        `store` keeps responses, where several engines have one together.
+        `store` keeps responses, where several engines have one together; `knows` says which
+        names are this model's, where others than the configuration's are.
         """
         self.config = config
         self._launch = launch
@@ -83,7 +91,7 @@ class Served:
             hang_timeout=settings.hang_timeout,
             on_ready=lambda slots: self.gate.open(slots + _AHEAD),
         )
-        self.checks = Checks(config)
+        self.checks = Checks(config, knows)
         self.proxy = Proxy(
             self.session, self.engine, self.metrics, settings.retry_wait, config.model
         )
@@ -93,9 +101,11 @@ class Served:
         self.store = own if store is None else store
         self.responder = Responder(config.model, self.checks, self.proxy, self.engine, self.store)
         self.keep_alive: float | None = None
+        self._life: asyncio.Task[Any] | None = None
 
     async def run(self) -> None:
         """Supervise the engine until it is stopped or given up; start it if nobody has."""
+        self._life = asyncio.current_task()
         await self.engine.run(self._launch.first)
 
     async def answer(
@@ -131,10 +141,17 @@ class Served:
         finally:
             self.gate.done()
 
-    async def close(self) -> None:
-        """Kill the engine if it still runs, and let go of the connections to it."""
-        await self.engine.stop(0)
+    async def stop(self, grace: float) -> None:
+        """End the engine, SIGTERM and SIGKILL after `grace` seconds, and all that is around it.
+
+        The task that is in `run` is cancelled.
+        """
+        await self.engine.stop(grace)
+        if self._life is not None:
+            self._life.cancel()
+            await asyncio.wait({self._life})
         await self.session.close()
+        self._launch.remove_socket()
 
     def _understood(
         self, request: web.BaseRequest, route: Inference, raw: bytes
