@@ -135,6 +135,11 @@ def pulled(way: Way = Way.PULL) -> Line:
     return Line(kind=Kind.SUCCESS, message=f"Model {word} successfully", way=way)
 
 
+def loaded() -> Line:
+    """The only line of POST /models/load."""
+    return Line(kind=Kind.SUCCESS, message="Model loaded successfully")
+
+
 def cached(size: int) -> Line:
     """The only line of a pull of what is there already; clients look for its first words."""
     return Line(kind=Kind.SUCCESS, message=f"Using cached model: {size_text(size)}")
@@ -283,6 +288,15 @@ def removal_answer(done: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
 def unload_answer(count: int) -> dict[str, int]:
     """The answer of POST /engines/unload."""
     return {"unloaded_runners": count}
+
+
+def push_request(data: object) -> str:
+    """The token in the body of POST /models/{reference}/push `{"bearer-token"}`, "" for none.
+
+    Raises:
+        ShapeError: another shape.
+    """
+    return _text(_object(data), "bearer-token")
 
 
 def unload_request(data: object) -> Unload:

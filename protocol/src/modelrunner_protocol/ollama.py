@@ -31,7 +31,7 @@ MANAGEMENT: Final[Mapping[str, str]] = {
 """Routes by which Ollama's clients manage models, with their methods."""
 
 SUCCESS: Final[Mapping[str, Any]] = {"status": "success"}
-"""The last line of a pull, and its only one without a stream."""
+"""The last line of a pull or a push, and its only one without a stream."""
 
 _TAG: Final = ":latest"
 _DIGEST: Final = "sha256:"
@@ -127,18 +127,27 @@ def shown(model: Described) -> dict[str, Any]:
 
 def pulling(layer: str, *, total: int, completed: int) -> dict[str, Any]:
     """A line of POST /api/pull: how far a layer, "sha256:…", is."""
-    short = layer.removeprefix(_DIGEST)[:12]
-    return {"status": f"pulling {short}", "digest": layer, "total": total, "completed": completed}
+    return _moving("pulling", layer, total, completed)
+
+
+def pushing(layer: str, *, total: int, completed: int) -> dict[str, Any]:
+    """A line of POST /api/push."""
+    return _moving("pushing", layer, total, completed)
 
 
 def doing(what: str) -> dict[str, Any]:
-    """A line of POST /api/pull without numbers, e.g. "pulling manifest"."""
+    """A line of either without numbers, e.g. "pulling manifest"."""
     return {"status": what}
 
 
 def moment(seconds: float) -> str:
     """A point in time, RFC 3339 in UTC."""
     return datetime.fromtimestamp(int(seconds), tz=UTC).isoformat().replace("+00:00", "Z")
+
+
+def _moving(verb: str, layer: str, total: int, completed: int) -> dict[str, Any]:
+    short = layer.removeprefix(_DIGEST)[:12]
+    return {"status": f"{verb} {short}", "digest": layer, "total": total, "completed": completed}
 
 
 def _details(model: Described) -> dict[str, Any]:

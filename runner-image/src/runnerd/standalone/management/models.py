@@ -11,25 +11,22 @@ from aiohttp import web
 
 from modelrunner_protocol.dmr import model_object, removal_answer, tag_answer
 from runnerd.server import answers
-from runnerd.server.dialects import Dialect, Rejection, reject
-from runnerd.standalone.catalogue.catalogue import (
-    Catalogue,
-    Removal,
-    SeveralTagsError,
-    UnknownModelError,
-)
+from runnerd.server.dialects import Dialect, reject
+from runnerd.standalone.catalogue.catalogue import Catalogue, UnknownModelError
 from runnerd.standalone.catalogue.names import InvalidNameError
+from runnerd.standalone.catalogue.removal import Removal, SeveralTagsError
 from runnerd.standalone.catalogue.stored import Stored
 from runnerd.standalone.management.described import described
 from runnerd.standalone.management.needs import Pool
 from runnerd.standalone.management.recorder import Recorder
+from runnerd.standalone.management.unknown import unknown
 from runnerd.standalone.pages import Page, RefusedError
 
 _TRUE: Final = frozenset({"", "1", "t", "T", "true", "TRUE", "True"})
 
 
 class Models:
-    """Answers there, save for what takes a stream."""
+    """Answers there, save for what takes time or a stream."""
 
     def __init__(self, catalogue: Catalogue, pool: Pool, recorder: Recorder) -> None:
         self._catalogue = catalogue
@@ -42,7 +39,6 @@ class Models:
         return (
             Page("/models/?", {"GET": self._list}, docker),
             Page("/models/purge", {"DELETE": self._purge}, docker),
-            Page("/models/load", {"POST": self._load}, docker),
             Page(
                 "/models/(?P<rest>.+)",
                 {"GET": self._get, "DELETE": self._delete, "POST": self._act},
@@ -59,8 +55,6 @@ class Models:
 
     async def _get(self, request: web.BaseRequest, groups: Mapping[str, str]) -> web.Response:
         name = groups["rest"]
-        if name.endswith("/export"):
-            raise _not_here("export", "the files of a model lie below MODELS_PATH")
         if _truth(request, "remote"):
             raise _not_here("inspect --remote", "pull the model and inspect it here")
         stored = await self.stored(name)
@@ -79,7 +73,7 @@ class Models:
         try:
             done = await asyncio.to_thread(self._catalogue.remove, name, force=force)
         except UnknownModelError as error:
-            raise RefusedError(_unknown(name)) from error
+            raise RefusedError(unknown(name)) from error
         except SeveralTagsError as error:
             raise RefusedError(reject(409, str(error))) from error
         gone = [identity for what, identity in done if what is Removal.DELETED]
@@ -96,17 +90,12 @@ class Models:
         await self._forget(await asyncio.to_thread(self._catalogue.purge))
         return web.Response(status=200, headers={"Server": answers.SERVER})
 
-    async def _load(self, _: web.BaseRequest, __: Mapping[str, str]) -> web.Response:
-        raise _not_here("load", "push the model to a registry and pull it from there")
-
     async def _act(self, request: web.BaseRequest, groups: Mapping[str, str]) -> web.Response:
         name, _, action = groups["rest"].rpartition("/")
         if action == "tag":
             return await self._tag(request, name)
         if action == "repackage":
             raise _not_here(action, "set the context's size with docker model configure")
-        if action == "push":
-            raise _not_here(action, "push with a tool for registries")
         raise RefusedError(reject(404, f'unknown action "{action[:80]}"'))
 
     async def _tag(self, request: web.BaseRequest, name: str) -> web.Response:
@@ -126,7 +115,7 @@ class Models:
         try:
             await asyncio.to_thread(self._catalogue.tag, name, target)
         except UnknownModelError as error:
-            raise RefusedError(_unknown(name)) from error
+            raise RefusedError(unknown(name)) from error
         except InvalidNameError as error:
             raise RefusedError(reject(400, str(error))) from error
 
@@ -138,13 +127,8 @@ class Models:
         """
         found = await asyncio.to_thread(self._catalogue.find, name)
         if found is None:
-            raise RefusedError(_unknown(name))
+            raise RefusedError(unknown(name))
         return found
-
-
-def _unknown(name: str) -> Rejection:
-    text = f"model not found: {name[:200]!r} is not here: list the models, or pull it"
-    return reject(404, text, code="model_not_found")
 
 
 def _truth(request: web.BaseRequest, name: str) -> bool:

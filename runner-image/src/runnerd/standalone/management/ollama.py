@@ -1,20 +1,21 @@
-"""/api: how Ollama's clients pull, copy and delete models.
+"""/api: how Ollama's clients pull, push, copy and delete models.
 
 Source: ollama/ollama docs/api.md, server/routes.go.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing
 from typing import Any, Final
 
 from aiohttp import web
 
-from modelrunner_protocol.dmr import Kind
-from modelrunner_protocol.ollama import SUCCESS, doing, pulling, unknown_model
+from modelrunner_protocol.dmr import Kind, Way
+from modelrunner_protocol.ollama import SUCCESS, doing, pulling, pushing, unknown_model
 from runnerd.server import answers
 from runnerd.server.dialects import Dialect, reject
 from runnerd.standalone.catalogue.pulls import PullEvent, Pulls
+from runnerd.standalone.catalogue.pushes import Pushes
 from runnerd.standalone.management.bodies import body_object
 from runnerd.standalone.management.models import Models
 from runnerd.standalone.management.steps import first_of, told_in_lines
@@ -26,9 +27,10 @@ _LINES: Final = "application/x-ndjson"
 class OllamaModels:
     """Answers there."""
 
-    def __init__(self, models: Models, pulls: Pulls) -> None:
+    def __init__(self, models: Models, pulls: Pulls, pushes: Pushes) -> None:
         self._models = models
         self._pulls = pulls
+        self._pushes = pushes
 
     def pages(self) -> tuple[Page, ...]:
         """What is answered here."""
@@ -44,19 +46,11 @@ class OllamaModels:
 
     async def _pull(self, request: web.BaseRequest, _: Mapping[str, str]) -> web.StreamResponse:
         body = await body_object(request)
-        events = self._pulls.pull(_name(body))
-        stream = body.get("stream")
-        if stream is not None and not isinstance(stream, bool):
-            raise RefusedError(reject(400, "'stream' must be true or false", param="stream"))
-        if stream is not False:
-            return await told_in_lines(
-                request, events, content_type=_LINES, lines=_lines, failure=_failure
-            )
-        async with aclosing(events):
-            told = [await first_of(events), *[event async for event in events][-1:]]
-        if told[-1].kind is Kind.ERROR:
-            raise RefusedError(reject(500, told[-1].message))
-        return answers.json_answer(200, SUCCESS)
+        return await _moved(request, body, self._pulls.pull(_name(body)))
+
+    async def _push(self, request: web.BaseRequest, _: Mapping[str, str]) -> web.StreamResponse:
+        body = await body_object(request)
+        return await _moved(request, body, self._pushes.push(_name(body)))
 
     async def _delete(self, request: web.BaseRequest, _: Mapping[str, str]) -> web.Response:
         name = _name(await body_object(request))
@@ -73,9 +67,6 @@ class OllamaModels:
         await self._models.tag(source, destination)
         return answers.json_answer(200, {})
 
-    async def _push(self, _: web.BaseRequest, __: Mapping[str, str]) -> web.Response:
-        raise RefusedError(reject(501, "push is not supported by this server"))
-
     async def _create(self, _: web.BaseRequest, __: Mapping[str, str]) -> web.Response:
         text = "models are not made here: package one, push it to a registry and pull it"
         raise RefusedError(reject(501, text))
@@ -88,9 +79,28 @@ class OllamaModels:
             raise RefusedError(reject(404, unknown_model(name))) from error
 
 
+async def _moved(
+    request: web.BaseRequest, body: Mapping[str, Any], events: AsyncGenerator[PullEvent, None]
+) -> web.StreamResponse:
+    """Line by line, or with `stream: false` when it is done."""
+    stream = body.get("stream")
+    if stream is not None and not isinstance(stream, bool):
+        raise RefusedError(reject(400, "'stream' must be true or false", param="stream"))
+    if stream is not False:
+        return await told_in_lines(
+            request, events, content_type=_LINES, lines=_lines, failure=_failure
+        )
+    async with aclosing(events):
+        told = [await first_of(events), *[event async for event in events][-1:]]
+    if told[-1].kind is Kind.ERROR:
+        raise RefusedError(reject(500, told[-1].message))
+    return answers.json_answer(200, SUCCESS)
+
+
 def _lines(event: PullEvent) -> Iterator[bytes]:
     if event.kind is Kind.PROGRESS and event.layer:
-        yield _encoded(pulling(event.layer, total=event.size, completed=event.current))
+        told = pulling if event.way is Way.PULL else pushing
+        yield _encoded(told(event.layer, total=event.size, completed=event.current))
     elif event.kind is Kind.SUCCESS:
         yield _encoded(SUCCESS)
     elif event.kind is Kind.ERROR:

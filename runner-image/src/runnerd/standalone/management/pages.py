@@ -2,7 +2,8 @@
 
 from runnerd.standalone.catalogue.catalogue import Catalogue
 from runnerd.standalone.catalogue.pulls import Pulls
-from runnerd.standalone.management.create import Create
+from runnerd.standalone.catalogue.pushes import Pushes
+from runnerd.standalone.management.archives import Archives
 from runnerd.standalone.management.engines import Engines
 from runnerd.standalone.management.logs import Logs, LogTail
 from runnerd.standalone.management.models import Models
@@ -10,6 +11,7 @@ from runnerd.standalone.management.needs import Pool
 from runnerd.standalone.management.ollama import OllamaModels
 from runnerd.standalone.management.recorder import Recorder
 from runnerd.standalone.management.requests import Requests
+from runnerd.standalone.management.transfers import Transfers
 
 
 class Management:
@@ -18,6 +20,7 @@ class Management:
     Args:
         catalogue: The models.
         pulls: Brings them here.
+        pushes: Brings them away.
         pool: The engines.
         recorder: What models were asked; the inference routes fill it.
         tail: The newest log lines, None when they are not kept.
@@ -29,6 +32,7 @@ class Management:
         *,
         catalogue: Catalogue,
         pulls: Pulls,
+        pushes: Pushes,
         pool: Pool,
         recorder: Recorder,
         tail: LogTail | None = None,
@@ -37,12 +41,13 @@ class Management:
         models = Models(catalogue, pool, recorder)
         self._engines = Engines(catalogue, pool, program=program)
         self.pages = (
-            *Create(pulls).pages(),
+            *Transfers(pulls, pushes).pages(),
+            *Archives(catalogue).pages(),
             *models.pages(),
             *self._engines.pages(),
             *Requests(recorder, catalogue, pool).pages(),
             *Logs(tail).pages(),
-            *OllamaModels(models, pulls).pages(),
+            *OllamaModels(models, pulls, pushes).pages(),
         )
 
     async def close(self) -> None:
