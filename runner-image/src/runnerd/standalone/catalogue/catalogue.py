@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 from runnerd.standalone.catalogue.documents import created_in, read_documents
 from runnerd.standalone.catalogue.index import Entry, Index
 from runnerd.standalone.catalogue.index_file import IndexFile, Stamp
 from runnerd.standalone.catalogue.names import InvalidNameError, Names
+from runnerd.standalone.catalogue.removal import Step, removal
 from runnerd.standalone.catalogue.stored import Stored
 from runnerd.standalone.catalogue.sweep import sweep
 from runnerd.weights.store import Store
@@ -20,19 +20,8 @@ from runnerd.weights.store import Store
 logger = logging.getLogger(__name__)
 
 
-class Removal(StrEnum):
-    """What a step of removing did, in Docker Model Runner's words."""
-
-    UNTAGGED = "Untagged"
-    DELETED = "Deleted"
-
-
 class UnknownModelError(LookupError):
     """There is no such model."""
-
-
-class SeveralTagsError(Exception):
-    """A model that several tags lead to is removed by its identity only with force."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +105,7 @@ class Catalogue:
             draft.index = draft.index.tag(entry.identity, tag)
         return tag
 
-    def remove(self, name: str, *, force: bool = False) -> list[tuple[Removal, str]]:
+    def remove(self, name: str, *, force: bool = False) -> list[Step]:
         """Take a tag away; the model goes with its last one, or when its identity is named.
 
         Whoever reads its files may go on reading. Nothing is removed on a guess: the last part
@@ -132,7 +121,8 @@ class Catalogue:
                 entry = self.names.find(draft.index, name, loosely=False)
                 if entry is None:
                     raise unknown(name)
-                steps, draft.index = _removed(draft.index, entry, self.names, name, force=force)
+                tag = self.names.named_tag(entry, name)
+                steps, draft.index = removal(draft.index, entry, tag, force=force)
                 gone = draft.index.get(entry.identity) is None
                 store = self._withdrawn(held, entry.identity) if gone else None
             if store is not None:
@@ -239,22 +229,6 @@ class Catalogue:
 def unknown(name: str) -> UnknownModelError:
     """The error for a name that leads to no model."""
     return UnknownModelError(f"there is no model {name[:200]!r} here: list them, or pull it")
-
-
-def _removed(
-    index: Index, entry: Entry, names: Names, name: str, *, force: bool
-) -> tuple[list[tuple[Removal, str]], Index]:
-    """What removing does, and the index after it. Pure."""
-    tag = names.named_tag(entry, name)
-    if tag and len(entry.tags) > 1:
-        return [(Removal.UNTAGGED, tag)], index.untag(tag)
-    if len(entry.tags) > 1 and not force:
-        raise SeveralTagsError(
-            f"several tags lead to {entry.identity} ({', '.join(entry.tags)}): remove them one by "
-            "one, or all with force"
-        )
-    steps = [(Removal.UNTAGGED, one) for one in entry.tags]
-    return [*steps, (Removal.DELETED, entry.identity)], index.remove(entry.identity)
 
 
 def _files(folder: Path) -> Iterator[os.stat_result]:
