@@ -71,7 +71,8 @@ class _Engine(http.server.BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """What the body's script says; without one, an echo."""
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        script = body.get("script") or _spoken_script(body) or "echo"
+        ranks = "rank" if self.path == "/v1/rerank" else "echo"
+        script = body.get("script") or _spoken_script(body) or ranks
         if script == "echo" and self.settings.drop_warm_up:
             self.close_connection = True
             return
@@ -126,7 +127,7 @@ class _Engine(http.server.BaseHTTPRequestHandler):
             return
         pieces, calls = [], []
         for index, (name, first, rest) in enumerate(_CALLS):
-            head = {"index": index, "id": f"id-{name}"}
+            head = {"index": index, "id": f"id-{name}", "type": "function"}
             calls.append({**head, "function": {"name": name, "arguments": first + rest}})
             begin = {**head, "function": {"name": name, "arguments": first}}
             more = {"index": index, "function": {"arguments": rest}}
@@ -190,20 +191,23 @@ class _Engine(http.server.BaseHTTPRequestHandler):
         usage = {"prompt_tokens": 7, "completion_tokens": 11}
         timings = {"prompt_ms": 1.5, "predicted_ms": 2.5}
         if not body.get("stream"):
-            message: dict[str, Any] = {}
+            message: dict[str, Any] = {"role": "assistant", "content": None}
             for part in parts:
                 message |= part
-            choice = {"finish_reason": finish, "message": message}
-            self._json(200, {"choices": [choice], "usage": usage, "timings": timings})
+            choice = {"index": 0, "finish_reason": finish, "message": message}
+            whole = {"id": "c", "object": "chat.completion", "created": 1, "model": "scripted"}
+            self._json(200, {**whole, "choices": [choice], "usage": usage, "timings": timings})
             return
         self._start_stream()
         role: dict[str, Any] = {"role": "assistant", "content": None}
         events: list[dict[str, Any]] = [
-            {"choices": [{"finish_reason": None, "delta": delta}]} for delta in (role, *parts)
+            {"choices": [{"index": 0, "finish_reason": None, "delta": delta}]}
+            for delta in (role, *parts)
         ]
-        events.append({"choices": [{"finish_reason": finish, "delta": {}}]})
+        events.append({"choices": [{"index": 0, "finish_reason": finish, "delta": {}}]})
+        head = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "scripted"}
         for event in (*events, {"choices": [], "usage": usage, "timings": timings}):
-            self._chunk(b"data: " + json.dumps(event).encode() + b"\n\n")
+            self._chunk(b"data: " + json.dumps({**head, **event}).encode() + b"\n\n")
         self._chunk(b"data: [DONE]\n\n")
         self._chunk(b"")
 
@@ -292,6 +296,28 @@ class _Engine(http.server.BaseHTTPRequestHandler):
     def _script_parse_error(self, body: dict[str, Any]) -> None:
         self._json(500, {"error": {"message": "[json.exception.x] unpaired surrogate"}})
 
+    def _script_rank(self, body: dict[str, Any]) -> None:
+        """The longer a document, the better it fits; the best first, as llama-server has them."""
+        found = [(-float(len(text)), place) for place, text in enumerate(body["documents"])]
+        rows = [{"index": place, "relevance_score": -score} for score, place in sorted(found)]
+        usage = {"prompt_tokens": len(found), "total_tokens": len(found)}
+        self._json(200, {"model": "smol", "object": "list", "usage": usage, "results": rows})
+
+    def _script_rank_few(self, body: dict[str, Any]) -> None:
+        """It forgets a document."""
+        self._json(200, {"results": [{"index": 1, "relevance_score": 0.5}]})
+
+    def _script_named(self, body: dict[str, Any]) -> None:
+        """The raw text of the body's "says", in pieces of "size" bytes, whole if there is none."""
+        text = body["says"].encode()
+        if "size" not in body:
+            self._send(200, text, "application/json")
+            return
+        self._start_stream()
+        for begin in range(0, len(text), body["size"]):
+            self._chunk(text[begin : begin + body["size"]])
+        self._chunk(b"")
+
     def _script_failure(self, body: dict[str, Any]) -> None:
         self._json(500, {"error": {"message": "the computation failed"}})
 
@@ -329,7 +355,7 @@ class _Engine(http.server.BaseHTTPRequestHandler):
 
 def _spoken_script(body: dict[str, Any]) -> str:
     """The script that a message asks for: of a dialect whose bodies are put in other words."""
-    messages = body.get("messages") or [{}]
+    messages = body.get("messages") or [{"content": body.get("query")}]
     content = messages[-1].get("content")
     return content.removeprefix("script: ") if str(content).startswith("script: ") else ""
 

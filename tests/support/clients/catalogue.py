@@ -95,7 +95,8 @@ CLIENTS: Final = (
     Client(
         "litellm_client.py",
         ("chat", "chat_ollama", "chat_anthropic", "stream", "embed", "unknown"),
-        ("tools",),
+        # With tools it imports its proxy, whose packages it does not ask for.
+        (),
         not_found="NotFoundError",
     ),
     Client(

@@ -76,17 +76,6 @@ def embed(server: Server) -> Any:
     return [one["embedding"] for one in answer.data]
 
 
-def tools(server: Server) -> Any:
-    """Calls of tools."""
-    answer = _ask(
-        server,
-        messages=scenarios.messages(scenarios.CALL_TOOLS),
-        tools=[scenarios.function_tool()],
-    )
-    calls = answer.choices[0].message.tool_calls or []
-    return [scenarios.call(one.function.name, one.function.arguments) for one in calls]
-
-
 def unknown(server: Server) -> Any:
     """A chat with a model that is not there."""
     return _ask(server, scenarios.UNKNOWN_MODEL)
