@@ -1,6 +1,7 @@
 """The models below a folder, and their names. See docs/reference/model-store.md."""
 
 import logging
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from runnerd.standalone.catalogue.index_file import IndexFile, Stamp
 from runnerd.standalone.catalogue.names import InvalidNameError, Names
 from runnerd.standalone.catalogue.removal import Step, removal
 from runnerd.standalone.catalogue.stored import Stored
-from runnerd.standalone.catalogue.sweep import sweep
+from runnerd.standalone.catalogue.sweep import PATIENCE, sweep
 from runnerd.weights.store import Store
 
 logger = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ class Catalogue:
             # With the index held nothing becomes part of it meanwhile.
             with self._file.changing() as draft:
                 kept = {one.identity for one in draft.index.entries}
-                return sweep(self.root, kept, self._now())
+                return sweep(self.root, kept, self._now() - PATIENCE)
         except OSError as error:
             logger.warning("%s is not swept: %s", self.root, error.strerror)
             return 0
@@ -134,7 +135,7 @@ class Catalogue:
         with self._file.changing() as draft:
             gone = [one.identity for one in draft.index.entries]
             draft.index = Index()
-            sweep(self.root, (), self._now(), patience=0.0)
+            sweep(self.root, (), math.inf)
         return gone
 
     def usage(self) -> int:

@@ -66,8 +66,13 @@ def install(
         if not mine:
             raise WeightsError(f"{identity} is being pulled: wait for that", retryable=True)
         if store.whole() is None:
-            _move(store, files, blobs)
-            store.publish(Source(), _artifact(store, files, identity))
+            _check(files, blobs)
+            try:
+                _move(store, files, blobs)
+                store.publish(Source(), _artifact(store, files, identity))
+            except BaseException:
+                store.discard_partial()
+                raise
         write_documents(store.folder, manifest, config)
     stored = catalogue.admit(identity, tag)
     if stored is None:
@@ -90,20 +95,24 @@ def _read(
     return config, files_of(found, read_config(config, where), where)
 
 
+def _check(files: tuple[WeightsFile, ...], blobs: Mapping[str, Path]) -> None:
+    for file in files:
+        path = blobs.get(f"sha256:{file.sha256}")
+        if path is None or path.stat().st_size != file.size_bytes:
+            raise malformed(f"the layer sha256:{file.sha256} is missing, or has another size")
+
+
 def _move(store: Store, files: tuple[WeightsFile, ...], blobs: Mapping[str, Path]) -> None:
     store.discard_partial()
     store.partial.mkdir(mode=0o775)
     moved: dict[str, Path] = {}
     for file in files:
         target = store.partial / file.path
-        path = moved.get(file.sha256) or blobs.get(f"sha256:{file.sha256}")
-        if path is None or path.stat().st_size != file.size_bytes:
-            raise malformed(f"the layer sha256:{file.sha256} is missing, or has another size")
         if file.sha256 in moved:
             # Not a link: not every volume knows links.
-            shutil.copyfile(path, target)
+            shutil.copyfile(moved[file.sha256], target)
         else:
-            path.rename(target)
+            blobs[f"sha256:{file.sha256}"].rename(target)
         moved[file.sha256] = target
         with target.open("rb") as content:
             os.fsync(content.fileno())

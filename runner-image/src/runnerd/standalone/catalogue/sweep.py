@@ -19,16 +19,15 @@ _OURS: Final = re.compile(
 )
 
 
-def sweep(root: Path, identities: Iterable[str], now: float, *, patience: float = PATIENCE) -> int:
-    """Remove what belongs to no model and was not touched for `patience` seconds.
+def sweep(root: Path, identities: Iterable[str], before: float) -> int:
+    """Remove what belongs to no model and was last written before a moment.
 
     What another process is writing is not touched, and what was half removed goes at once.
 
     Args:
         root: Where the models are.
         identities: Those that are to stay.
-        now: Seconds since the epoch.
-        patience: Seconds.
+        before: Seconds since the epoch.
 
     Returns:
         Bytes that became free.
@@ -40,13 +39,14 @@ def sweep(root: Path, identities: Iterable[str], now: float, *, patience: float 
             if match := _OURS.fullmatch(entry.name):
                 found.setdefault(match["key"], []).append(Path(entry.path))
     return sum(
-        _sweep_one(Store(root, key), paths, key in kept, now - patience)
-        for key, paths in found.items()
+        _sweep_one(Store(root, key), paths, key in kept, before) for key, paths in found.items()
     )
 
 
 def _sweep_one(store: Store, paths: list[Path], kept: bool, before: float) -> int:
-    old = max(map(_touched, paths)) <= before
+    # A lock is made by whoever looks, too: it tells nothing as long as there is something else.
+    told = [path for path in paths if path.suffix != ".lock"] or paths
+    old = max(map(_touched, told)) <= before
     if not (store.discarded in paths or (old and (not kept or store.partial in paths))):
         return 0
     with store.lock() as mine:
