@@ -23,6 +23,14 @@ def test_every_limit_of_the_runner_is_told() -> None:
         assert float(ROWS[f"RUNNERD_{name.upper()}"]) == default
 
 
+def test_every_bound_of_a_pull_is_told() -> None:
+    """Each number of the pull's settings has a row with its default."""
+    defaults = settings.Settings()
+    assert int(ROWS[settings.CONNECTIONS]) == defaults.connections
+    assert (ROWS[settings.BANDWIDTH], defaults.bandwidth) == ("none", 0)
+    assert (ROWS[settings.TIMEOUT], defaults.timeout) == ("none", None)
+
+
 def test_every_patience_of_a_pull_is_told() -> None:
     """Each duration of the pull's settings has a row with its default."""
     defaults = settings.Settings()

@@ -9,9 +9,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from modelrunner_protocol.codec import WireError, decode, encode
+from modelrunner_protocol.durations import format_duration
 from modelrunner_protocol.reasons import Reason
 from modelrunner_protocol.sources import describe
-from modelrunner_protocol.wire import PULL_CONFIG_VARIABLE, Outcome, PullConfig
+from modelrunner_protocol.wire import PULL_CONFIG_VARIABLE, Artifact, Outcome, PullConfig
 from runnerd import logs
 from runnerd.weights import outcome as termination
 from runnerd.weights import resolve as resolving
@@ -21,7 +22,7 @@ from runnerd.weights.progress import ProgressMeter
 from runnerd.weights.pull import Pull
 from runnerd.weights.report import reporting
 from runnerd.weights.server import serving
-from runnerd.weights.settings import LOG_LEVEL, Settings
+from runnerd.weights.settings import LOG_LEVEL, TIMEOUT, Settings
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +86,20 @@ async def _until_stopped(work: Awaitable[Outcome]) -> Outcome:
     return await task
 
 
+async def _in_time(work: Awaitable[Artifact], limit: float | None) -> Artifact:
+    end = asyncio.timeout(limit)
+    try:
+        async with end:
+            return await work
+    except TimeoutError as error:
+        if limit is None or not end.expired():
+            raise
+        message = (
+            f"the pull did not end within {format_duration(limit)} ({TIMEOUT}): what came is kept"
+        )
+        raise WeightsError(message, retryable=True) from error
+
+
 async def _resolve(config: PullConfig, settings: Settings) -> Outcome:
     artifact = await resolving.resolve(config, settings, SystemClock())
     logger.info("resolved %s: %s", describe(config.source), encode(artifact))
@@ -105,7 +120,9 @@ async def _pull(config: PullConfig, settings: Settings) -> Outcome:
             meter=meter,
             clock=clock,
             give_up_after=settings.give_up_after,
+            connections=settings.connections,
+            bandwidth=settings.bandwidth,
         )
-        artifact = await pulling.run()
+        artifact = await _in_time(pulling.run(), settings.timeout)
     logger.info("%s is in the cache; %d bytes came", describe(config.source), meter.downloaded)
     return Outcome(artifact=artifact, downloaded_bytes=meter.downloaded)

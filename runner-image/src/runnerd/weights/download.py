@@ -6,7 +6,9 @@ from typing import Final
 
 from modelrunner_protocol.wire import WeightsFile
 from runnerd.weights.failure import TransientError, WeightsError
-from runnerd.weights.partial import PartialFile
+from runnerd.weights.pace import Pace
+from runnerd.weights.partial import PIECE, PartialFile
+from runnerd.weights.parts import IndivisibleError, Parts
 from runnerd.weights.progress import ProgressMeter
 from runnerd.weights.retry import Retrier
 from runnerd.weights.source import Body, RangeNotSatisfiableError, WeightsSource
@@ -14,6 +16,7 @@ from runnerd.weights.source import Body, RangeNotSatisfiableError, WeightsSource
 logger = logging.getLogger(__name__)
 
 _MOST_REFUSED_RANGES: Final = 1
+_STAT_BLOCK: Final = 512
 
 
 class SourceChangedError(WeightsError):
@@ -33,6 +36,8 @@ class Download:
         where: The source in words.
         file: What is expected; `sha256` is "" when nobody knows it.
         retrier: Its progress is a new furthest byte: starting over again and again is none.
+        pace: How fast bytes may come.
+        connections: Parts of a large file are fetched side by side over so many.
     """
 
     def __init__(
@@ -44,6 +49,8 @@ class Download:
         partial: PartialFile,
         meter: ProgressMeter,
         retrier: Retrier,
+        pace: Pace,
+        connections: int = 1,
     ) -> None:
         self._source = source
         self._where = where
@@ -51,7 +58,9 @@ class Download:
         self._partial = partial
         self._meter = meter
         self._retrier = retrier
-        self._furthest = partial.size
+        self._pace = pace
+        self._connections = connections
+        self._furthest = partial.held
         self._received = partial.size
         self._refused = 0
         self.etag = ""
@@ -66,13 +75,43 @@ class Download:
         self._retrier.begin()
         while self._partial.size < self._file.size_bytes:
             try:
-                await self._attempt()
+                if self._divisible():
+                    await self._together()
+                else:
+                    await self._partial.in_order()
+                    await self._attempt()
+            except IndivisibleError as error:
+                logger.info("%s: %s: fetching it in one piece", self._where, error)
+                self._connections = 1
             except RangeNotSatisfiableError as error:
                 await self._refuse(error)
             except TransientError as error:
                 await self._partial.settle()
                 self._note_progress()
                 await self._retrier.pause(error)
+
+    def _divisible(self) -> bool:
+        """Whether side by side is faster, and something ties the parts together."""
+        partial = self._partial
+        tied = bool(partial.validator or self._file.sha256)
+        return self._connections > 1 and tied and self._file.size_bytes - partial.held >= 2 * PIECE
+
+    async def _together(self) -> None:
+        parts = Parts(
+            source=self._source,
+            file=self._file,
+            partial=self._partial,
+            retrier=self._retrier,
+            on_bytes=self._took,
+        )
+        self._meter.downloading(self._partial.held)
+        self.etag = await parts.run(self._connections) or self.etag
+        await self._partial.catch_up()
+
+    async def _took(self, count: int) -> None:
+        self._meter.add(count)
+        self._note_progress()
+        await self._pace.spend(count)
 
     async def _attempt(self) -> None:
         partial = self._partial
@@ -121,12 +160,11 @@ class Download:
                 "mend the server, or name another source"
             )
         await self._partial.write(chunk)
-        self._meter.add(len(chunk))
-        self._note_progress()
+        await self._took(len(chunk))
 
     def _note_progress(self) -> None:
-        if self._partial.size > self._furthest:
-            self._furthest = self._partial.size
+        if self._partial.held > self._furthest:
+            self._furthest = self._partial.held
             self._retrier.progressed()
 
     async def _refuse(self, error: RangeNotSatisfiableError) -> None:
@@ -165,8 +203,10 @@ async def verify(partial: PartialFile, file: WeightsFile, source: WeightsSource)
 
 
 def partial_size(folder: Path, name: str) -> int:
-    """Bytes of a file in the partial folder; 0 when it is not there."""
+    """Bytes that a file in the partial folder holds; 0 when it is not there."""
     try:
-        return (folder / name).lstat().st_size
+        found = (folder / name).lstat()
     except OSError:
         return 0
+    # What comes out of order leaves holes, which hold nothing yet.
+    return min(found.st_size, found.st_blocks * _STAT_BLOCK)

@@ -32,8 +32,7 @@ def body_of(response: aiohttp.ClientResponse, start: int, *, validator: str = ""
     elif first != start:
         raise TransientError(f"the server sent bytes from {first} when asked for {start}")
     etag = headers.get("ETag", "")
-    weak = etag.startswith("W/")
-    dated = headers.get("Last-Modified", "") if weak or not etag else etag
+    dated = etag if is_strong(etag) else headers.get("Last-Modified", "")
     return Body(
         start=first or 0,
         total=total,
@@ -41,6 +40,11 @@ def body_of(response: aiohttp.ClientResponse, start: int, *, validator: str = ""
         validator=validator or dated,
         chunks=_chunks(response),
     )
+
+
+def is_strong(etag: str) -> bool:
+    """Whether equal tags mean equal bytes (RFC 9110, 8.8.1)."""
+    return bool(etag) and not etag.startswith("W/")
 
 
 def range_header(start: int, stop: int | None) -> dict[str, str]:

@@ -15,6 +15,8 @@ from runnerd.weights.clock import Clock
 from runnerd.weights.download import Download, TooLongError, partial_size, verify
 from runnerd.weights.failure import WeightsError
 from runnerd.weights.headers import read_headers
+from runnerd.weights.http_body import is_strong
+from runnerd.weights.pace import Pace
 from runnerd.weights.partial import PartialFile
 from runnerd.weights.progress import ProgressMeter
 from runnerd.weights.retry import Retrier, persistently
@@ -33,6 +35,8 @@ class Pull:
     Args:
         config: The work; its source is the one that `source` reads.
         give_up_after: Seconds without progress after which it fails.
+        bandwidth: Bytes a second at most; 0: any number.
+        connections: Parts of a large file are fetched side by side over so many.
         chance: Uniform random numbers in [0, 1), for the retries' jitter.
     """
 
@@ -41,6 +45,8 @@ class Pull:
     meter: ProgressMeter
     clock: Clock
     give_up_after: float
+    connections: int = 1
+    bandwidth: float = 0.0
     chance: Callable[[], float] = random.random
 
     async def run(self) -> Artifact:
@@ -121,7 +127,9 @@ class Pull:
         found, etag = [], ""
         for file in files:
             try:
-                one, etag = await self._download_file(store, file, retrier, where)
+                one, etag = await self._download_file(
+                    store, file, retrier, where, expected.etag if len(files) == 1 else ""
+                )
             except (WrongDigestError, TooLongError):
                 with contextlib.suppress(OSError):
                     store.discard_partial_file(file.path)
@@ -141,13 +149,17 @@ class Pull:
         return replace(artifact, revision=expected.revision)
 
     async def _download_file(
-        self, store: Store, file: WeightsFile, retrier: Retrier, where: str
+        self, store: Store, file: WeightsFile, retrier: Retrier, where: str, etag: str
     ) -> tuple[WeightsFile, str]:
         """One whole file in the partial folder; with its digest, and its ETag as sent."""
         async with PartialFile(store.partial, file.path, file.size_bytes) as partial:
             await partial.recover(self.meter.verifying)
-            if partial.size:
-                logger.info("resuming %s at %s", file.path, disk.size_text(partial.size))
+            if partial.held:
+                held, total = disk.size_text(partial.held), disk.size_text(file.size_bytes)
+                logger.info("resuming %s: %s of %s are there", file.path, held, total)
+            elif is_strong(etag):
+                # What was resolved is what has to come; it also ties parts together.
+                await partial.identify(etag)
             download = Download(
                 source=self.source,
                 where=where,
@@ -155,6 +167,8 @@ class Pull:
                 partial=partial,
                 meter=self.meter,
                 retrier=retrier,
+                pace=Pace(self.bandwidth, self.clock),
+                connections=self.connections,
             )
             await download.run()
             self.meter.verifying(partial.size)

@@ -173,18 +173,22 @@ def state_path(folder: Path, name: str) -> Path:
     return folder / f".{name}.state.json"
 
 
-def write_whole(path: Path, data: dict[str, Any]) -> None:
-    """Write JSON so that a crash leaves the old file or the new one."""
-    write_file(path, json.dumps(data, indent=1).encode())
+def write_whole(path: Path, data: dict[str, Any], *, durable: bool = True) -> None:
+    """Write JSON so that a crash leaves the old file or the new one; see `write_file`."""
+    write_file(path, json.dumps(data, indent=1).encode(), durable=durable)
 
 
-def write_file(path: Path, content: bytes) -> None:
-    """Write a file so that a crash leaves the old one or the new one."""
+def write_file(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Write a file so that a crash leaves the old one or the new one.
+
+    Without `durable` only a crash of this process does, not one of the machine.
+    """
     draft = path.with_name(f".{path.name}.draft")
     with draft.open("wb") as file:
         file.write(content)
         file.flush()
-        os.fsync(file.fileno())
+        if durable:
+            os.fsync(file.fileno())
     draft.rename(path)
 
 

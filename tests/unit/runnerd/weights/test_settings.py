@@ -31,6 +31,33 @@ def test_nonsense_names_the_variable(text: str) -> None:
         Settings.from_environment({"RUNNERD_PULL_STALL_TIMEOUT": text})
 
 
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [("", 0), ("5000000", 5e6), ("100Mi", 100 * 2**20), ("1.5G", 1.5e9), ("1Ki", 1024)],
+)
+def test_bandwidth(text: str, rate: float) -> None:
+    """Bytes a second, with the units that Kubernetes has."""
+    assert Settings.from_environment({"RUNNERD_PULL_BANDWIDTH": text}).bandwidth == rate
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("RUNNERD_PULL_BANDWIDTH", "fast"),
+        ("RUNNERD_PULL_BANDWIDTH", "0"),
+        ("RUNNERD_PULL_BANDWIDTH", "10MB"),
+        ("RUNNERD_PULL_CONNECTIONS", "0"),
+        ("RUNNERD_PULL_CONNECTIONS", "33"),
+        ("RUNNERD_PULL_CONNECTIONS", "many"),
+        ("RUNNERD_PULL_TIMEOUT", "0"),
+    ],
+)
+def test_nonsense_bounds_are_named(variable: str, text: str) -> None:
+    """A value that means nothing is an error that names its variable."""
+    with pytest.raises(ValueError, match=variable):
+        Settings.from_environment({variable: text})
+
+
 def test_mirrors() -> None:
     """Mirrors by registry, in the order in which they were named."""
     text = "docker.io=https://m.example.com/, ghcr.io=http://10.0.0.1:5000/x docker.io=https://n"

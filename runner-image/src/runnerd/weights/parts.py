@@ -1,0 +1,128 @@
+"""Parts of one file, fetched side by side, each over a connection of its own."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from typing import Final
+
+from modelrunner_protocol.wire import WeightsFile
+from runnerd.weights.failure import TransientError
+from runnerd.weights.partial import PIECE, PartialFile, Writer
+from runnerd.weights.ranges import Ranges
+from runnerd.weights.retry import Retrier
+from runnerd.weights.source import Body, WeightsSource
+
+_LONGEST: Final = 16
+"""Pieces that one request asks for at most: enough that asking costs nothing."""
+
+
+class IndivisibleError(Exception):
+    """The server sends other bytes than the part that was asked for: it has to come in order."""
+
+
+class Parts:
+    """Brings a partial file to its full length over several connections.
+
+    Args:
+        file: What is expected.
+        partial: Has a validator, or the file a known sha256: else nothing ties parts together.
+        retrier: Shared: while one connection comes further, the others may fail.
+        on_bytes: Told how many more bytes came.
+    """
+
+    def __init__(
+        self,
+        *,
+        source: WeightsSource,
+        file: WeightsFile,
+        partial: PartialFile,
+        retrier: Retrier,
+        on_bytes: Callable[[int], Awaitable[None]],
+    ) -> None:
+        self._source = source
+        self._file = file
+        self._partial = partial
+        self._retrier = retrier
+        self._on_bytes = on_bytes
+        self._claimed = Ranges()
+        self._longest = PIECE
+        self._etag = ""
+
+    async def run(self, connections: int) -> str:
+        """Fetch what is missing.
+
+        Returns:
+            The entity tag as sent.
+
+        Raises:
+            IndivisibleError: the source cannot serve ranges of one version; what came in order is kept.
+            RangeNotSatisfiableError: the source says that the file ends before a part.
+            WeightsError: it cannot be done.
+            OSError: the volume failed.
+        """
+        self._claimed = Ranges(await self._partial.out_of_order())
+        left = self._file.size_bytes - self._claimed.total
+        # Short enough that all connections have something to do until the end.
+        fair = left // (2 * connections * PIECE)
+        self._longest = PIECE * max(1, min(_LONGEST, fair))
+        await _all(asyncio.create_task(self._work()) for _ in range(connections))
+        return self._etag
+
+    async def _work(self) -> None:
+        while part := self._claimed.gap(0, self._file.size_bytes, self._longest):
+            self._claimed.add(*part)
+            start, stop = part
+            while start < stop:
+                writer = self._partial.writer(start)
+                try:
+                    await self._fetch(writer, stop)
+                except TransientError as error:
+                    await self._retrier.pause(error)
+                finally:
+                    writer.forget()
+                start = writer.at
+
+    async def _fetch(self, writer: Writer, stop: int) -> None:
+        """The bytes from where the writer is to `stop`; as many as come."""
+        start, validator = writer.at, self._partial.validator
+        async with self._source.open(
+            self._file, start=start, stop=stop, validator=validator
+        ) as body:
+            await self._check(body, start)
+            async for chunk in body.chunks:
+                # Who serves no ranges goes on to the end of the file.
+                wanted = chunk[: stop - writer.at]
+                await writer.write(wanted)
+                await self._on_bytes(len(wanted))
+                if writer.at == stop:
+                    break
+        await writer.settle()
+        if writer.at < stop:
+            raise TransientError(f"the server ended {stop - writer.at} bytes early")
+
+    async def _check(self, body: Body, start: int) -> None:
+        expected, partial = self._file.size_bytes, self._partial
+        if body.total not in {None, expected}:
+            raise IndivisibleError(f"it has {body.total} bytes instead of {expected}")
+        if body.start != start:
+            raise IndivisibleError("the server serves no ranges, or the file changed")
+        if body.validator != partial.validator:
+            if partial.validator:
+                raise IndivisibleError("the file changed")
+            await partial.identify(body.validator)
+        self._etag = body.etag
+
+
+async def _all(work: Iterable["asyncio.Task[None]"]) -> None:
+    """Wait for all; the first failure ends the others and is raised."""
+    tasks = list(work)
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+    finally:
+        for task in tasks:
+            task.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.gather(*tasks, return_exceptions=True)
+    for task in tasks:
+        if not task.cancelled() and (error := task.exception()):
+            raise error

@@ -1,0 +1,185 @@
+"""Parts of one file fetched side by side: faster where one connection is slow, and as safe."""
+
+import json
+import random
+
+import pytest
+
+from tests.integration.weights.commands import Commands, assert_cached, until
+from tests.integration.weights.conftest import MIB
+from tests.support.file_server import Fault, FileServer
+from tests.support.gguf_files import model
+
+SIZE = 75 * MIB + 1234
+PIECE = 16 * MIB
+CONNECTIONS = 4
+
+
+@pytest.fixture(scope="module")
+def weights() -> bytes:
+    """Made once: random bytes take their time."""
+    return model(SIZE)
+
+
+@pytest.fixture
+def commands(commands: Commands, server: FileServer, weights: bytes) -> Commands:
+    """Over four connections."""
+    server.files = {"/model.gguf": weights}
+    commands.environment["RUNNERD_PULL_CONNECTIONS"] = str(CONNECTIONS)
+    return commands
+
+
+def _ranges(server: FileServer) -> list[str]:
+    return [one.headers["range"] for one in server.requests if "range" in one.headers]
+
+
+async def test_all_bytes_come_once(server: FileServer, commands: Commands) -> None:
+    """Several ranges at once, none of them twice, and the whole is what it should be."""
+    artifact = (await commands.resolve()).outcome.artifact
+    server.requests.clear()
+    ended = await commands.pull(expected=artifact)
+    assert ended.code == 0, ended.outcome.message
+    assert_cached(commands, SIZE)
+    assert len(_ranges(server)) >= CONNECTIONS
+    assert len(set(_ranges(server))) == len(_ranges(server))
+    assert server.sent == ended.outcome.downloaded_bytes == SIZE
+
+
+async def test_one_connection_is_one_request(server: FileServer, commands: Commands) -> None:
+    """Who wants the server spared gets the file in one piece."""
+    commands.environment["RUNNERD_PULL_CONNECTIONS"] = "1"
+    artifact = (await commands.resolve()).outcome.artifact
+    server.requests.clear()
+    assert (await commands.pull(expected=artifact)).code == 0
+    assert len(server.requests) == 1
+
+
+async def test_kills_at_random_moments(server: FileServer, commands: Commands) -> None:
+    """Each kill -9 costs a piece for each connection at most; the whole is right in the end."""
+    chance = random.Random(11)
+    server.always = Fault(pace=40 * MIB)
+    artifact = (await commands.resolve()).outcome.artifact
+    server.requests.clear()
+    for _ in range(3):
+        running = await commands.start("pull", expected=artifact)
+        begun = server.sent
+        enough = begun + chance.randint(2 * MIB, 30 * MIB)
+        await _sent(server, enough)
+        running.process.kill()
+        await running.process.wait()
+    server.always = Fault()
+    ended = await commands.pull(expected=artifact)
+    assert ended.code == 0, ended.outcome.message
+    assert_cached(commands, SIZE)
+    # A piece that was not noted, and what was on its way, for each connection and kill.
+    assert server.sent <= SIZE + 3 * CONNECTIONS * (PIECE + 8 * MIB)
+
+
+async def _sent(server: FileServer, enough: int) -> None:
+    await until(lambda: server.sent >= enough)
+
+
+async def test_broken_connections_resume_where_they_ended(
+    server: FileServer, commands: Commands
+) -> None:
+    """A part that breaks off goes on from its last byte; the others do not notice."""
+    artifact = (await commands.resolve()).outcome.artifact
+    server.requests.clear()
+    server.faults.extend([Fault(cut_after=MIB), Fault(status=503), Fault(cut_after=3 * MIB)])
+    ended = await commands.pull(expected=artifact)
+    assert ended.code == 0, ended.outcome.message
+    assert_cached(commands, SIZE)
+    assert server.sent < SIZE + MIB
+
+
+async def test_a_server_without_ranges(server: FileServer, commands: Commands) -> None:
+    """What cannot come in parts comes in one piece."""
+    artifact = (await commands.resolve()).outcome.artifact
+    server.ranges = False
+    ended = await commands.pull(expected=artifact)
+    assert ended.code == 0, ended.outcome.message
+    assert_cached(commands, SIZE)
+
+
+async def test_a_file_that_changes_is_not_spliced(server: FileServer, commands: Commands) -> None:
+    """Parts of two versions never meet in one file."""
+    artifact = (await commands.resolve()).outcome.artifact
+    other = model(SIZE, seed=2)
+
+    def change() -> None:
+        server.files["/model.gguf"] = other
+
+    server.faults.extend([Fault(), Fault(cut_after=MIB), Fault(before=change)])
+    ended = await commands.pull(expected=artifact)
+    assert ended.code == 0, ended.outcome.message
+    assert_cached(commands, SIZE, seed=2)
+
+
+async def test_parts_of_before_a_crash_of_the_machine(
+    server: FileServer, commands: Commands
+) -> None:
+    """What may never have reached the disk is fetched again, though it was noted."""
+    server.always = Fault(pace=60 * MIB)
+    artifact = (await commands.resolve()).outcome.artifact
+    running = await commands.start("pull", expected=artifact)
+    await _sent(server, 60 * MIB)
+    running.process.kill()
+    await running.process.wait()
+    state = commands.partial.with_name(".model.gguf.state.json")
+    noted = json.loads(state.read_text())
+    assert noted["held"]
+    state.write_text(json.dumps(noted | {"boot": "another"}))
+    commands.partial.write_bytes(bytes(commands.partial.stat().st_size))
+    server.always = Fault()
+    assert (await commands.pull(expected=artifact)).code == 0
+    assert_cached(commands, SIZE)
+
+
+async def test_a_pull_that_is_asked_to_stop_loses_nothing(
+    server: FileServer, commands: Commands
+) -> None:
+    """SIGTERM: what came is on the disk and noted, whatever happens to the machine."""
+    server.always = Fault(pace=60 * MIB)
+    artifact = (await commands.resolve()).outcome.artifact
+    running = await commands.start("pull", expected=artifact)
+    await _sent(server, 40 * MIB)
+    running.process.terminate()
+    await running.process.wait()
+    noted = json.loads(commands.partial.with_name(".model.gguf.state.json").read_text())
+    assert noted["boot"] == ""
+    held = sum(stop - start for start, stop in noted["held"])
+    server.always = Fault()
+    server.requests.clear()
+    assert (await commands.pull(expected=artifact)).code == 0
+    assert server.sent == SIZE - held
+    assert_cached(commands, SIZE)
+
+
+async def test_a_bound_on_the_bandwidth(server: FileServer, commands: Commands) -> None:
+    """All connections together keep to it, once it is known how fast it goes."""
+    commands.environment["RUNNERD_PULL_BANDWIDTH"] = "20Mi"
+    artifact = (await commands.resolve()).outcome.artifact
+    running = await commands.start("pull", expected=artifact)
+    await running.measured()
+    rate = (await running.progress()).bytes_per_second
+    assert rate is not None
+    # The first chunk of each connection is there before it is counted.
+    assert rate < 40 * MIB
+    running.process.kill()
+    await running.process.wait()
+
+
+async def test_a_bound_on_the_time(server: FileServer, commands: Commands) -> None:
+    """A pull that takes too long says so, and the next one goes on where it ended."""
+    server.always = Fault(pace=10 * MIB)
+    artifact = (await commands.resolve()).outcome.artifact
+    commands.environment["RUNNERD_PULL_TIMEOUT"] = "1500ms"
+    ended = await commands.pull(expected=artifact)
+    assert (ended.code, ended.outcome.retryable) == (1, True)
+    assert "did not end within 1.5s (RUNNERD_PULL_TIMEOUT)" in ended.outcome.message
+    server.always = Fault()
+    del commands.environment["RUNNERD_PULL_TIMEOUT"]
+    server.requests.clear()
+    assert (await commands.pull(expected=artifact)).code == 0
+    assert server.sent < SIZE
+    assert_cached(commands, SIZE)
