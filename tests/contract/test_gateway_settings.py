@@ -8,7 +8,13 @@ from tests.cluster.settings import ROOT
 PAGE = (ROOT / "docs/reference/gateway-settings.md").read_text("utf-8")
 ROWS = dict(re.findall(r"^\| `([A-Z_]+)` \| `?([^|`]+?)`? \|", PAGE, re.MULTILINE))
 # No default, or one that reads better in a word.
-WORDS = {"POD_NAMESPACE": "none, must be set", "MODELRUNNER_WATCH_NAMESPACES": "all"}
+WORDS = {
+    "POD_NAMESPACE": "none, must be set",
+    "MODELRUNNER_WATCH_NAMESPACES": "all",
+    "MODELRUNNER_GATEWAY_ORIGINS": "none",
+    "MODELRUNNER_GATEWAY_MANAGEMENT_NAMESPACE": "POD_NAMESPACE",
+    "MODELRUNNER_GATEWAY_MANAGEMENT_INSECURE_REGISTRIES": "none",
+}
 
 
 def test_every_setting_is_told_with_its_default() -> None:

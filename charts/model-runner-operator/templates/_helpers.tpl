@@ -110,6 +110,11 @@ app.kubernetes.io/component: gateway
 {{- end -}}
 {{- end -}}
 
+{{/* The namespace in which clients manage models. */}}
+{{- define "gateway.home" -}}
+{{- .Values.gateway.management.namespace | default .Release.Namespace -}}
+{{- end -}}
+
 {{/* What the commands of the notes add where a key is asked. */}}
 {{- define "gateway.curlKey" -}}
 {{- if .Values.gateway.apiKeys.enabled }} --header "Authorization: Bearer $KEY"{{- end -}}
