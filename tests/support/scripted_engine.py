@@ -308,8 +308,9 @@ class _Engine(http.server.BaseHTTPRequestHandler):
         self._json(200, {"results": [{"index": 1, "relevance_score": 0.5}]})
 
     def _script_named(self, body: dict[str, Any]) -> None:
-        """The raw text of the body's "says", in pieces of "size" bytes, whole if there is none."""
-        text = body["says"].encode()
+        """The body's "says" with spaces around, in pieces of "size" bytes or whole."""
+        pad = b" " * body.get("pad", 0)
+        text = pad + body["says"].encode() + pad
         if "size" not in body:
             self._send(200, text, "application/json")
             return

@@ -36,7 +36,7 @@ from runnerd.server.refusals import refusal
 from runnerd.server.routes import Inference
 from runnerd.telemetry.metrics import Metrics
 
-HEARD: Final = "heard"
+HEARD: Final = web.RequestKey("HEARD", Callable[[bytes], None])
 """Member of a request whose streamed answer somebody else wants, too: called with every piece."""
 
 EVENTS: Final = "text/event-stream"
@@ -270,7 +270,7 @@ def writer(
     request: web.BaseRequest, response: web.StreamResponse
 ) -> Callable[[bytes], Awaitable[None]]:
     """What a stream's pieces are to be written with: `HEARD` hears them."""
-    heard: Callable[[bytes], None] | None = request.get(HEARD)
+    heard = request.get(HEARD)
     if heard is None:
         return response.write
 

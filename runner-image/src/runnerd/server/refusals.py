@@ -15,7 +15,6 @@ _FORM: Final = re.compile(
     r"\[json\.exception\.|Failed to parse |\"prompt\" |Unknown reasoning format"
     r"|(?:image|audio|video) input is not supported|input \([0-9]+ tokens\) is too large"
 )
-_RERANKING: Final = 'set config.runtimeFlags ["--reranking"] on the Model, with weights made for it'
 
 
 def refusal(route: Inference, status: int, raw: bytes, path: str = "") -> Rejection | None:
@@ -34,8 +33,7 @@ def refusal(route: Inference, status: int, raw: bytes, path: str = "") -> Reject
     if message is None:
         return None
     if status == 501:
-        hint = f": {_RERANKING}" if route.name == "rerank" else ""
-        return reject(501, message + hint, code="unsupported_mode")
+        return reject(501, message, code="unsupported_mode")
     if status == 500 and _FORM.match(message):
         return reject(400, message)
     # Only OpenAI's clients can read what it says as it says it.

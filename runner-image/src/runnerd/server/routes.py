@@ -30,7 +30,8 @@ class Inference:
     kind: Kind | None = None
 
 
-_RERANK: Final = Inference("rerank", "/v1/rerank", None)
+RERANK: Final = Inference("rerank", "/v1/rerank", Mode.RERANKING)
+SCORE: Final = Inference("score", "/score", Mode.RERANKING)
 _RESPONSES: Final = Inference(
     "responses", "/v1/responses", Mode.COMPLETION, dialect=Dialect.RESPONSES
 )
@@ -60,9 +61,10 @@ _ROUTES: Final = {
     "/v1/embeddings": Inference("embeddings", "/v1/embeddings", Mode.EMBEDDING),
     "/v1/responses": _RESPONSES,
     "/responses": _RESPONSES,
-    "/v1/rerank": _RERANK,
-    "/rerank": _RERANK,
-    "/score": Inference("score", "/score", None),
+    "/v1/rerank": RERANK,
+    "/rerank": RERANK,
+    "/score": SCORE,
+    "/v1/score": SCORE,
     "/tokenize": Inference("tokenize", "/tokenize", None),
     "/detokenize": Inference("detokenize", "/detokenize", None),
     **{route.path: route for route in _ANTHROPIC},

@@ -22,8 +22,9 @@ from runnerd.server.checks import Accepted, Checks
 from runnerd.server.dialects import Dialect, Rejection
 from runnerd.server.gate import Gate
 from runnerd.server.proxy import Proxy
+from runnerd.server.ranker import Ranked, Ranker
 from runnerd.server.responding import Prepared, Responder
-from runnerd.server.routes import Inference
+from runnerd.server.routes import RERANK, SCORE, Inference
 from runnerd.server.translation import Translator
 from runnerd.telemetry.metrics import Metrics
 
@@ -100,6 +101,7 @@ class Served:
         own = Store(settings.max_stored, time.monotonic)
         self.store = own if store is None else store
         self.responder = Responder(config.model, self.checks, self.proxy, self.engine, self.store)
+        self.ranker = Ranker(config.model, self.proxy)
         self.keep_alive: float | None = None
         self._life: asyncio.Task[Any] | None = None
 
@@ -134,6 +136,8 @@ class Served:
         try:
             if isinstance(found, Accepted):
                 return await self.proxy.forward(request, route, found, request_id)
+            if isinstance(found, Ranked):
+                return await self.ranker.answer(request, route, found, request_id)
             if isinstance(found, Prepared):
                 return await self.responder.answer(request, route, found, request_id)
             waited = time.monotonic() - arrived
@@ -155,9 +159,12 @@ class Served:
 
     def _understood(
         self, request: web.BaseRequest, route: Inference, raw: bytes
-    ) -> Accepted | Asked | Prepared | Rejection:
+    ) -> Accepted | Asked | Prepared | Ranked | Rejection:
         if route.dialect is Dialect.RESPONSES:
             return self.responder.prepared(request, raw)
-        if route.kind is None:
-            return self.checks.body(route, raw)
-        return self.translator.asked(route.kind, raw)
+        if route.kind is not None:
+            return self.translator.asked(route.kind, raw)
+        accepted = self.checks.body(route, raw)
+        if (route is RERANK or route is SCORE) and isinstance(accepted, Accepted):
+            return self.ranker.asked(route, accepted)
+        return accepted

@@ -41,7 +41,7 @@ async def test_usage_at_the_end_of_a_stream(tmp_path: Path) -> None:
     [
         (Mode.COMPLETION, ("/v1/chat/completions", "/v1/completions")),
         (Mode.COMPLETION, ("/v1/messages", "/v1/messages/count_tokens")),
-        (Mode.EMBEDDING, ("/v1/embeddings", "/v1/rerank", "/score")),
+        (Mode.EMBEDDING, ("/v1/embeddings", "/tokenize")),
     ],
 )
 async def test_every_route(tmp_path: Path, mode: Mode, paths: tuple[str, ...]) -> None:
@@ -302,3 +302,68 @@ async def _endless(runner: Served) -> asyncio.StreamWriter:
     writer.write(head.encode() + body)
     await reader.readline()
     return writer
+
+
+CHUNK = '{"choices":[{"delta":{"content":"\\"model\\":\\"smol\\""}}],"model":"smol"}'
+
+
+async def _named(runner: Served, path: str, model: str, says: str, **more: Any) -> str:
+    body = {"messages": [], "model": model, "script": "named", "says": says, **more}
+    async with runner.client.post(path, json=body) as answer:
+        assert answer.status == 200
+        return await answer.text()
+
+
+async def test_the_name_that_the_client_used(tmp_path: Path) -> None:
+    """Whole answers and streams in pieces of any size; the engine's own name changes nothing."""
+    async with running(tmp_path) as runner:
+        for path in ("/v1/chat/completions", "/v1/completions"):
+            said = await _named(runner, path, "ai/smol:latest", CHUNK)
+            assert json.loads(said) == {**json.loads(CHUNK), "model": "ai/smol:latest"}
+            assert await _named(runner, path, "smol", CHUNK) == CHUNK
+            for size in (1, 3, 7, 1000):
+                stream = f"data: {CHUNK}\n\ndata: [DONE]\n\n"
+                said = await _named(runner, path, "gpt-x", stream, size=size, stream=True)
+                assert said == stream.replace('"model":"smol"}', '"model":"gpt-x"}')
+                assert await _named(runner, path, "smol", stream, size=size, stream=True) == stream
+
+
+async def test_the_name_in_a_long_answer(tmp_path: Path) -> None:
+    """One that is passed on in pieces although its length is known gets another length."""
+    async with running(tmp_path) as runner:
+        said = await _named(runner, "/v1/completions", "ml/smol", CHUNK, pad=1 << 19)
+        assert json.loads(said)["model"] == "ml/smol"
+        assert len(said) == (1 << 20) + len(CHUNK) + len("ml/")
+
+
+LOST = (
+    'event: content_block_start\ndata: {"type":"content_block_start"}\n\n'
+    'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+)
+"""What llama-server b10434 says when the first token is half an emoji, shortened."""
+
+
+async def test_a_stream_of_anthropics_without_its_start(tmp_path: Path) -> None:
+    """Its clients die of it, so it is said here; whoever said it is believed."""
+    async with running(tmp_path) as runner:
+        for before in ("", ": ping\n\n"):
+            said = await _named(
+                runner, "/v1/messages", "gpt-x", before + LOST, size=5000, stream=True
+            )
+            head, _, rest = said.partition("event: content_block_start")
+            start = json.loads(head.split("data: ")[1].split("\n\n")[0])
+            assert start["message"]["model"] == "gpt-x"
+            assert start["message"]["id"].startswith("msg_")
+            assert "event: content_block_start" + rest == LOST
+        whole = 'event: message_start\ndata: {"message":{"model":"smol"}}\n\n' + LOST
+        said = await _named(runner, "/anthropic/v1/messages", "smol", whole, size=9, stream=True)
+        assert said == whole
+
+
+async def test_a_stream_of_openais_without_its_role(tmp_path: Path) -> None:
+    """Clients that put a message together from pieces look for it in the first one."""
+    said = '"delta":{"content":"\U0001f600"}}],"object":"chat.completion.chunk"}\n\n'
+    stream = f'data: {{"choices":[{{{said}data: {{"choices":[{{{said}data: [DONE]\n\n'
+    async with running(tmp_path) as runner:
+        told = await _named(runner, "/v1/chat/completions", "smol", stream, size=5000, stream=True)
+        assert told == stream.replace('"delta":{', '"delta":{"role":"assistant",', 1)

@@ -9,7 +9,6 @@ from runnerd.server.routes import inference_routes
 ROUTES = inference_routes("llama.cpp")
 CHAT = ROUTES["/v1/chat/completions"]
 MESSAGES = ROUTES["/v1/messages"]
-RERANK = ROUTES["/rerank"]
 
 
 @pytest.mark.parametrize(
@@ -46,22 +45,18 @@ def test_other_answers_stay() -> None:
 
 def test_a_route_that_the_engine_does_not_have() -> None:
     """The engine's 404 would tell the client that the model does not exist."""
-    found = refusal(ROUTES["/score"], 404, b'{"error": {"message": "File Not Found"}}')
+    found = refusal(ROUTES["/tokenize"], 404, b'{"error": {"message": "File Not Found"}}')
     assert found
     assert (found.status, found.code) == (501, "unsupported_route")
-    assert "/score" in found.message
+    assert "/tokenize" in found.message
 
 
-def test_a_route_that_the_engine_was_not_started_for() -> None:
-    """Who asks a chat model to rank learns how to start one that does."""
-    answer = b'{"error": {"message": "This server does not support reranking"}}'
-    found = refusal(RERANK, 501, answer)
+def test_what_the_engine_was_not_started_for() -> None:
+    """The engine's words stay, the word for programs is ours."""
+    found = refusal(CHAT, 501, b'{"error": {"message": "This server does not support that"}}')
     assert found
     assert (found.status, found.code) == (501, "unsupported_mode")
-    assert '"--reranking"' in found.message
-    other = refusal(CHAT, 501, answer)
-    assert other
-    assert "--reranking" not in other.message
+    assert found.message == "This server does not support that"
 
 
 @pytest.mark.parametrize(("status", "kind"), [(400, INVALID_REQUEST), (500, SERVER_ERROR)])
