@@ -36,7 +36,7 @@ from runnerd.server.refusals import refusal
 from runnerd.server.routes import Inference
 from runnerd.telemetry.metrics import Metrics
 
-HEARD: Final = web.RequestKey("HEARD", Callable[[bytes], None])
+HEARD: Final[web.RequestKey[Callable[[bytes], None]]] = web.RequestKey("HEARD")
 """Member of a request whose streamed answer somebody else wants, too: called with every piece."""
 
 EVENTS: Final = "text/event-stream"

@@ -1,12 +1,29 @@
-"""What the routes need of the pool of engines."""
+"""What the routes need of those that bring models and run them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 from modelrunner_protocol.configure import Configuration
+from modelrunner_protocol.dmr import Line
 from modelrunner_protocol.wire import Mode
 from runnerd.standalone.catalogue.stored import Stored
+
+
+class Puller(Protocol):
+    """Brings models here; see `runnerd.standalone.catalogue.pulls`."""
+
+    def pull(self, reference: str, *, token: str = "") -> AsyncGenerator[Line, None]:
+        """Bring one."""
+        ...
+
+
+class Pusher(Protocol):
+    """Brings models away; see `runnerd.standalone.catalogue.pushes`."""
+
+    def push(self, name: str, *, token: str = "") -> AsyncGenerator[Line, None]:
+        """Bring one away."""
+        ...
 
 
 class Configured(Protocol):

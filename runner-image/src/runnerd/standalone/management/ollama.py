@@ -10,14 +10,13 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from modelrunner_protocol.dmr import Kind, Way
+from modelrunner_protocol.dmr import Kind, Line, Way
 from modelrunner_protocol.ollama import SUCCESS, doing, pulling, pushing, unknown_model
 from runnerd.server import answers
 from runnerd.server.dialects import Dialect, reject
-from runnerd.standalone.catalogue.pulls import PullEvent, Pulls
-from runnerd.standalone.catalogue.pushes import Pushes
 from runnerd.standalone.management.bodies import body_object
 from runnerd.standalone.management.models import Models
+from runnerd.standalone.management.needs import Puller, Pusher
 from runnerd.standalone.management.steps import first_of, told_in_lines
 from runnerd.standalone.pages import Page, RefusedError
 
@@ -27,7 +26,7 @@ _LINES: Final = "application/x-ndjson"
 class OllamaModels:
     """Answers there."""
 
-    def __init__(self, models: Models, pulls: Pulls, pushes: Pushes) -> None:
+    def __init__(self, models: Models, pulls: Puller, pushes: Pusher) -> None:
         self._models = models
         self._pulls = pulls
         self._pushes = pushes
@@ -80,7 +79,7 @@ class OllamaModels:
 
 
 async def _moved(
-    request: web.BaseRequest, body: Mapping[str, Any], events: AsyncGenerator[PullEvent, None]
+    request: web.BaseRequest, body: Mapping[str, Any], events: AsyncGenerator[Line, None]
 ) -> web.StreamResponse:
     """Line by line, or with `stream: false` when it is done."""
     stream = body.get("stream")
@@ -97,7 +96,7 @@ async def _moved(
     return answers.json_answer(200, SUCCESS)
 
 
-def _lines(event: PullEvent) -> Iterator[bytes]:
+def _lines(event: Line) -> Iterator[bytes]:
     if event.kind is Kind.PROGRESS and event.layer:
         told = pulling if event.way is Way.PULL else pushing
         yield _encoded(told(event.layer, total=event.size, completed=event.current))

@@ -1,13 +1,11 @@
 """All pages of this package, put together."""
 
 from runnerd.standalone.catalogue.catalogue import Catalogue
-from runnerd.standalone.catalogue.pulls import Pulls
-from runnerd.standalone.catalogue.pushes import Pushes
 from runnerd.standalone.management.archives import Archives
 from runnerd.standalone.management.engines import Engines
 from runnerd.standalone.management.logs import Logs, LogTail
 from runnerd.standalone.management.models import Models
-from runnerd.standalone.management.needs import Pool
+from runnerd.standalone.management.needs import Pool, Puller, Pusher
 from runnerd.standalone.management.ollama import OllamaModels
 from runnerd.standalone.management.recorder import Recorder
 from runnerd.standalone.management.requests import Requests
@@ -31,8 +29,8 @@ class Management:
         self,
         *,
         catalogue: Catalogue,
-        pulls: Pulls,
-        pushes: Pushes,
+        pulls: Puller,
+        pushes: Pusher,
         pool: Pool,
         recorder: Recorder,
         tail: LogTail | None = None,

@@ -6,10 +6,10 @@ from contextlib import aclosing, suppress
 
 from aiohttp import web
 
+from modelrunner_protocol.dmr import Line
 from runnerd.logs import fields
 from runnerd.server import answers
 from runnerd.server.dialects import reject
-from runnerd.standalone.catalogue.pulls import PullEvent
 from runnerd.standalone.catalogue.refusal import PullRefusedError
 from runnerd.standalone.pages import RefusedError
 
@@ -20,10 +20,10 @@ _BROKEN = "the server failed; its log tells more"
 
 async def told_in_lines(
     request: web.BaseRequest,
-    events: AsyncGenerator[PullEvent, None],
+    events: AsyncGenerator[Line, None],
     *,
     content_type: str,
-    lines: Callable[[PullEvent], Iterable[bytes]],
+    lines: Callable[[Line], Iterable[bytes]],
     failure: Callable[[str], bytes],
 ) -> web.StreamResponse:
     """Write each event's lines; `failure` makes the last line of what went wrong on the way.
@@ -53,7 +53,7 @@ async def told_in_lines(
         return response
 
 
-async def first_of(events: AsyncGenerator[PullEvent, None]) -> PullEvent:
+async def first_of(events: AsyncGenerator[Line, None]) -> Line:
     """The first event, which tells that it can be done.
 
     Raises:

@@ -9,9 +9,8 @@ from aiohttp import web
 
 from modelrunner_protocol import dmr
 from runnerd.server.dialects import Dialect
-from runnerd.standalone.catalogue.pulls import PullEvent, Pulls
-from runnerd.standalone.catalogue.pushes import Pushes
 from runnerd.standalone.management.bodies import body_object, wrong_shape
+from runnerd.standalone.management.needs import Puller, Pusher
 from runnerd.standalone.management.steps import told_in_lines
 from runnerd.standalone.pages import Page
 
@@ -19,7 +18,7 @@ from runnerd.standalone.pages import Page
 class Transfers:
     """Answers there."""
 
-    def __init__(self, pulls: Pulls, pushes: Pushes) -> None:
+    def __init__(self, pulls: Puller, pushes: Pusher) -> None:
         self._pulls = pulls
         self._pushes = pushes
 
@@ -51,7 +50,7 @@ class Transfers:
 
 async def _told(
     request: web.BaseRequest,
-    events: AsyncGenerator[PullEvent, None],
+    events: AsyncGenerator[dmr.Line, None],
     way: dmr.Way = dmr.Way.PULL,
 ) -> web.StreamResponse:
     accept = request.headers.get("Accept", "")
