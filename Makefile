@@ -10,6 +10,16 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 RUN := $(BIN)/python -m
 NAMESPACE ?= model-runner-system
+# Of the stand-alone server; an empty MODELS_PATH is the user's own folder, or docker's volume.
+PORT ?= 12434
+MODELS_PATH ?=
+MODELS ?=
+IMAGE ?= model-runner
+LLAMA_SERVER_VERSION ?= latest
+LLAMA_SERVER_VARIANT ?= cpu
+LLAMA_SERVER_SUFFIX = $(addprefix -,$(filter-out cpu,$(LLAMA_SERVER_VARIANT)))$(addprefix -,$(filter-out latest,$(LLAMA_SERVER_VERSION)))
+DOCKER_OPTIONS ?=
+DOCKER = $(or $(shell command -v docker),$(error there is no docker here: install it, or use `make run`))
 PACKAGES := protocol operator runner-image
 # Unit tests share nothing, so they may use every core; integration tests mostly wait, each file
 # for its own servers; the cluster is one for all tests.
@@ -31,6 +41,37 @@ demo: venv ## From nothing: a cluster, images, the chart, a model; asks it a que
 down: venv ## Remove the demo and its cluster; leaves nothing behind
 	@$(RUN) tests.demo down
 	@$(RUN) tests.cluster down
+
+##@ Stand alone
+
+.PHONY: run
+run: venv ## Serve models on this machine, without a cluster (PORT=, MODELS_PATH=, MODELS=)
+	@program="$${LLAMA_SERVER_PATH:-$$(command -v llama-server || true)}"; \
+	if [ -z "$$program" ] && [ ! -x /app/llama-server ]; then \
+	  echo "there is no llama-server on PATH: taking the one that the tests use" >&2; \
+	  program="$$($(RUN) tests.support.engine)"; \
+	fi; \
+	export LLAMA_SERVER_PATH="$$program" MODEL_RUNNER_PORT="$(PORT)"; \
+	export MODELS_PATH="$(MODELS_PATH)" MODELS="$(MODELS)"; \
+	exec $(RUN) runnerd serve
+
+.PHONY: docker-build
+docker-build: ## Build the image with docker (LLAMA_SERVER_VERSION=b10434, LLAMA_SERVER_VARIANT=cuda)
+	@$(DOCKER) build --file runner-image/Dockerfile --tag "$(IMAGE)" \
+	  --build-arg LLAMA_SERVER_SUFFIX="$(LLAMA_SERVER_SUFFIX)" .
+
+.PHONY: docker-run
+docker-run: ## Serve models from a container (PORT=, MODELS_PATH=, MODELS=, DOCKER_OPTIONS=)
+	@$(DOCKER) image inspect "$(IMAGE)" >/dev/null 2>&1 || $(MAKE) docker-build; \
+	folder="$(MODELS_PATH)"; volume=model-runner-models; user=""; \
+	if [ -n "$$folder" ]; then \
+	  mkdir -p "$$folder"; volume="$$(cd "$$folder" && pwd)"; user="--user=$$(id -u):$$(id -g)"; \
+	fi; \
+	exec $(DOCKER) run --rm --name model-runner --read-only --tmpfs /tmp \
+	  --cap-drop ALL --security-opt no-new-privileges --stop-timeout 130 $$user \
+	  --publish "127.0.0.1:$(PORT):12434" --volume "$$volume:/models" \
+	  --env MODELS_PATH=/models --env MODELS="$(MODELS)" --env DEFAULT_MODEL --env LLAMA_ARGS \
+	  --env DMR_ORIGINS --env HF_TOKEN --env LOG_LEVEL $(DOCKER_OPTIONS) "$(IMAGE)" serve
 
 ##@ Cluster
 

@@ -12,6 +12,7 @@ import shutil
 import socket
 import stat
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -174,3 +175,7 @@ def _healthy(address: Path) -> bool:
 def _environment() -> dict[str, str]:
     """Without the LLAMA_ARG_* variables of the user's shell: each of them is a flag."""
     return {name: value for name, value in os.environ.items() if not name.startswith("LLAMA_")}
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"{ensure_engine().llama_server}\n")

@@ -1,4 +1,4 @@
-"""`runnerd run | resolve | pull | package`: one program, imported only as far as the command needs."""
+"""`runnerd run | serve | resolve | pull | package`: one program, imported only as far as the command needs."""
 
 import sys
 import time
@@ -10,6 +10,7 @@ _USAGE: Final = """usage: runnerd COMMAND
 
 Commands:
   run       serve one model: start the engine, supervise it, answer HTTP (RUNNERD_CONFIG)
+  serve     serve many models on one machine, as Docker Model Runner does (serve --help)
   resolve   find out what a source holds, without downloading it (RUNNERD_PULL)
   pull      download a source into the cache (RUNNERD_PULL)
   package   make an OCI artifact of GGUF files, and push it (package --help)
@@ -17,7 +18,7 @@ Commands:
 Options:
   --version, --help
 
-The first three read their work as JSON from the environment variable in brackets and write their
+run, resolve and pull read their work as JSON from the environment variable in brackets and write their
 outcome as JSON to /dev/termination-log (TERMINATION_LOG). The other settings, all variables of
 the environment, are described in runnerd/config.py.
 """
@@ -30,6 +31,10 @@ def main(arguments: list[str] | None = None) -> int:
             from runnerd.server.run import run  # noqa: PLC0415  # the pulls never need it
 
             return run(started_at=_STARTED_AT)
+        case ["serve", *rest]:
+            from runnerd.standalone.main import serve  # noqa: PLC0415  # pods never need it
+
+            return serve(rest)
         case ["resolve" | "pull" as command]:
             from runnerd.weights import cli  # noqa: PLC0415  # a runner never needs it
 
@@ -38,17 +43,18 @@ def main(arguments: list[str] | None = None) -> int:
             from runnerd.weights.oci.cli import package  # noqa: PLC0415  # pods never need it
 
             return package(rest)
-        case ["--version"]:
-            from importlib.metadata import version  # noqa: PLC0415  # slow to import
-
-            print(version("runnerd"))  # noqa: T201  # the answer of a command
-            return 0
-        case ["--help" | "-h" | "help"]:
-            print(_USAGE, end="")  # noqa: T201  # the answer of a command
+        case ["--version" | "--help" | "-h" | "help" as word]:
+            print(_version() if word == "--version" else _USAGE.strip())  # noqa: T201  # the answer of a command
             return 0
         case _:
             print(_USAGE, end="", file=sys.stderr)  # noqa: T201  # the answer of a command
             return 2
+
+
+def _version() -> str:
+    from importlib.metadata import version  # noqa: PLC0415  # slow to import
+
+    return version("runnerd")
 
 
 if __name__ == "__main__":

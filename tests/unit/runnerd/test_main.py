@@ -9,7 +9,7 @@ from runnerd.__main__ import main
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status"), [(["--help"], 0), (["--version"], 0), ([], 2), (["serve"], 2)]
+    ("arguments", "status"), [(["--help"], 0), (["--version"], 0), ([], 2), (["sing"], 2)]
 )
 def test_words(arguments: list[str], status: int, capsys: pytest.CaptureFixture[str]) -> None:
     """Help and version succeed; a wrong word shows the usage on stderr and fails."""

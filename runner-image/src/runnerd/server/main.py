@@ -36,7 +36,7 @@ def serve_until_signalled(
         0 after a drain, 1 when the runner itself failed.
     """
     set_up(settings.log_level)
-    _read_less_at_once()
+    read_less_at_once()
     first = launcher.first
     log.info(
         "started",
@@ -62,7 +62,7 @@ def serve_until_signalled(
     return 0 if asyncio.run(main()) else 1
 
 
-def _read_less_at_once() -> None:
+def read_less_at_once() -> None:
     """For the 256 KiB that asyncio reads, malloc maps and unmaps memory at every event."""
     transport: Any = vars(selector_events).get("_SelectorTransport")
     if transport is not None:

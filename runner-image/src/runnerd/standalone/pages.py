@@ -1,5 +1,6 @@
 """How the parts of the server say which paths they answer."""
 
+import math
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -31,6 +32,12 @@ class RefusedError(Exception):
         super().__init__(found.message)
         self.found = found
         self.retry_after = retry_after
+
+    def answer(self, dialect: Dialect) -> web.Response:
+        """The answer, in a dialect's words."""
+        later = self.retry_after
+        headers = {} if later is None else {"Retry-After": str(max(1, math.ceil(later)))}
+        return answers.rejection(self.found, dialect, headers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ class ServeSettings:
         origins: DMR_ORIGINS and this machine's own pages.
         default_registry: DEFAULT_REGISTRY, "" for the Docker Hub.
         insecure_registry: INSECURE_REGISTRY: registries are spoken to over plain http.
-        token: HF_TOKEN.
+        record: RUNNERD_RECORD_REQUESTS: the newest requests of each model can be looked at.
         models: MODELS, as they were written.
         default_model: DEFAULT_MODEL, "" for none.
         memory: RUNNERD_MEMORY, None: from the machine.
@@ -72,7 +72,7 @@ class ServeSettings:
     origins: Origins = _NONE
     default_registry: str = ""
     insecure_registry: bool = False
-    token: str = ""
+    record: bool = True
     models: tuple[str, ...] = ()
     default_model: str = ""
     memory: int | None = None
@@ -104,7 +104,7 @@ def read_serve_settings(environment: Mapping[str, str] = os.environ) -> ServeSet
         origins=given.read("DMR_ORIGINS", _origins, parse_origins(LOCAL)),
         default_registry=given.read("DEFAULT_REGISTRY", _registry, ""),
         insecure_registry=given.read("INSECURE_REGISTRY", _truth, default=False),
-        token=given.read("HF_TOKEN", str, ""),
+        record=given.read("RUNNERD_RECORD_REQUESTS", _truth, default=True),
         models=given.read("MODELS", _references, ()),
         default_model=given.read("DEFAULT_MODEL", _reference, ""),
         memory=given.read("RUNNERD_MEMORY", parse_bytes, None),

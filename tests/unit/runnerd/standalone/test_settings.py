@@ -36,7 +36,7 @@ def test_defaults() -> None:
         ("DISABLE_METRICS", "false", "metrics", True),
         ("DEFAULT_REGISTRY", "https://registry.example.com:5000/", "default_registry", ...),
         ("INSECURE_REGISTRY", "true", "insecure_registry", True),
-        ("HF_TOKEN", "hf_x", "token", "hf_x"),
+        ("RUNNERD_RECORD_REQUESTS", "0", "record", False),
         (
             "MODELS",
             "ai/smollm2, ai/gemma3:4b,,ai/smollm2",
