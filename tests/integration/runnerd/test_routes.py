@@ -134,48 +134,23 @@ def test_errors_of_responses(runner: Process, body: dict[str, Any]) -> None:
     assert answer.json()["error"]["message"]
 
 
-@pytest.mark.parametrize("prefix", PREFIXES)
-@pytest.mark.parametrize("path", ["/rerank", "/v1/rerank", "/score"])
-def test_chat_model_does_not_rank(runner: Process, prefix: str, path: str) -> None:
-    """It says at once that it does not, and how to have a model that does."""
-    body = {"model": "smol", "query": "a", "documents": ["b"]}
-    answer = runner.http.post(prefix + path, json=body)
-    assert answer.status_code == 501
-    error = answer.json()["error"]
-    if "rerank" in path:
-        assert error["code"] == "unsupported_mode"
-        assert "--reranking" in error["message"]
-    else:
-        assert error["code"] == "unsupported_route"
-
-
-def test_ranking(serve: Serve) -> None:
-    """A Model with the flag ranks, under every path; a wrong body is a 400."""
-    runner = serve(mode=Mode.EMBEDDING, runtime_flags=("--reranking",))
-    runner.until("ready")
-    body = {"model": "ml/smol", "query": "a", "documents": ["b", "c"], "keep_alive": 60}
-    for prefix in PREFIXES:
-        for path in ("/rerank", "/v1/rerank"):
-            answer = runner.http.post(prefix + path, json=body)
-            assert answer.status_code == 200, answer.text
-            assert {row["index"] for row in answer.json()["results"]} == {0, 1}
-            assert answer.json()["model"] == "ml/smol"
-    assert runner.status()["keepAlive"] == 60
-    for wrong in ({}, {"query": 5, "documents": ["b"]}, {"query": "a", "documents": "b"}):
-        answer = runner.http.post("/rerank", json=wrong)
-        assert answer.status_code == 400, answer.text
-    assert runner.http.post("/v1/messages", json={"messages": USER}).status_code == 400
-    assert runner.stop() == 0
-
-
 @pytest.mark.parametrize(
     "name", ["SMOL", "ai/smol", "smol:latest", "docker.io/ai/smol:latest", "ai%2Fclaude-x"]
 )
 def test_names(runner: Process, name: str) -> None:
-    """Every spelling of a name is answered; the engine takes any of them."""
-    assert runner.chat(model=name).status_code == 200
-    body = {"model": name, "max_tokens": 1, "messages": USER}
-    assert runner.http.post("/v1/messages", json=body).status_code == 200
+    """Every spelling of a name is answered, and comes back as it was written."""
+    assert runner.chat(model=name).json()["model"] == name
+    body = {"model": name, "max_tokens": 2, "messages": USER}
+    assert runner.http.post("/v1/messages", json=body).json()["model"] == name
+    start, *rest = _events(runner, "/v1/messages", body)
+    assert start[1]["message"]["model"] == name
+    assert not any("model" in json.dumps(data) for _, data in rest)
+    text = {"model": name, "prompt": "hi", "max_tokens": 2}
+    assert runner.http.post("/v1/completions", json=text).json()["model"] == name
+    for path, asked in (("/v1/chat/completions", body), ("/v1/completions", text)):
+        with runner.http.stream("POST", path, json={**asked, "stream": True}) as answer:
+            lines = [line for line in answer.iter_lines() if line.startswith("data: {")]
+        assert {json.loads(line.removeprefix("data: "))["model"] for line in lines} == {name}
 
 
 def test_keep_alive(runner: Process) -> None:
