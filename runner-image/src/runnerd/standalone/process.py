@@ -11,9 +11,8 @@ from typing import Final
 from weakref import WeakSet
 
 from modelrunner_protocol.wire import RunConfig
-from runnerd.engines.cgroup import Cgroup, cpus
+from runnerd.engines.cgroup import Cgroup
 from runnerd.engines.command import find_llama_server
-from runnerd.engines.memory import memory_budget
 from runnerd.engines.reaper import reap_orphans
 from runnerd.logs import fields
 from runnerd.responses.store import Store
@@ -31,13 +30,14 @@ from runnerd.standalone.catalogue.sources import Sources
 from runnerd.standalone.front import Front
 from runnerd.standalone.inference import Inferences
 from runnerd.standalone.lists import Lists
+from runnerd.standalone.machine import engine_slots, has_own_memory, memory_budget
 from runnerd.standalone.management.logs import LogTail
 from runnerd.standalone.management.pages import Management
 from runnerd.standalone.management.recorder import Recorder
 from runnerd.standalone.pool import Pool, maker
 from runnerd.standalone.probes import Probes
 from runnerd.standalone.responses import response_pages
-from runnerd.standalone.settings import MOST_SLOTS, ServeSettings
+from runnerd.standalone.settings import ServeSettings
 from runnerd.standalone.telemetry import Exposition, ServerMetrics
 from runnerd.weights.clock import SystemClock
 from runnerd.weights.settings import Settings as PullSettings
@@ -45,9 +45,6 @@ from runnerd.weights.settings import Settings as PullSettings
 log = logging.getLogger(__name__)
 
 _LINGER: Final = 0.5
-_DEVICES: Final = ("/dev/nvidiactl", "/dev/kfd")
-"""Whose memory is their own: how much of it a model may take is not known here."""
-
 _UNMANAGED: Final = "models are not made or uploaded here: package them with `runnerd package`"
 
 
@@ -186,9 +183,9 @@ class _Engines:
 
 def _pool(settings: ServeSettings, make: Callable[[RunConfig], Served]) -> Pool:
     limits, cgroup = settings.engine, Cgroup()
-    slots = settings.slots or min(cpus(cgroup)[0], MOST_SLOTS)
+    slots = settings.slots or engine_slots(cgroup)
     budget = settings.memory
-    if budget is None and not (limits.gpu_layers and any(map(os.path.exists, _DEVICES))):
+    if budget is None and not (limits.gpu_layers and has_own_memory()):
         budget = memory_budget(cgroup)
     log.info("engines", extra=fields(slots=slots, memory=budget, keep_alive=settings.keep_alive))
     return Pool(

@@ -16,7 +16,6 @@ PORT: Final = 12434
 """Docker Model Runner's own."""
 
 IN_IMAGE: Final = Path("/models")
-MOST_SLOTS: Final = 8
 
 _TRUE: Final = frozenset({"1", "t", "true", "y", "yes", "on"})
 _FALSE: Final = frozenset({"0", "f", "false", "n", "no", "off"})
