@@ -89,7 +89,7 @@ class TokenServer:
             return web.Response(status=401)
         _, name, actions = scope.split(":")
         allowed = actions.split(",") if user or name in self.public else []
-        return web.json_response({"token": self._sign(user, name, allowed)})
+        return web.json_response({"token": self.sign(user, name, allowed)})
 
     @staticmethod
     def _user(request: web.Request, refresh: str) -> str | None:
@@ -102,7 +102,8 @@ class TokenServer:
         login = BasicAuth.decode(header)
         return USER if (login.login, login.password) == (USER, PASSWORD) else None
 
-    def _sign(self, user: str, name: str, actions: list[str]) -> str:
+    def sign(self, user: str, name: str, actions: list[str]) -> str:
+        """A token for somebody who may do something with one repository."""
         now = int(time.time())
         access = [{"type": "repository", "name": name, "actions": actions}] if actions else []
         der = self._certificate.public_bytes(serialization.Encoding.DER)

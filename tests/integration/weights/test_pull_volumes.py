@@ -3,7 +3,6 @@
 The volumes are small memory file systems in a mount namespace of their own.
 """
 
-import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,34 +12,15 @@ from modelrunner_protocol.reasons import Reason
 from tests.integration.weights.commands import Commands, Ended, until
 from tests.integration.weights.conftest import MIB, SIZE
 from tests.support.file_server import Fault, FileServer
-
-# Whoever is not root becomes root of a user namespace first.
-_UNSHARE = ("unshare", "-m") if os.geteuid() == 0 else ("unshare", "-Urm")
-_ENTER = ("-m",) if os.geteuid() == 0 else ("-m", "-U", "--preserve-credentials")
+from tests.support.memory_volume import memory_volume
 
 
 @asynccontextmanager
 async def _mounted(commands: Commands, options: str) -> AsyncIterator[Path]:
     """Mount a volume where the commands' cache is; the path under which the test sees it."""
-    script = 'mount -t tmpfs -o "$1" cache "$0" && echo mounted && exec cat'
-    holder = await asyncio.create_subprocess_exec(
-        *_UNSHARE,
-        "sh",
-        "-c",
-        script,
-        str(commands.root),
-        options,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert holder.stdout is not None
-    try:
-        assert await holder.stdout.readline() == b"mounted\n"
-        commands.prefix = ("nsenter", "-t", str(holder.pid), *_ENTER, "--")
-        yield Path(f"/proc/{holder.pid}/root{commands.root}")
-    finally:
-        # An input, be it empty, is what closes the pipe and so ends the holder.
-        await holder.communicate(b"")
+    async with memory_volume(commands.root, options) as volume:
+        commands.prefix = volume.prefix
+        yield volume.path
 
 
 def _failed(ended: Ended, says: str) -> None:
