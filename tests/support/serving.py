@@ -39,12 +39,15 @@ _ENGINE: Final = Path(__file__).with_name("scripted_engine.py")
 _PORT: Final = re.compile(r'"msg":"listening","port":(\d+)')
 
 
-def stock(models_path: Path, weights: Path, *tags: str) -> Stored:
+def stock(
+    models_path: Path, weights: Path, *tags: str, chat_template: Path | None = None
+) -> Stored:
     """Put a GGUF file into the store below a folder, under these tags.
 
-    It is packaged as `runnerd package` does it, and lies there as after a pull.
+    It is packaged as `runnerd package` does it, and lies there as after a pull. The same file
+    with another template is another model.
     """
-    package = build(Ingredients(weights=[weights]))
+    package = build(Ingredients(weights=[weights], chat_template=chat_template))
     catalogue = Catalogue(models_path)
     with landing(catalogue) as folder:
         blobs = {}

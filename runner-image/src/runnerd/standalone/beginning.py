@@ -9,7 +9,6 @@ from typing import Final
 
 from modelrunner_protocol.configure import Configuration
 from modelrunner_protocol.dmr import Kind, size_text
-from modelrunner_protocol.wire import Mode
 from runnerd.logs import fields
 from runnerd.standalone.catalogue.catalogue import Catalogue
 from runnerd.standalone.catalogue.pulls import PullEvent, Pulls
@@ -62,7 +61,7 @@ class Beginning:
             if stored is None:
                 return
             # So that it is listed with what is configured, as after POST …/_configure.
-            self._pool.configure(stored.identity, Mode.COMPLETION, Configuration())
+            self._pool.configure(stored.identity, Configuration())
             log.info("model is there", extra=fields(model=name, id=stored.identity))
             self.missing.pop(name, None)
 

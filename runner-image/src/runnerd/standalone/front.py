@@ -60,8 +60,9 @@ class Front:
 
     def sign(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
         """What every answer tells: which server this is, and to a page that it may read it."""
-        response.headers.setdefault(dmr.HEADER, "true")
-        response.headers.setdefault("Server", answers.SERVER)
+        response.headers[dmr.HEADER] = "true"
+        # In place of the versions that aiohttp has put there.
+        response.headers["Server"] = answers.SERVER
         origin = request.headers.get(_ORIGIN)
         if origin is not None and self._origins.allows(origin):
             response.headers.update(granted(origin))

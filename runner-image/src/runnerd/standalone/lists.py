@@ -16,7 +16,7 @@ from runnerd.server.dialects import Dialect, Rejection, reject
 from runnerd.standalone.catalogue.catalogue import Catalogue
 from runnerd.standalone.catalogue.stored import Stored
 from runnerd.standalone.pages import Page, RefusedError
-from runnerd.standalone.pool import Key, Pool, Running
+from runnerd.standalone.pool import Pool, Running
 
 _PREFIX = "(?:/engines(?:/(?P<backend>[^/]+))?)?"
 
@@ -132,8 +132,7 @@ class Lists:
 
     def _context(self, stored: Stored) -> int | None:
         """Tokens that a conversation may have: what was configured, else what it was trained for."""
-        key = Key(stored.identity, Mode.COMPLETION)
-        size = self._pool.configuration(key).context_size
+        size = self._pool.configuration(stored.identity, Mode.COMPLETION).context_size
         return size if size is not None and size > 0 else stored.artifact.context_size
 
     def _mode(self, stored: Stored) -> Mode:

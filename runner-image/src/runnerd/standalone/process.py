@@ -27,6 +27,7 @@ from runnerd.standalone.catalogue.catalogue import Catalogue
 from runnerd.standalone.catalogue.pulls import Pulls
 from runnerd.standalone.catalogue.pushes import Pushes
 from runnerd.standalone.catalogue.sources import Sources
+from runnerd.standalone.catalogue.stored import Stored
 from runnerd.standalone.front import Front
 from runnerd.standalone.inference import Inferences
 from runnerd.standalone.lists import Lists
@@ -72,7 +73,7 @@ class StandAlone:
         )
         responses = Store(limits.max_stored, time.monotonic)
         self._engines = _Engines(maker(limits, responses))
-        self._pool = pool = _pool(settings, self._engines.make)
+        self._pool = pool = _pool(settings, self._engines.make, catalogue.find)
         sources = Sources(
             names=catalogue.names,
             settings=patience,
@@ -181,7 +182,11 @@ class _Engines:
         return any(served.engine.claim(pid) for served in list(self._made))
 
 
-def _pool(settings: ServeSettings, make: Callable[[RunConfig], Served]) -> Pool:
+def _pool(
+    settings: ServeSettings,
+    make: Callable[[RunConfig], Served],
+    find: Callable[[str], Stored | None],
+) -> Pool:
     limits, cgroup = settings.engine, Cgroup()
     slots = settings.slots or engine_slots(cgroup)
     budget = settings.memory
@@ -192,6 +197,7 @@ def _pool(settings: ServeSettings, make: Callable[[RunConfig], Served]) -> Pool:
         slots=slots,
         budget=budget,
         make=make,
+        find=find,
         default_keep_alive=settings.keep_alive,
         max_waiting=settings.max_waiting,
         wait_timeout=settings.wait_timeout,
