@@ -76,10 +76,12 @@ class OpenItem:
 
     def delta(self, number: int, piece: str, logprobs: list[dict[str, Any]], written: str) -> str:
         """The event of a piece. `written`: the JSON of `logprobs`."""
+        tail = f',"logprobs":{written}' if self.kind == MESSAGE else ""
+        told = f"{self._head}{number}{self._middle}{quoted(piece)}{tail}}}\n\n"
+        # Not before it was seen to be text.
         self._pieces.append(piece)
         self._logprobs += logprobs
-        tail = f',"logprobs":{written}' if self.kind == MESSAGE else ""
-        return f"{self._head}{number}{self._middle}{quoted(piece)}{tail}}}\n\n"
+        return told
 
     def done(self, status: str) -> tuple[list[Told], Item]:
         """It ends; and what it came to."""
