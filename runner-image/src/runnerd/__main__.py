@@ -1,4 +1,4 @@
-"""`runnerd run | serve | resolve | pull | package`: one program, imported only as far as the command needs."""
+"""`runnerd run | serve | resolve | pull | verify | package`: one program, imported only as far as it needs."""
 
 import sys
 import time
@@ -13,6 +13,7 @@ Commands:
   serve     serve many models on one machine, as Docker Model Runner does (serve --help)
   resolve   find out what a source holds, without downloading it (RUNNERD_PULL)
   pull      download a source into the cache (RUNNERD_PULL)
+  verify    hash what a cache holds, set damaged files apart (verify --help)
   package   make an OCI artifact of GGUF files, and push it (package --help)
 
 Options:
@@ -39,16 +40,25 @@ def main(arguments: list[str] | None = None) -> int:
             from runnerd.weights import cli  # noqa: PLC0415  # a runner never needs it
 
             return cli.resolve() if command == "resolve" else cli.pull()
-        case ["package", *rest]:
-            from runnerd.weights.oci.cli import package  # noqa: PLC0415  # pods never need it
-
-            return package(rest)
+        case ["package" | "verify" as command, *rest]:
+            return _tool(command, rest)
         case ["--version" | "--help" | "-h" | "help" as word]:
             print(_version() if word == "--version" else _USAGE.strip())  # noqa: T201  # the answer of a command
             return 0
         case _:
             print(_USAGE, end="", file=sys.stderr)  # noqa: T201  # the answer of a command
             return 2
+
+
+def _tool(command: str, arguments: list[str]) -> int:
+    """What people call by hand; pods never need it."""
+    if command == "verify":
+        from runnerd.weights.verify_cli import verify_cache  # noqa: PLC0415  # see above
+
+        return verify_cache(arguments)
+    from runnerd.weights.oci.cli import package  # noqa: PLC0415  # see above
+
+    return package(arguments)
 
 
 def _version() -> str:

@@ -22,6 +22,7 @@ from runnerd.weights.progress import ProgressMeter
 from runnerd.weights.retry import Retrier, persistently
 from runnerd.weights.source import WeightsSource, WrongDigestError
 from runnerd.weights.store import Store, safe_name
+from runnerd.weights.verify import good_files
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +86,7 @@ class Pull:
 
     async def _fetch(self, store: Store) -> Artifact:
         self.meter.message = ""
+        await asyncio.to_thread(_salvage, store)
         expected = self.config.expected or await self.source.resolve()
         files = await self._files(expected)
         total = sum(file.size_bytes for file in files)
@@ -182,3 +184,10 @@ class Pull:
     def _forget(store: Store) -> None:
         with contextlib.suppress(OSError):
             store.discard_partial()
+
+
+def _salvage(store: Store) -> None:
+    """Keep what is good of a folder that is not whole: only the rest is fetched again."""
+    if store.folder.is_dir() and (good := good_files(store)):
+        store.salvage(good)
+        logger.warning("%s is damaged: %s of it are kept", store.folder, ", ".join(good))

@@ -4,6 +4,7 @@
     <root>/<key>/<files>          the weights
     <root>/<key>.partial/         the same while it is being filled
     <root>/<key>.lock             held by the one writer
+    <root>/<key>.quarantine/      files that turned out to be damaged, until they are replaced
 
 A folder is filled under another name and renamed, so a reader sees all of it or nothing.
 """
@@ -14,7 +15,7 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -49,6 +50,7 @@ class Store:
         self.folder = root / key
         self.partial = root / f"{key}.partial"
         self.discarded = root / f"{key}.discarded"
+        self.quarantine = root / f"{key}.quarantine"
         self._lock = root / f"{key}.lock"
 
     @contextmanager
@@ -119,6 +121,42 @@ class Store:
         self.partial.rename(self.folder)
         sync_folder(self.root)
         self.discard_leftovers()
+        self._remove(self.quarantine)
+
+    def recorded(self) -> Artifact:
+        """What the manifest says that the folder holds, whether it does or not.
+
+        Raises:
+            OSError: there is no manifest.
+            WireError: it cannot be read.
+        """
+        return _read_manifest(self.folder / MANIFEST)
+
+    def isolate(self, name: str) -> None:
+        """Take a damaged file out of the folder, which is not whole then.
+
+        Raises:
+            OSError: the volume cannot be written.
+        """
+        self.quarantine.mkdir(mode=0o775, exist_ok=True)
+        (self.folder / safe_name(name)).rename(self.quarantine / safe_name(name))
+        sync_folder(self.folder)
+
+    def salvage(self, good: Collection[str]) -> None:
+        """Make a folder that is not whole the partial folder; its `good` files need not come again.
+
+        Does nothing where a download has begun already, or there is no folder.
+        """
+        if self.partial.exists() or not self.folder.is_dir() or self.folder.is_symlink():
+            return
+        for entry in list(self.folder.iterdir()):
+            if entry.name not in good:
+                self._remove(entry)
+        for name in good:
+            size = (self.folder / name).lstat().st_size
+            write_whole(state_path(self.folder, name), {"validator": "", "size": size})
+        self.folder.rename(self.partial)
+        sync_folder(self.root)
 
     def withdraw(self) -> None:
         """Take the folder out of sight. Only for who holds the lock, as all that removes."""
@@ -136,6 +174,7 @@ class Store:
         self.withdraw()
         self.discard_leftovers()
         self._remove(self.partial)
+        self._remove(self.quarantine)
         self._lock.unlink(missing_ok=True)
 
     def discard_partial(self) -> None:
