@@ -95,8 +95,11 @@ class Supervisor:
     async def run(self, child: Child | OSError | None) -> None:
         """Supervise `child` and its successors until the engine is given up or stopped.
 
-        Without a child, or a reason why there is none, it starts the first one itself.
+        Without a child, or a reason why there is none, it starts the first one itself, unless
+        it was stopped already.
         """
+        if child is None and self.draining:
+            return
         child = child or self._try_start()
         while True:
             if isinstance(child, OSError):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import BinaryIO, Final
 
+from runnerd.weights.attention import MOST_LAYERS, TOLD, Attention, attention
 from runnerd.weights.gguf_types import ARRAY, SCALARS, STRING, TENSOR_TYPES
 
 MAGIC: Final = b"GGUF"
@@ -30,6 +31,7 @@ _TEMPLATE: Final = "tokenizer.chat_template"
 _LONGEST_TEMPLATE: Final = 1 << 20
 _CONTEXT: Final = ".context_length"
 _POOLING: Final = ".pooling_type"
+_VOCABULARY: Final = "tokenizer.ggml.tokens"
 _FIRST: Final = 2 * 1024 * 1024
 _U32: Final = struct.Struct("<I")
 _U64: Final = struct.Struct("<Q")
@@ -54,6 +56,8 @@ class GgufHeader:
         parameters: Elements of all tensors in this file.
         pooling: How a model made for embeddings makes one vector of many, `enum
             llama_pooling_type`; None when it does not say.
+        attention: What its layers keep of each token; None when the file does not tell.
+        vocabulary: How many tokens it knows, 0 when the file does not tell.
         template: The chat template, Jinja; "" when there is none, or one that is too long to read.
         shard, shards: Position in and number of files of a split model, from 0 and 1.
     """
@@ -66,6 +70,8 @@ class GgufHeader:
     file_type: int | None = None
     parameters: int = 0
     pooling: int | None = None
+    attention: Attention | None = None
+    vocabulary: int = 0
     template: str = ""
     shard: int = 0
     shards: int = 1
@@ -120,6 +126,10 @@ def parse(data: bytes | bytearray, size: int) -> GgufHeader:
         file_type=found.numbers.get("general.file_type"),
         parameters=parameters,
         pooling=found.of_architecture(_POOLING),
+        attention=attention(
+            found.texts.get("general.architecture", ""), found.numbers, found.arrays
+        ),
+        vocabulary=found.numbers.get(_VOCABULARY, 0),
         template=found.texts.get(_TEMPLATE, ""),
         shard=found.numbers.get("split.no", 0),
         shards=max(1, found.numbers.get("split.count", 1)),
@@ -130,6 +140,7 @@ def parse(data: bytes | bytearray, size: int) -> GgufHeader:
 class _Metadata:
     texts: dict[str, str] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=dict)
+    arrays: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     def of_architecture(self, key: str) -> int | None:
         """The value of a key that begins with the name of the model's architecture."""
@@ -213,11 +224,11 @@ def _read_key(cursor: _Cursor, found: _Metadata) -> None:
                 raw = bytes(cursor.data[start : start + length])
                 found.texts[key] = raw.decode("utf-8", "replace")
     elif kind == ARRAY:
-        _skip_array(cursor, key)
+        _read_array(cursor, key, found)
     elif kind in SCALARS:
         layout = SCALARS[kind]
         start = cursor.take(struct.calcsize(layout))
-        if key in _NUMBERS or key.endswith((_CONTEXT, _POOLING)):
+        if key in _NUMBERS or key.endswith((_CONTEXT, _POOLING, *TOLD)):
             value = struct.unpack_from(layout, cursor.data, start)[0]
             if isinstance(value, int):
                 found.numbers[key] = value
@@ -225,13 +236,20 @@ def _read_key(cursor: _Cursor, found: _Metadata) -> None:
         raise GgufError(f"the metadata key {key[:64]!r} has the unknown type {kind}")
 
 
-def _skip_array(cursor: _Cursor, key: str) -> None:
+def _read_array(cursor: _Cursor, key: str, found: _Metadata) -> None:
+    """Step over an array; what has a value per layer is kept, and how many tokens there are."""
     kind, count = cursor.u32(), cursor.u64()
     if kind == STRING:
         _bounded(f"elements of {key[:64]!r}", count, cursor.size, cursor.size // 8)
         cursor.skip_strings(count)
+        if key == _VOCABULARY:
+            found.numbers[key] = count
     elif kind in SCALARS:
-        cursor.take(count * struct.calcsize(SCALARS[kind]))
+        layout = SCALARS[kind]
+        start = cursor.take(count * struct.calcsize(layout))
+        if count <= MOST_LAYERS and key.endswith(TOLD):
+            values = struct.unpack_from(f"<{count}{layout[1:]}", cursor.data, start)
+            found.arrays[key] = tuple(int(one) for one in values if isinstance(one, int))
     else:
         raise GgufError(f"the array {key[:64]!r} has elements of the unknown type {kind}")
 
