@@ -5,10 +5,15 @@ from typing import Any
 import pytest
 
 from modelrunner.api.v1alpha1 import ModelRunner
-from modelrunner.domain.effective import GatewaySettings, ScalingSettings, monitoring
+from modelrunner.domain.effective import (
+    GatewaySettings,
+    ScalingSettings,
+    SpeculativeSettings,
+    monitoring,
+)
 from modelrunner_protocol.flags import FlagError
 from modelrunner_protocol.sources import artifact_key
-from modelrunner_protocol.wire import HttpSource, HuggingFaceSource, OciSource, Source
+from modelrunner_protocol.wire import HttpSource, HuggingFaceSource, Mode, OciSource, Source
 from tests.unit.modelrunner.domain.settings_of import CLAIM, HTTP, OCI, URL, settings_of
 
 
@@ -150,3 +155,29 @@ def test_monitoring() -> None:
     off = {"spec": {"monitoring": {"serviceMonitor": False, "interval": "1m"}}}
     found = monitoring(ModelRunner.model_validate(off))
     assert (found.service_monitor, found.interval) == (False, "1m")
+
+
+@pytest.mark.parametrize(
+    ("config", "mode"),
+    [
+        ({}, Mode.COMPLETION),
+        ({"runtimeFlags": ["--reranking"]}, Mode.RERANKING),
+        ({"rawRuntimeFlags": "--temp 1 --embeddings"}, Mode.EMBEDDING),
+        ({"mode": "reranking"}, Mode.RERANKING),
+    ],
+)
+def test_the_mode_that_a_flag_tells(config: dict[str, Any], mode: Mode) -> None:
+    """Models from before the mode said it by llama-server's own flag."""
+    assert settings_of(HTTP | {"config": config}).mode is mode
+
+
+def test_a_draft() -> None:
+    """What is left out is the engine's to choose."""
+    found = settings_of(HTTP | {"config": {"speculative": {"draftModel": "d"}}})
+    assert found.speculative == SpeculativeSettings(
+        draft_model="d", num_tokens=None, min_acceptance_rate=None
+    )
+    spec = {"draftModel": "d", "numTokens": 4, "minAcceptanceRate": 1}
+    whole = settings_of(HTTP | {"config": {"speculative": spec}}).speculative
+    assert whole == SpeculativeSettings(draft_model="d", num_tokens=4, min_acceptance_rate=1.0)
+    assert settings_of().speculative is None

@@ -23,6 +23,23 @@ from tests.unit.modelrunner.domain.settings_of import HTTP, settings_of
             "spec.podTemplate.metadata.labels.a",
         ),
         ({}, {"podTemplate": {"spec": {"containers": [{}]}}}, "needs a name"),
+        ({"config": {"mode": "image-generation"}}, {}, "no engine here makes images"),
+        (
+            {"config": {"mode": "embedding", "runtimeFlags": ["--reranking"]}},
+            {},
+            "mode is embedding, but a runtime flag starts the engine for reranking: set mode:",
+        ),
+        (
+            {"config": {"mode": "completion", "rawRuntimeFlags": "--embeddings"}},
+            {},
+            "set mode: embedding",
+        ),
+        ({"config": {"speculative": {"draftModel": "m"}}}, {}, "it names this Model"),
+        (
+            {"config": {"speculative": {"draftModel": "d"}, "runtimeFlags": ["--rerank"]}},
+            {},
+            "spec.config.speculative: only a model in mode completion uses a draft",
+        ),
         (
             {"scaling": {"maxReplicas": 2}},
             {"scaling": {"minReplicas": 3}},
@@ -50,6 +67,8 @@ def test_a_name_that_no_service_can_have(name: str) -> None:
 def test_settings_that_can() -> None:
     """Nothing is said."""
     check(settings_of(HTTP | {"config": {"runtimeFlags": ["--temp", "0.2"]}}))
+    check(settings_of(HTTP | {"config": {"runtimeFlags": ["--reranking"], "mode": "reranking"}}))
+    check(settings_of(HTTP | {"config": {"speculative": {"draftModel": "d"}}}))
     check_runner([{"name": "A", "value": "{{ model.name }}"}], {})
 
 

@@ -101,3 +101,35 @@ def test_a_stranger_concerns_nobody() -> None:
 def test_keys_read_well() -> None:
     """They are what logs show."""
     assert str(Key("Model", "ns", "m")) == "Model ns/m"
+
+
+def test_a_draft_concerns_those_who_use_it() -> None:
+    """When it comes, when its source or what it says of its weights changes, and when it goes."""
+    mapper = OwnerKeys(Store(), lambda _: None)
+
+    def told(item: KubeObject, *, gone: bool = False) -> set[str]:
+        found = {str(key) for key in mapper.keys(MODELS, item, gone=gone)}
+        return found - {"ModelRunner ns/default", f"Model ns/{item['metadata']['name']}"}
+
+    def draft(generation: int = 1, cached: str = "False", used: str = "") -> KubeObject:
+        found = thing("d")
+        found["metadata"]["generation"] = generation
+        condition = {"type": "Cached", "status": cached, "reason": "x", "message": "y"}
+        return {**found, "status": {"conditions": [condition], "lastUsedTime": used}}
+
+    def user(of: str) -> KubeObject:
+        return thing("m", spec={"config": {"speculative": {"draftModel": of}}} if of else {})
+
+    assert told(draft()) == set()
+    assert told(user("d")) == set()
+    assert told(draft()) == {"Model ns/m"}
+    assert told(draft(used="now")) == set()
+    assert told(draft(cached="True")) == {"Model ns/m"}
+    assert told(draft(generation=2, cached="True")) == {"Model ns/m"}
+    assert told(draft(generation=2, cached="True"), gone=True) == {"Model ns/m"}
+    assert told(draft()) == {"Model ns/m"}
+    told(user("other"))
+    assert told(draft(generation=3)) == set()
+    told(user("d"))
+    told(user("d"), gone=True)
+    assert told(draft(generation=4)) == set()

@@ -16,7 +16,7 @@ from modelrunner.reconcilers.ledger import Ledger
 from modelrunner.reconcilers.probe import DoorAnswer, RunnerProbe
 from modelrunner_protocol.wire import Closing, Progress, RunnerState, RunnerStatus
 from tests.unit.modelrunner.domain.pod_json import NOW, RUNNING, container, deployment, pod
-from tests.unit.modelrunner.domain.settings_of import settings_of
+from tests.unit.modelrunner.domain.settings_of import HTTP, settings_of
 
 Object = dict[str, Any]
 OURS = {"modelrunner.dev/model": "m", "app.kubernetes.io/component": "runner"}
@@ -169,3 +169,23 @@ async def test_another_model_of_the_same_name_is_not_remembered() -> None:
     assert world.ledger.of(again, NOW) is not world.record
     world.ledger.forget(("ml", "m"))
     assert world.ledger.of(again, NOW + 5).written_at == NOW + 5
+
+
+async def test_a_draft_asks_for_more() -> None:
+    """When its weights change; not when somebody uses it."""
+    world = World()
+    spec = {"config": {"speculative": {"draftModel": "d"}}}
+    world.record.resting = world.glance.rest(world.model, settings_of(HTTP | spec), NOW)
+    assert (await world.look())[0] is True
+
+    def draft(version: int, generation: int, **status: str) -> Object:
+        found = {"status": status, "metadata": {"name": "d", "uid": "d", "generation": generation}}
+        return stored(found, version)
+
+    world.put(MODELS, draft(6, 1))
+    assert (await world.look())[0] is False
+    world.record.resting = world.glance.rest(world.model, settings_of(HTTP | spec), NOW)
+    world.put(MODELS, draft(7, 1, lastUsedTime="now"))
+    assert (await world.look())[0] is True
+    world.put(MODELS, draft(8, 2))
+    assert (await world.look())[0] is False

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from modelrunner.domain import naming
+from modelrunner.domain.drafts import Draft
 from modelrunner.domain.effective import MonitoringSettings, OperatorDefaults
 from modelrunner.render import objects
 from modelrunner.render.objects import Owner
+from modelrunner_protocol import wire
 from modelrunner_protocol.codec import decode
 from modelrunner_protocol.wire import (
     Artifact,
@@ -279,3 +281,47 @@ def test_the_monitor_finds_all_services_of_its_runner(name: str) -> None:
     assert found["spec"]["selector"]["matchLabels"][naming.RUNNER_LABEL] == name
     (endpoint,) = found["spec"]["endpoints"]
     assert (endpoint["port"], endpoint["path"], endpoint["interval"]) == ("http", "/metrics", "5s")
+
+
+def _draft(spec: dict[str, Any]) -> Draft:
+    return Draft(settings=settings_of(spec), artifact=ARTIFACT)
+
+
+SPECULATIVE: dict[str, Any] = HTTP | {
+    "config": {"speculative": {"draftModel": "d", "numTokens": 4, "minAcceptanceRate": 0.5}}
+}
+
+
+def test_a_draft_is_mounted_beside() -> None:
+    """Another Model's cache, read only, and the runner is told its place and its bounds."""
+    found = objects.deployment(settings_of(SPECULATIVE), ARTIFACT, DEFAULTS, OWNER, _draft(OCI))
+    key = settings_of(OCI).key
+    assert decode(RunConfig, env(found)["RUNNERD_CONFIG"]).draft == wire.Draft(
+        weights=f"/draft/{key}/m.gguf", max_tokens=4, min_probability=0.5
+    )
+    mounts = {mount["mountPath"]: mount for mount in pod(found)["containers"][0]["volumeMounts"]}
+    assert mounts["/draft"] == {"name": "draft", "mountPath": "/draft", "readOnly": True}
+    volumes = {volume["name"]: volume for volume in pod(found)["volumes"]}
+    assert volumes["draft"]["persistentVolumeClaim"] == {
+        "claimName": naming.claim_name(key),
+        "readOnly": True,
+    }
+    in_place = objects.deployment(
+        settings_of(SPECULATIVE), ARTIFACT, DEFAULTS, OWNER, _draft(CLAIM)
+    )
+    assert '"draft":{"weights":"/draft/a/m.gguf"' in env(in_place)["RUNNERD_CONFIG"]
+
+
+def test_another_draft_means_other_pods() -> None:
+    """Its weights and its place count; without a draft the hash is what it always was."""
+    settings = settings_of(SPECULATIVE)
+    other = replace(ARTIFACT, digest="sha256:bb")
+    hashes = {
+        objects.inputs(settings, ARTIFACT),
+        objects.inputs(settings, ARTIFACT, _draft(OCI)),
+        objects.inputs(settings, ARTIFACT, _draft(CLAIM)),
+        objects.inputs(settings, ARTIFACT, replace(_draft(OCI), artifact=other)),
+    }
+    assert len(hashes) == 4
+    assert objects.inputs(settings_of(), ARTIFACT) == objects.inputs(settings_of(), ARTIFACT, None)
+    assert "draft" not in json.dumps(deployment())
