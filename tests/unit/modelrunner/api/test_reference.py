@@ -8,7 +8,10 @@ def test_the_page_tells_type_need_and_refusal() -> None:
     """A field's row and the sentence with which the API server refuses it."""
     page = custom_resources_page()
     assert "| `spec.source.http.url` | string, required | The file's address" in page
-    assert "| `spec.config.mode` | `completion` or `embedding` or `reranking` or `image-generation` |" in page
+    assert (
+        "| `spec.config.mode` | `completion` or `embedding` or `reranking` or `image-generation` |"
+        in page
+    )
     assert "| `spec.resources.limits` | map of integer or string, at most 12 entries |" in page
     assert "* `spec.keepAlive`: use a duration such as" in page
     assert "* `spec.aliases[]`: use letters" in page
