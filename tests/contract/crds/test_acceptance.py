@@ -71,6 +71,20 @@ MODELS: dict[str, Any] = {
     },
     "flags are the operator's": {"source": HTTP, "config": {"runtimeFlags": ["--model", "/x"]}},
     "raw flags": {"source": HTTP, "config": {"rawRuntimeFlags": "x" * 16384, "mode": "embedding"}},
+    "ranking": {"source": HTTP, "config": {"mode": "reranking"}},
+    "pictures are the operator's": {"source": HTTP, "config": {"mode": "image-generation"}},
+    "a draft": {"source": HTTP, "config": {"speculative": {"draftModel": "d"}}},
+    "a whole draft": {
+        "source": HTTP,
+        "config": {
+            "mode": "completion",
+            "speculative": {"draftModel": "d-1", "numTokens": 1024, "minAcceptanceRate": 0.75},
+        },
+    },
+    "a rate of whole numbers": {
+        "source": HTTP,
+        "config": {"speculative": {"draftModel": "d", "numTokens": 1, "minAcceptanceRate": 1}},
+    },
     "scaling": {
         "source": HTTP,
         "scaling": {"minReplicas": 1, "maxReplicas": 3, "targetConcurrency": 4},
