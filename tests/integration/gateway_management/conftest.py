@@ -25,17 +25,19 @@ def homes(
 ) -> Iterator[Homes]:
     """`homes("gateway.apiKeys.enabled=true", SETTING="x")`: a namespace with a gateway in it.
 
-    The words are values of the chart, whose rights the gateway has; the settings are its own.
+    The words are values of the chart, whose rights the gateway has; the settings are its own. HOME
+    in both is that namespace.
     """
     with ExitStack() as stack:
 
         def make(*values: str, **settings: str) -> Home:
             namespace = f"t-{uuid4().hex[:10]}"
             api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
-            values = (f"watchNamespaces={{{namespace}}}", "crds.install=false", *values)
-            objects = [
-                one for one in render(*values, namespace=namespace) if one["kind"] in _RIGHTS
-            ]
+            told = ("watchNamespaces={HOME}", "crds.install=false", *values)
+            rendered = render(
+                *(one.replace("HOME", namespace) for one in told), namespace=namespace
+            )
+            objects = [one for one in rendered if one["kind"] in _RIGHTS]
             for one in objects:
                 api.apply(one)
                 place = one["metadata"].get("namespace", "")
@@ -46,7 +48,10 @@ def homes(
             with as_account(control_plane, api, namespace, account):
                 folder = tmp_path_factory.mktemp("gateway")
                 config = kubeconfig_of(control_plane, api, namespace, account, folder / "config")
-            settings = _MANAGED | settings
+            settings = {
+                name: value.replace("HOME", namespace)
+                for name, value in (_MANAGED | settings).items()
+            }
             gateway = stack.enter_context(
                 GatewayProcess(config, namespace, folder / "gateway", **settings)
             )

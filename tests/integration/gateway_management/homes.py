@@ -49,7 +49,7 @@ class Home:
             (name,) = (
                 one["metadata"]["name"]
                 for one in self.models()
-                if not one.get("status", {}).get("conditions")
+                if "labels" in one["metadata"] and "conditions" not in one.get("status", {})
             )
             self.cached(name)
             return lines.until("success", "error")
