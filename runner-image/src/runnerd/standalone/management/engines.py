@@ -166,8 +166,9 @@ class Engines:
                 await self._drafted(said.speculative.draft_model)
         except ConfigureError as error:
             raise RefusedError(reject(error.status, str(error), param=error.param)) from error
-        self._pool.configure(stored.identity, said)
-        self._preload(stored, asked.mode or _usual(stored), asked.model, said)
+        mode = asked.mode or self._meant(stored)
+        self._pool.configure(stored.identity, said, mode)
+        self._preload(stored, mode, asked.model, said)
         return web.Response(status=202, headers={"Server": answers.SERVER})
 
     async def _stored(self, name: str) -> Stored:
@@ -182,6 +183,16 @@ class Engines:
                 f"speculative.draft_model: there is no model {name[:200]!r} here: pull it first",
                 param="speculative.draft_model",
             )
+
+    def _meant(self, stored: Stored) -> Mode:
+        """The mode of a model where none is said: the only one that it has, else the usual."""
+        identity = stored.identity
+        modes = {one.mode for one in self._pool.running() if one.identity == identity}
+        modes |= {one.mode for one in self._pool.configurations(identity)}
+        if len(modes) == 1:
+            return modes.pop()
+        is_encoder = "bert" in stored.artifact.architecture
+        return Mode.EMBEDDING if is_encoder else Mode.COMPLETION
 
     def _preload(self, stored: Stored, mode: Mode, name: str, said: Configuration) -> None:
         """Load it in the background, so that the first request need not wait."""
@@ -214,9 +225,3 @@ def _suited(asked: str, stored: Stored) -> str:
     if found != _HERE:
         raise ConfigureError(f"this model needs {found}, and {_MISSING}", status=501)
     return found
-
-
-def _usual(stored: Stored) -> Mode:
-    """The mode that a model is probably for."""
-    is_encoder = "bert" in stored.artifact.architecture
-    return Mode.EMBEDDING if is_encoder else Mode.COMPLETION

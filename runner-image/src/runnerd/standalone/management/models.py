@@ -83,6 +83,7 @@ class Models:
     async def _forget(self, gone: Collection[str]) -> None:
         for identity in gone:
             self._recorder.forget(identity)
+            self._pool.forget(identity)
         if gone:
             await self._pool.unload(gone)
 

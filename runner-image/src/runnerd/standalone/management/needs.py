@@ -8,6 +8,7 @@ from modelrunner_protocol.configure import Configuration
 from modelrunner_protocol.dmr import Line
 from modelrunner_protocol.wire import Mode
 from runnerd.standalone.catalogue.stored import Stored
+from runnerd.standalone.pool.told import Configured, Running
 
 
 class Puller(Protocol):
@@ -26,37 +27,21 @@ class Pusher(Protocol):
         ...
 
 
-class Configured(Protocol):
-    """How a model is to run in a mode."""
-
-    identity: str
-    mode: Mode
-    configuration: Configuration
-
-
-class Running(Protocol):
-    """An engine that is loaded, or is being loaded."""
-
-    identity: str
-    name: str
-    mode: Mode
-    backend: str
-    last_used: float | None
-    in_use: bool
-    loading: bool
-    keep_alive: float | None
-    size_bytes: int
-
-
 class Pool(Protocol):
-    """The engines."""
+    """The engines; see `runnerd.standalone.pool`."""
 
     def lease(self, stored: Stored, mode: Mode, *, name: str) -> AbstractAsyncContextManager[Any]:
         """An engine of this model in this mode, loaded when it is not."""
         ...
 
-    def configure(self, identity: str, configuration: Configuration) -> None:
+    def configure(
+        self, identity: str, configuration: Configuration, mode: Mode = Mode.COMPLETION
+    ) -> None:
         """Say how a model is to run."""
+        ...
+
+    def forget(self, identity: str) -> None:
+        """Drop what was said of a model."""
         ...
 
     def configurations(self, identity: str | None = None) -> Sequence[Configured]:
