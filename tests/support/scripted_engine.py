@@ -319,6 +319,13 @@ class _Engine(http.server.BaseHTTPRequestHandler):
             self._chunk(text[begin : begin + body["size"]])
         self._chunk(b"")
 
+    def _script_not_a_chat(self, body: dict[str, Any]) -> None:
+        self._json(200, ["no", "chat"])
+
+    def _script_too_long(self, body: dict[str, Any]) -> None:
+        told = {"message": "request (9 tokens) exceeds the available context size (5 tokens)"}
+        self._json(400, {"error": {**told, "type": "exceed_context_size_error"}})
+
     def _script_failure(self, body: dict[str, Any]) -> None:
         self._json(500, {"error": {"message": "the computation failed"}})
 

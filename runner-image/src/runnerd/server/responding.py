@@ -30,6 +30,7 @@ from runnerd.server.retelling import retell, whole
 from runnerd.server.routes import Inference
 
 _TOO_LONG: Final = "exceed_context_size_error"
+_DEEPER: Final = 64
 _EVENTS: Final = "text/event-stream"
 
 
@@ -85,7 +86,7 @@ class Responder:
             items = [self._resolved(item) for item in found.items]
             history = before.history() if before is not None else []
             messages = chat_messages(found.instructions, [*history, *items])
-            sent = encode({**found.body, "messages": messages}).encode()
+            sent = _written({**found.body, "messages": messages})
         except AskedWronglyError as error:
             return error.found
         except RecursionError:
@@ -189,6 +190,17 @@ def _identities(request: web.BaseRequest) -> Callable[[str], str]:
     host, port = name[:2] if isinstance(name, tuple) else ("", 0)
     here = mark(host, port)
     return lambda word: f"{word}_{here}{os.urandom(12).hex()}"
+
+
+def _written(body: dict[str, Any]) -> bytes:
+    """The JSON of a body; a RecursionError for one that could not be repeated in an event, either.
+
+    It is written some levels deeper than it is, since that happens later within other calls.
+    """
+    deep: Any = body
+    for _ in range(_DEEPER):
+        deep = [deep]
+    return encode(deep)[_DEEPER:-_DEEPER].encode()
 
 
 def _refused(route: Inference, status: int, raw: bytes) -> Rejection:
