@@ -1,6 +1,6 @@
 """Pulls one reference into one catalogue, as a process of its own that a test may kill.
 
-    python -m tests.integration.catalogue.puller FOLDER REFERENCE
+    python puller.py FOLDER REFERENCE
 
 Each event is a line of JSON on standard output; a refusal is one as well.
 """

@@ -172,6 +172,9 @@ class Catalogue:
         Raises:
             OSError: the disk failed.
         """
+        if self._admitted(identity, tag):
+            # Nothing is to be written, which may be impossible.
+            return self._current().models.get(identity)
         with self._file.changing() as draft:
             if known and draft.index.get(identity) is None:
                 return None
@@ -182,6 +185,11 @@ class Catalogue:
             entry = Entry(identity=identity, tags=tags, created=stored.created or self._now())
             draft.index = draft.index.admit(entry)
         return self._current().models.get(identity)
+
+    def _admitted(self, identity: str, tag: str) -> bool:
+        entry = self._current().index.get(identity)
+        named = entry is not None and (not tag or tag in entry.tags)
+        return entry is not None and named and self._whole(entry) is not None
 
     def _withdrawn(self, held: ExitStack, identity: str) -> Store | None:
         """The place of a model that has just left the index; None while it is being written."""

@@ -65,6 +65,11 @@ class Pulls:
             async for event in events:
                 yield event
 
+    def watchers(self, identity: str) -> int:
+        """How many pulls are told of the download of a model; 0 when there is none."""
+        fetch = self._fetches.get(identity)
+        return fetch.watchers if fetch else 0
+
     async def close(self) -> None:
         """Stop all downloads; what has come is kept."""
         for task in self._tasks:
