@@ -5,10 +5,12 @@ Source: ollama/ollama docs/api.md, api/types.go (`ListModelResponse`, `ProcessMo
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
+
+from modelrunner_protocol.wire import Mode
 
 VERSION: Final = "0.12.11"
 """The Ollama whose API is spoken here. Clients ask for it: VS Code wants 0.6.4 or newer."""
@@ -62,6 +64,15 @@ class Described:
     context: int | None = None
     capabilities: tuple[str, ...] = ()
     template: str = ""
+
+
+def capabilities_of(mode: str, more: Iterable[str]) -> tuple[str, ...]:
+    """What a model in a mode can do; `more` is what one for completion can do besides.
+
+    Ollama knows no models that rank: for one the mode's own word stands there, so that no client
+    takes it for one to chat with.
+    """
+    return ("completion", *more) if mode == Mode.COMPLETION else (mode,)
 
 
 def tagged(name: str) -> str:

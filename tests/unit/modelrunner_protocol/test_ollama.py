@@ -6,6 +6,7 @@ from modelrunner_protocol.ollama import (
     FOREVER,
     VERSION,
     Described,
+    capabilities_of,
     listed,
     moment,
     running,
@@ -101,3 +102,16 @@ def test_words() -> None:
     assert len(unknown_model("x" * 10_000)) < 250
     assert moment(0) == "1970-01-01T00:00:00Z"
     assert tuple(map(int, VERSION.split("."))) >= (0, 6, 4)
+
+
+@pytest.mark.parametrize(
+    ("mode", "told"),
+    [
+        ("completion", ("completion", "tools")),
+        ("embedding", ("embedding",)),
+        ("reranking", ("reranking",)),
+    ],
+)
+def test_capabilities(mode: str, told: tuple[str, ...]) -> None:
+    """Only a model for completion has more than its mode."""
+    assert capabilities_of(mode, ["tools"]) == told

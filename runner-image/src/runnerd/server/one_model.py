@@ -4,8 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-from modelrunner_protocol.ollama import Described, tagged
-from modelrunner_protocol.wire import Mode
+from modelrunner_protocol.ollama import Described, capabilities_of, tagged
 from runnerd.server.served import Served
 from runnerd.server.shelf import expiry
 from runnerd.weights.formats import artifact_of, shard_names
@@ -42,7 +41,6 @@ class OneModel:
         if self._weights is None:
             self._weights = await asyncio.to_thread(_weights, config.weights)
         weights = self._weights
-        does = ("completion", *properties.capabilities)
         return Described(
             identity=f"{config.namespace}/{config.model}",
             name=name,
@@ -53,7 +51,7 @@ class OneModel:
             size=weights.size,
             modified=weights.modified,
             context=properties.context or config.context_size or weights.context,
-            capabilities=("embedding",) if config.mode is Mode.EMBEDDING else does,
+            capabilities=capabilities_of(config.mode.value, properties.capabilities),
             template=properties.template,
         )
 

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from modelrunner_protocol.configure import BACKENDS, LLAMA_CPP
 from modelrunner_protocol.dmr import Model, moment, openai_object
-from modelrunner_protocol.ollama import FOREVER, Described, tagged
+from modelrunner_protocol.ollama import FOREVER, Described, capabilities_of, tagged
 from modelrunner_protocol.ollama import moment as ollama_moment
 from modelrunner_protocol.wire import Mode
 from runnerd.server import answers
@@ -113,9 +113,7 @@ class Lists:
     def _described(self, name: str, stored: Stored, running: Running | None = None) -> Described:
         artifact = stored.artifact
         mode = running.mode if running else self._mode(stored)
-        does = ("completion", *artifact.abilities)
-        if stored.projector:
-            does += ("vision",)
+        does = (*artifact.abilities, "vision") if stored.projector else artifact.abilities
         return Described(
             identity=stored.identity,
             name=name,
@@ -127,7 +125,7 @@ class Lists:
             size=running.size_bytes if running else artifact.size_bytes,
             modified=stored.created,
             context=(running.context if running else None) or self._context(stored),
-            capabilities=("embedding",) if mode is Mode.EMBEDDING else does,
+            capabilities=capabilities_of(mode.value, does),
         )
 
     def _context(self, stored: Stored) -> int | None:

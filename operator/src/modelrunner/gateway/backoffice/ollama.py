@@ -15,12 +15,12 @@ from modelrunner_protocol.ollama import (
     MANAGEMENT,
     VERSION,
     Described,
+    capabilities_of,
     listed,
     running,
     shown,
     unknown_model,
 )
-from modelrunner_protocol.wire import Mode
 
 _MANAGED: Final = (
     "weights are not made or moved through this API: package them with docker model package, "
@@ -84,9 +84,7 @@ def described(name: str, model: ModelEntry) -> Described:
         size=artifact.get("sizeBytes") or 0,
         modified=moment_of(model.created).timestamp(),
         context=context_of(model),
-        capabilities=("embedding",)
-        if model.mode == Mode.EMBEDDING
-        else ("completion", *(artifact.get("abilities") or ())),
+        capabilities=capabilities_of(model.mode, artifact.get("abilities") or ()),
     )
 
 

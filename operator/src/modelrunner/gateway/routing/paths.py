@@ -65,6 +65,7 @@ _ROUTES: Final = {
     "/v1/rerank": Route("rerank", OPENAI),
     "/rerank": Route("rerank", OPENAI),
     "/score": Route("score", OPENAI),
+    "/v1/score": Route("score", OPENAI),
     "/tokenize": Route("tokenize", OPENAI),
     "/detokenize": Route("detokenize", OPENAI),
     "/v1/messages": Route("messages", ANTHROPIC, streams=True),

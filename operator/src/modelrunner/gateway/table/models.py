@@ -1,5 +1,7 @@
 """What a Model object says, read into its entry. Any JSON is read without an error."""
 
+import contextlib
+from collections.abc import Mapping
 from typing import Any, Final
 
 from modelrunner.api.v1alpha1.values import ConditionType
@@ -20,6 +22,7 @@ from modelrunner.gateway.table.entry import (
     ModelEntry,
     Trouble,
 )
+from modelrunner_protocol.flags import FlagError, mode_of, split_flags
 from modelrunner_protocol.reasons import Reason
 from modelrunner_protocol.wire import Mode
 
@@ -71,7 +74,7 @@ def read_model(model: Object, entry: ModelEntry) -> None:
     entry.status = _mapping(model.get("status"))
     aliases = entry.spec.get("aliases")
     entry.aliases = tuple(filter(_is_text, aliases)) if isinstance(aliases, list) else ()
-    entry.mode = text(entry.spec, "config", "mode") or str(Mode.COMPLETION)
+    entry.mode = _mode(_mapping(entry.spec.get("config")))
     entry.engine = text(entry.status, "engine")
     entry.phase = text(entry.status, "phase")
     entry.trouble = trouble_of(model)
@@ -82,6 +85,18 @@ def read_model(model: Object, entry: ModelEntry) -> None:
     entry.hold_timeout = DEFAULT_HOLD_TIMEOUT if timeout is None else timeout
     entry.concurrent = _count(dig(entry.status, "limits", "concurrentRequests"))
     entry.per_minute = _count(dig(entry.status, "limits", "requestsPerMinute"))
+
+
+def _mode(config: Mapping[str, Any]) -> str:
+    """What a Model is for: its mode, else what a flag says."""
+    if mode := text(config, "mode"):
+        return mode
+    flags, raw = config.get("runtimeFlags"), config.get("rawRuntimeFlags")
+    words = tuple(filter(_is_text, flags)) if isinstance(flags, list) else ()
+    if isinstance(raw, str):
+        with contextlib.suppress(FlagError):
+            words = split_flags(raw)
+    return str(mode_of(words) or Mode.COMPLETION)
 
 
 def trouble_of(model: Object) -> Trouble | None:

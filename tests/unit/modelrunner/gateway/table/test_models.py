@@ -36,6 +36,22 @@ def test_what_is_not_said_has_its_default() -> None:
     assert not found.trouble.hopeless
 
 
+@pytest.mark.parametrize(
+    ("config", "mode"),
+    [
+        ({"runtimeFlags": ["--reranking", 5]}, "reranking"),
+        ({"rawRuntimeFlags": "--temp 1 --embeddings"}, "embedding"),
+        ({"rawRuntimeFlags": "'--embeddings"}, "completion"),
+        ({"mode": "reranking", "runtimeFlags": "x"}, "reranking"),
+        ({"mode": 5, "rawRuntimeFlags": 5}, "completion"),
+        ([], "completion"),
+    ],
+)
+def test_a_mode_that_a_flag_tells(config: Any, mode: str) -> None:
+    """As the operator reads it."""
+    assert read(model(spec={"config": config})).mode == mode
+
+
 def test_what_is_said_is_read() -> None:
     """The operator's effective values are in the status, for the gateway reads no ModelRunner."""
     found = read(
