@@ -79,7 +79,7 @@ class _Engine(http.server.BaseHTTPRequestHandler):
         if script == "echo" and self.settings.hang_warm_up:
             self._script_silent(body)
             return
-        if script == "echo" and self.settings.refuse_warm_up:
+        if script in {"echo", "rank"} and self.settings.refuse_warm_up:
             self._json(400, {"error": {"message": "Pooling type 'none' is not compatible"}})
             return
         getattr(self, f"_script_{script}")(body)

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from modelrunner_protocol.wire import Mode
 from runnerd.config import ConfigError, Settings, read_run_config, read_settings
 
 GOOD = {
@@ -60,6 +61,8 @@ def test_run_config() -> None:
         ({"port": "http"}, "port: expected int"),
         ({"drainTimeout": -1}, "drain_timeout must not be negative"),
         ({"mode": "dreaming"}, "'dreaming' is not a valid Mode"),
+        ({"mode": "image-generation"}, "mode: no engine here makes images"),
+        ({"draft": {"weights": "d.gguf"}}, "draft.weights: 'd.gguf' is not an absolute path"),
         ({"engine": "vllm"}, 'no engine "vllm"'),
         ({"runtimeFlags": ["--log-file", "x"]}, '"--log-file" is not allowed'),
         ({"runtimeFlags": ["--temp", "/etc"]}, "path separator"),
@@ -69,6 +72,21 @@ def test_bad_run_config(change: dict[str, object], message: str) -> None:
     """Everything that cannot be served is refused with a sentence."""
     with pytest.raises(ConfigError, match=message):
         read_run_config({"RUNNERD_CONFIG": json.dumps({**GOOD, **change})})
+
+
+@pytest.mark.parametrize(
+    ("change", "mode"),
+    [
+        ({}, Mode.COMPLETION),
+        ({"mode": "reranking"}, Mode.RERANKING),
+        ({"runtimeFlags": ["--reranking"]}, Mode.RERANKING),
+        ({"runtimeFlags": ["--embeddings"]}, Mode.EMBEDDING),
+    ],
+)
+def test_mode(change: dict[str, object], mode: Mode) -> None:
+    """An operator of before the mode says it by the flag alone."""
+    text = json.dumps({**GOOD, **change})
+    assert read_run_config({"RUNNERD_CONFIG": text}).mode is mode
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]"])

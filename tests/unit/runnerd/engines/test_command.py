@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from modelrunner_protocol.wire import Mode, RunConfig
+from modelrunner_protocol.wire import Draft, Mode, RunConfig
 from runnerd.config import ConfigError
 from runnerd.engines.command import find_llama_server, llama_server_command
 from tests.support.gguf_files import model
@@ -46,6 +46,46 @@ def test_what_belongs_to_a_model() -> None:
     assert _command(config)[10:] == (*template, "--mmproj", "/p", "--ctx-size", "9", "--jinja")
     embedding = _command(replace(config, mode=Mode.EMBEDDING))
     assert "--mmproj" not in embedding
+
+
+def test_ranking() -> None:
+    """As Docker Model Runner starts it; what belongs to chats only is left out."""
+    command = _command(replace(CONFIG, mode=Mode.RERANKING, projector="/p", context_size=9))
+    assert command[10:] == ("--embeddings", "--reranking", "--ctx-size", "9", "--jinja")
+
+
+@pytest.mark.parametrize(("size", "told"), [(-1, "0"), (1, "1"), (8192, "8192")])
+def test_context(size: int, told: str) -> None:
+    """What the model was trained for is 0 to llama-server; it dies of -1."""
+    command = _command(replace(CONFIG, context_size=size))
+    assert command[command.index("--ctx-size") + 1] == told
+
+
+def test_draft() -> None:
+    """It is loaded and asked, within its bounds, before what the user says."""
+    draft = Draft(weights="/draft/d.gguf", max_tokens=4, min_probability=0.5)
+    config = replace(CONFIG, draft=draft, runtime_flags=("--spec-draft-n-max", "8"))
+    loaded = ("--model-draft", "/draft/d.gguf")
+    asked = ("--spec-type", "draft-simple")
+    bounds = ("--spec-draft-n-max", "4", "--spec-draft-p-min", "0.50")
+    user = ("--spec-draft-n-max", "8", "--jinja")
+    assert _command(config)[10:] == (*loaded, *asked, *bounds, *user)
+    least = replace(CONFIG, draft=Draft(weights="/d"))
+    assert _command(least)[10:] == ("--model-draft", "/d", *asked, "--jinja")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"config": replace(CONFIG, runtime_flags=("--spec-type=draft-eagle3",))},
+        {"base": "--spec-type draft-mtp"},
+        {"environment": {"LLAMA_ARG_SPEC_TYPE": "draft-dflash"}},
+    ],
+)
+def test_draft_of_a_chosen_type(more: dict[str, Any]) -> None:
+    """A draft made for another way of drafting is asked that way."""
+    config = replace(more.pop("config", CONFIG), draft=Draft(weights="/d"))
+    assert "draft-simple" not in _command(config, **more)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +142,8 @@ def test_base() -> None:
 
 
 @pytest.mark.parametrize(
-    "base", ["--model x", "--host=1.2.3.4", "-m x", "--embeddings", "--alias z", "'open", "-hf a"]
+    "base",
+    ["--model x", "--host=1.2.3.4", "-m x", "--embeddings", "--alias z", "'open", "-hf a", "-md x"],
 )
 def test_bad_base(base: str) -> None:
     """LLAMA_ARGS may not hold what runnerd sets."""

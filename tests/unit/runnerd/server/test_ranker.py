@@ -35,6 +35,13 @@ async def test_every_path(tmp_path: Path) -> None:
                 assert [row["score"] for row in told["data"]] == [1.0, 3.0]
 
 
+async def test_warm_up(tmp_path: Path) -> None:
+    """It ranks once before it is ready, and says why it could not."""
+    async with running(tmp_path, "--refuse-warm-up", config=RANKING, until="") as runner:
+        told = await runner.until("restarting")
+        assert "the engine refused the warm-up" in told["message"]
+
+
 async def test_pairs(tmp_path: Path) -> None:
     """The engine is asked once for each query, and the counts are summed up."""
     async with running(tmp_path, config=RANKING) as runner:
