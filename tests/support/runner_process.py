@@ -92,6 +92,11 @@ class RunnerProcess:
         """Let the next ones wait again."""
         (self.folder / "open").unlink(missing_ok=True)
 
+    @property
+    def ready(self) -> bool:
+        """Whether it takes requests now."""
+        return self._is_ready()
+
     def _is_ready(self) -> bool:
         assert self._process.poll() is None, (self.folder / "log").read_text("utf-8")
         if not self.port:
