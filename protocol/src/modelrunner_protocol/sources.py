@@ -6,12 +6,22 @@ from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from modelrunner_protocol.codec import encode
-from modelrunner_protocol.wire import ClaimSource, HttpSource, HuggingFaceSource, Source
+from modelrunner_protocol.references import locate, normalize
+from modelrunner_protocol.wire import (
+    ClaimSource,
+    HttpSource,
+    HuggingFaceSource,
+    OciSource,
+    Source,
+)
 
 KEY_LENGTH: Final = 16
 MANIFEST: Final = "manifest.json"
 """The file beside the weights that says what they are; written last."""
 
+_HUB: Final = re.compile(r"(?:hf\.co|huggingface\.co)/", re.IGNORECASE)
+_NAME: Final = "[A-Za-z0-9_][A-Za-z0-9._-]{0,95}"
+_REPOSITORY: Final = re.compile(rf"({_NAME}/{_NAME})(?::([A-Za-z0-9][A-Za-z0-9_-]{{0,63}}))?")
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -25,6 +35,39 @@ def file_name(source: HttpSource) -> str:
     last = unquote(_split(source.url).path).rpartition("/")[2]
     name = _UNSAFE.sub("-", last)[-128:].lstrip(".-")
     return "model.gguf" if name in {"", MANIFEST} else name
+
+
+def parse_source(text: str, *, insecure: bool = False) -> Source:
+    """The source that people write as one word, as clients send it and command lines have it.
+
+    `https://host/file.gguf` is a file, `hf.co/owner/name:Q4_K_M` (or `huggingface.co/…`) a
+    repository of the Hub with a quantization, anything else an artifact in a registry.
+
+    Args:
+        text: The word.
+        insecure: Whether a registry is spoken to over plain http.
+
+    Raises:
+        ValueError: it is none of these; the message says why.
+    """
+    if text.startswith(("http://", "https://")):
+        if not _split(text).netloc:
+            raise ValueError(f"{describe_url(text)} is not the address of a file")
+        return Source(http=HttpSource(url=text))
+    if (found := _HUB.match(text)) is not None:
+        return Source(hugging_face=_repository(unquote(text[found.end() :])))
+    locate(text)
+    return Source(oci=OciSource(reference=normalize(text), insecure=insecure))
+
+
+def _repository(text: str) -> HuggingFaceSource:
+    # Not by `normalize`: the Hub's names keep their capitals.
+    found = _REPOSITORY.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text[:80]!r} is not a repository: write hf.co/owner/name:Q4_K_M")
+    # Clients put this tag where they were given none.
+    quantization = "" if found[2] in (None, "latest") else found[2].upper()
+    return HuggingFaceSource(repository=found[1], quantization=quantization)
 
 
 def describe(source: Source) -> str:

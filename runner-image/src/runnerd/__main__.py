@@ -12,7 +12,7 @@ Commands:
   run       serve one model: start the engine, supervise it, answer HTTP (RUNNERD_CONFIG)
   serve     serve many models on one machine, as Docker Model Runner does (serve --help)
   resolve   find out what a source holds, without downloading it (RUNNERD_PULL)
-  pull      download a source into the cache (RUNNERD_PULL)
+  pull      download a source into the cache (RUNNERD_PULL, or pull SOURCE: pull --help)
   verify    hash what a cache holds, set damaged files apart (verify --help)
   package   make an OCI artifact of GGUF files, and push it (package --help)
 
@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
             from runnerd.weights import cli  # noqa: PLC0415  # a runner never needs it
 
             return cli.resolve() if command == "resolve" else cli.pull()
-        case ["package" | "verify" as command, *rest]:
+        case ["package" | "verify" | "pull" as command, *rest]:
             return _tool(command, rest)
         case ["--version" | "--help" | "-h" | "help" as word]:
             print(_version() if word == "--version" else _USAGE.strip())  # noqa: T201  # the answer of a command
@@ -52,6 +52,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _tool(command: str, arguments: list[str]) -> int:
     """What people call by hand; pods never need it."""
+    if command == "pull":
+        from runnerd.weights.pull_cli import pull_by_hand  # noqa: PLC0415  # see above
+
+        return pull_by_hand(arguments)
     if command == "verify":
         from runnerd.weights.verify_cli import verify_cache  # noqa: PLC0415  # see above
 

@@ -6,12 +6,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelrunner_protocol.sources import artifact_key, describe, describe_url, file_name
-from modelrunner_protocol.wire import ClaimSource, HttpSource, OciSource, Source
+from modelrunner_protocol.sources import (
+    artifact_key,
+    describe,
+    describe_url,
+    file_name,
+    parse_source,
+)
+from modelrunner_protocol.wire import (
+    ClaimSource,
+    HttpSource,
+    HuggingFaceSource,
+    OciSource,
+    Source,
+)
 
 
 def _http(url: str, sha256: str = "") -> Source:
     return Source(http=HttpSource(url=url, sha256=sha256))
+
+
+def _hub(repository: str, quantization: str = "") -> Source:
+    hub = HuggingFaceSource(repository=repository, quantization=quantization)
+    return Source(hugging_face=hub)
 
 
 def test_keys_are_stable() -> None:
@@ -96,4 +113,40 @@ def test_describe() -> None:
         == "a/m.gguf on the PersistentVolumeClaim c"
     )
     assert describe(Source(oci=OciSource(reference="ai/a:latest"))) == "ai/a:latest"
+    hub = HuggingFaceSource(repository="a/B", quantization="Q8_0", revision="v1")
+    assert describe(Source(hugging_face=hub)) == "hf.co/a/B:Q8_0 at v1"
     assert describe(Source()) == "no source"
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        ("https://h/a%20b.gguf?x=y", _http("https://h/a%20b.gguf?x=y")),
+        ("hf.co/Acme/Tiny-GGUF", _hub("Acme/Tiny-GGUF")),
+        ("huggingface.co/Acme/Tiny-GGUF:q8_0", _hub("Acme/Tiny-GGUF", "Q8_0")),
+        ("HF.co/a/b:latest", _hub("a/b")),
+        ("hf.co/a%2Fb", _hub("a/b")),
+        ("SmolLM2", Source(oci=OciSource(reference="ai/smollm2:latest", insecure=True))),
+        ("r:5000/a/b:v1", Source(oci=OciSource(reference="r:5000/a/b:v1", insecure=True))),
+    ],
+)
+def test_a_source_in_one_word(text: str, source: Source) -> None:
+    """An address, a repository of the Hub with its capitals, or a normalised reference."""
+    assert parse_source(text, insecure=True) == source
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("https:///a", "not the address of a file"),
+        ("hf.co/a", "write hf.co/owner/name:Q4_K_M"),
+        ("hf.co/a/../b", "is not a repository"),
+        ("../etc/passwd", "is not"),
+        ("", "no reference"),
+        ("a b", "no reference"),
+    ],
+)
+def test_no_source(text: str, says: str) -> None:
+    """The message says what is wrong with the word."""
+    with pytest.raises(ValueError, match=says):
+        parse_source(text)

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final
+from typing import Final, TypeVar
 
 from modelrunner_protocol.codec import WireError, decode, encode
 from modelrunner_protocol.durations import format_duration
@@ -16,7 +16,7 @@ from modelrunner_protocol.wire import PULL_CONFIG_VARIABLE, Artifact, Outcome, P
 from runnerd import logs
 from runnerd.weights import outcome as termination
 from runnerd.weights import resolve as resolving
-from runnerd.weights.clock import SystemClock
+from runnerd.weights.clock import Clock, SystemClock
 from runnerd.weights.failure import WeightsError
 from runnerd.weights.progress import ProgressMeter
 from runnerd.weights.pull import Pull
@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 STOPPED: Final = 128 + signal.SIGTERM
 """Exit code of a pull that was asked to stop; what it has downloaded is kept."""
+
+T = TypeVar("T")
 
 _Work = Callable[[PullConfig, Settings], Awaitable[Outcome]]
 
@@ -62,7 +64,7 @@ def _run(work: _Work, environment: Mapping[str, str]) -> tuple[Outcome, int]:
         message = f"{PULL_CONFIG_VARIABLE} or a setting cannot be read: {error}"
         return Outcome(reason=Reason.INVALID_CONFIGURATION, message=message), 1
     try:
-        return asyncio.run(_until_stopped(work(config, settings))), 0
+        return asyncio.run(until_stopped(work(config, settings))), 0
     except WeightsError as error:
         return _failed(error.reason, str(error), retryable=error.retryable), 1
     except asyncio.CancelledError:
@@ -78,12 +80,38 @@ def _failed(reason: Reason, message: str, *, retryable: bool) -> Outcome:
     return Outcome(reason=reason, message=message, retryable=retryable)
 
 
-async def _until_stopped(work: Awaitable[Outcome]) -> Outcome:
+async def until_stopped(work: Awaitable[T]) -> T:
+    """Work until it is done, or a signal asks to stop.
+
+    Raises:
+        asyncio.CancelledError: it was stopped.
+    """
     task = asyncio.ensure_future(work)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, task.cancel)
     return await task
+
+
+async def pull_by(
+    config: PullConfig, settings: Settings, meter: ProgressMeter, clock: Clock
+) -> Artifact:
+    """Bring a source into the cache within the limits of the settings; `meter` tells how far it is.
+
+    Raises:
+        WeightsError: it cannot be done; what came is kept.
+    """
+    async with resolving.open_source(config, settings, clock) as source:
+        pulling = Pull(
+            config=config,
+            source=source,
+            meter=meter,
+            clock=clock,
+            give_up_after=settings.give_up_after,
+            connections=settings.connections,
+            bandwidth=settings.bandwidth,
+        )
+        return await _in_time(pulling.run(), settings.timeout)
 
 
 async def _in_time(work: Awaitable[Artifact], limit: float | None) -> Artifact:
@@ -109,20 +137,7 @@ async def _resolve(config: PullConfig, settings: Settings) -> Outcome:
 async def _pull(config: PullConfig, settings: Settings) -> Outcome:
     clock = SystemClock()
     meter = ProgressMeter(clock)
-    async with (
-        resolving.open_source(config, settings, clock) as source,
-        serving(meter, config.port),
-        reporting(meter, clock, sys.stderr),
-    ):
-        pulling = Pull(
-            config=config,
-            source=source,
-            meter=meter,
-            clock=clock,
-            give_up_after=settings.give_up_after,
-            connections=settings.connections,
-            bandwidth=settings.bandwidth,
-        )
-        artifact = await _in_time(pulling.run(), settings.timeout)
+    async with serving(meter, config.port), reporting(meter, clock, sys.stderr):
+        artifact = await pull_by(config, settings, meter, clock)
     logger.info("%s is in the cache; %d bytes came", describe(config.source), meter.downloaded)
     return Outcome(artifact=artifact, downloaded_bytes=meter.downloaded)

@@ -96,6 +96,14 @@ class ProgressMeter:
         )
 
 
+def bar(progress: Progress, width: int = 24) -> str:
+    """How far it is as a bar of `width` characters; "" before the total is known."""
+    if not progress.total_bytes:
+        return ""
+    filled = min(width, width * progress.completed_bytes // progress.total_bytes)
+    return f"[{'#' * filled}{'.' * (width - filled)}] "
+
+
 def line(progress: Progress) -> str:
     """Progress in one line: "downloading 45 % · 1.20 of 2.70 GiB · 88.1 MiB/s · 17s left"."""
     parts = [progress.phase.value]

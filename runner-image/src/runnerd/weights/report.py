@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Final, TextIO
 
 from runnerd.weights.clock import Clock
-from runnerd.weights.progress import ProgressMeter, line
+from runnerd.weights.progress import ProgressMeter, bar, line
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,8 @@ async def reporting(meter: ProgressMeter, clock: Clock, stream: TextIO) -> Async
 
 async def _draw(meter: ProgressMeter, clock: Clock, stream: TextIO) -> None:
     while True:
-        stream.write(_CLEAR + line(meter.progress()))
+        progress = meter.progress()
+        stream.write(_CLEAR + bar(progress) + line(progress))
         stream.flush()
         await clock.sleep(LINE_INTERVAL)
 

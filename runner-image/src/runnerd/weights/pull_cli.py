@@ -1,0 +1,135 @@
+"""`runnerd pull SOURCE`: by hand, into a folder, with a bar that shows how far it is."""
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from modelrunner_protocol.codec import to_dict
+from modelrunner_protocol.sources import artifact_key, describe, parse_source
+from modelrunner_protocol.wire import CACHE_MOUNT, PullConfig, Source
+from runnerd import logs
+from runnerd.weights.cli import pull_by, until_stopped
+from runnerd.weights.clock import SystemClock
+from runnerd.weights.disk import size_text
+from runnerd.weights.failure import WeightsError
+from runnerd.weights.progress import ProgressMeter
+from runnerd.weights.report import reporting
+from runnerd.weights.settings import LOG_LEVEL, Settings
+
+DONE: Final = 0
+FAILED: Final = 1
+WRONG: Final = 2
+STOPPED: Final = 130
+
+_INTERVAL: Final = 0.5
+
+
+def pull_by_hand(arguments: Sequence[str]) -> int:
+    """Pull what the arguments name; 0 when all of it is in the folder."""
+    options = _parser().parse_args(arguments)
+    logs.set_up(os.environ.get(LOG_LEVEL, "") or "warning", sys.stderr)
+    try:
+        source = parse_source(options.source, insecure=options.insecure)
+        settings = Settings.from_environment(os.environ)
+    except ValueError as error:
+        return _failed(str(error), options.json, WRONG)
+    try:
+        options.root.mkdir(parents=True, exist_ok=True)
+        told = asyncio.run(until_stopped(_pull(source, options.root, settings, options.json)))
+    except (WeightsError, OSError) as error:
+        return _failed(str(error), options.json, FAILED)
+    except asyncio.CancelledError:
+        return _failed(
+            "stopped; what came is kept: the same command goes on", options.json, STOPPED
+        )
+    _write(json.dumps(told) if options.json else _in_words(told))
+    return DONE
+
+
+async def _pull(source: Source, root: Path, settings: Settings, as_json: bool) -> dict[str, Any]:
+    clock = SystemClock()
+    meter = ProgressMeter(clock)
+    key = artifact_key(source)
+    config = PullConfig(source=source, key=key, root=str(root))
+    telling = _telling(meter) if as_json else reporting(meter, clock, sys.stderr)
+    async with telling:
+        artifact = await pull_by(config, settings, meter, clock)
+    return {
+        "source": describe(source),
+        "folder": str(root / key),
+        "downloadedBytes": meter.downloaded,
+        "artifact": to_dict(artifact),
+    }
+
+
+@asynccontextmanager
+async def _telling(meter: ProgressMeter) -> AsyncIterator[None]:
+    """A JSON line twice a second, as pods tell it."""
+
+    async def tell() -> None:
+        while True:
+            _write(json.dumps(to_dict(meter.progress())))
+            await asyncio.sleep(_INTERVAL)
+
+    task = asyncio.create_task(tell())
+    try:
+        yield
+    finally:
+        task.cancel()
+        _write(json.dumps(to_dict(meter.progress())))
+
+
+def _in_words(told: Mapping[str, Any]) -> str:
+    artifact, came = told["artifact"], told["downloadedBytes"]
+    what = " ".join(filter(None, map(artifact.get, ("architecture", "parameters", "quantization"))))
+    size = size_text(artifact["sizeBytes"])
+    how = f"{size_text(came)} came" if came else "it was there already"
+    files = "".join(f"\n  {told['folder']}/{file['path']}" for file in artifact["files"])
+    return f"{told['source']}: {what}, {size} ({how}){files}"
+
+
+def _failed(message: str, as_json: bool, status: int) -> int:
+    if as_json:
+        _write(json.dumps({"error": message}))
+    else:
+        sys.stderr.write(f"runnerd pull: {message}\n")
+    return status
+
+
+def _write(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="runnerd pull",
+        description=(
+            "Download a model into a folder; what an earlier pull left is gone on with. Without "
+            "SOURCE the work is read from RUNNERD_PULL, as in a pod."
+        ),
+        epilog="Exit status: 0 done, 1 failed, 2 wrongly called, 130 stopped.",
+    )
+    parser.add_argument(
+        "source",
+        metavar="SOURCE",
+        help="ai/smollm2 (a registry), hf.co/owner/name:Q4_K_M (the Hub) or https://… (a file)",
+    )
+    parser.add_argument(
+        "--root",
+        type=Path,
+        default=Path(os.environ.get("MODELS_PATH", CACHE_MOUNT)),
+        metavar="DIR",
+        help="where to (default: $MODELS_PATH or %(default)s)",
+    )
+    parser.add_argument("--json", action="store_true", help="progress and result as JSON lines")
+    parser.add_argument(
+        "--insecure", action="store_true", help="the registry is spoken to over plain http"
+    )
+    return parser
