@@ -47,9 +47,11 @@ def other_name(reference: str) -> str:
     Raises:
         ValueError: as `model_name`.
     """
-    return _hashed(model_name(reference), reference)
+    return _hashed(model_name(reference), reference, again=True)
 
 
-def _hashed(name: str, reference: str) -> str:
-    digest = hashlib.sha256(key(reference).encode()).hexdigest()[:_HASH]
+def _hashed(name: str, reference: str, *, again: bool = False) -> str:
+    # A long name has a hash already: the second one must differ from it.
+    start = _HASH if again else 0
+    digest = hashlib.sha256(key(reference).encode()).hexdigest()[start : start + _HASH]
     return f"{name[: LONGEST - _HASH - 1].rstrip('-')}-{digest}"
