@@ -3,14 +3,14 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import suppress
-from typing import Final
+from typing import Final, Protocol
 
-from modelrunner.domain.objects import uid_of
+from modelrunner.domain.objects import Object, uid_of
 from modelrunner.gateway.dialects import Refused
 from modelrunner.gateway.management.making import Made
-from modelrunner.gateway.management.objects import ModelObjects
 from modelrunner.gateway.management.progress import GONE, Failed, Progress, Pulled, progress_of
 from modelrunner.gateway.table.entry import ModelEntry
+from modelrunner.gateway.table.table import RouteTable
 
 BEAT: Final = 1.5
 """Seconds after which the same is told again: clients and proxies take silence for an end."""
@@ -19,7 +19,17 @@ _UNSEEN: Final = 3
 """Beats until the API server is asked for a Model that its watch does not tell of."""
 
 
-async def follow(objects: ModelObjects, made: Made, beat: float = BEAT) -> AsyncGenerator[Progress]:
+class Models(Protocol):
+    """What is known of Models: by the watch, and asked."""
+
+    table: RouteTable
+
+    async def get(self, namespace: str, name: str) -> Object | None:
+        """The Model as it is now; raises Refused."""
+        ...
+
+
+async def follow(objects: Models, made: Made, beat: float = BEAT) -> AsyncGenerator[Progress]:
     """How far it is: after each change, and each `beat` seconds; the last is no Pulling.
 
     Whoever stops listening changes nothing about the Model.
@@ -52,12 +62,12 @@ def _is(entry: ModelEntry, made: Made) -> bool:
     return (entry.namespace, entry.name) == (made.namespace, made.name)
 
 
-def _entry(objects: ModelObjects, made: Made) -> ModelEntry | None:
+def _entry(objects: Models, made: Made) -> ModelEntry | None:
     found = objects.table.find(f"{made.namespace}/{made.name}")
     return found if found is not None and found.uid == made.uid else None
 
 
-async def _is_gone(objects: ModelObjects, made: Made) -> bool:
+async def _is_gone(objects: Models, made: Made) -> bool:
     try:
         found = await objects.get(made.namespace, made.name)
     except Refused:
