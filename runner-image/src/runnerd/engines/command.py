@@ -94,7 +94,7 @@ def llama_server_command(
     threads = _threads(config, environment, machine, cpus, limited=limited)
     first: tuple[str, ...] = ("-ngl", str(gpu_layers), "--metrics", *threads)
     if base is not None:
-        first = _split(base)
+        first = first_arguments(base)
     command = [program, *first]
     command += ["--model", config.weights, "--host", socket, "--alias", config.model]
     if config.chat_template:
@@ -150,7 +150,12 @@ def _separated(flags: tuple[str, ...]) -> Iterator[str]:
         yield from (name, value) if equals and flag.startswith("-") else (flag,)
 
 
-def _split(base: str) -> tuple[str, ...]:
+def first_arguments(base: str) -> tuple[str, ...]:
+    """The words of LLAMA_ARGS.
+
+    Raises:
+        ConfigError: it cannot be split, or holds an argument that is ours.
+    """
     try:
         words = tuple(shlex.split(base))
     except ValueError as error:

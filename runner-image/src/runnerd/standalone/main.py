@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from runnerd.config import ConfigError
-from runnerd.engines.command import find_llama_server
+from runnerd.engines.command import find_llama_server, first_arguments
 from runnerd.logs import set_up
 from runnerd.server.listener import open_listener
 from runnerd.server.main import read_less_at_once
@@ -62,6 +62,7 @@ def serve(arguments: Sequence[str]) -> int:
         settings = read_serve_settings(_environment(arguments))
         patience = PullSettings.from_environment(os.environ)
         find_llama_server(settings.engine.llama_server)
+        first_arguments(settings.engine.llama_args or "")
         catalogue = _catalogue(settings)
         listener = open_listener(settings.port, settings.engine.stall_timeout)
     except (ConfigError, ValueError) as error:
