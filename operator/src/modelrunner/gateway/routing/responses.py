@@ -37,12 +37,12 @@ class FollowUp(Peek, gc=False):
 
     def follows(self, body: bytes) -> bool:
         """Whether it goes on from a response."""
-        return self.previous_response_id is not None or _REFERENCE in body
+        return bool(self.previous_response_id) or _REFERENCE in body
 
     def keeper(self, body: bytes, endpoints: Iterable[Endpoint], now: float) -> Endpoint | None:
         """The one among runners that keeps what it goes on from, unless it rests."""
         identity = self.previous_response_id
-        if identity is None:
+        if not identity:
             # Items that stand in it as references have IDs of the same kind.
             found = _ITEM.search(body) if _REFERENCE in body else None
             identity = found[1].decode() if found is not None else ""

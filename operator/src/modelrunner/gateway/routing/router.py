@@ -214,7 +214,7 @@ class Router:
         self, request: Request, route: Route, entry: ModelEntry, asked: FollowUp
     ) -> Answer:
         """A model that sleeps keeps nothing, so it is not woken in order to say so."""
-        if (previous := asked.previous_response_id) is not None:
+        if previous := asked.previous_response_id:
             status, code, param = 400, "previous_response_not_found", "previous_response_id"
             told = f"Previous response with id '{previous[:_SHOWN]}' not found: {_WHILE}"
         else:
