@@ -94,12 +94,13 @@ class FileServer:
         self.dates = True
         self.requests: list[Request] = []
         self.release = asyncio.Event()
+        self.host = "127.0.0.1"
         self.port = 0
         self.scheme = "http"
 
     def url(self, path: str = "/model.gguf") -> str:
         """The URL of a file."""
-        return f"{self.scheme}://127.0.0.1:{self.port}{path}"
+        return f"{self.scheme}://{self.host}:{self.port}{path}"
 
     @property
     def sent(self) -> int:
@@ -129,7 +130,7 @@ class FileServer:
                 connections.discard(task)
 
         server = await asyncio.start_server(connected, host, port, ssl=tls)
-        self.port = server.sockets[0].getsockname()[1]
+        self.host, self.port = host, server.sockets[0].getsockname()[1]
         self.scheme = "https" if tls else "http"
         try:
             yield self

@@ -6,16 +6,20 @@ and LFS digests of its files, errors by `X-Error-Code`, and files by a redirect 
 with an address that is signed for a while (huggingface_hub's own tests and source are the source).
 """
 
+import asyncio
 import hashlib
 import secrets
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 
 from tests.support.file_server import FileServer
+
+_START_SECONDS: Final = 10
 
 
 @dataclass
@@ -47,16 +51,16 @@ class Hub:
         return commit
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator["Hub"]:
+    async def running(self, host: str = "127.0.0.1") -> AsyncIterator["Hub"]:
         """Serve while the block runs."""
         app = web.Application()
         app.router.add_get("/api/models/{owner}/{name}/revision/{revision}", self._listing)
         app.router.add_get("/{owner}/{name}/resolve/{revision}/{path:.+}", self._resolve)
         runner = web.AppRunner(app)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, host, 0)
         await site.start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        self.url = f"http://{host}:{runner.addresses[0][1]}"
         try:
             yield self
         finally:
@@ -115,3 +119,26 @@ def _lfs(path: str, data: bytes) -> dict[str, Any]:
         return {}
     digest = hashlib.sha256(data).hexdigest()
     return {"lfs": {"sha256": digest, "size": len(data), "pointerSize": 134}}
+
+
+@contextmanager
+def hub_for_pods(host: str) -> Iterator[Hub]:
+    """A Hub in a thread of its own, on an address that pods reach."""
+    loop, stop, ready = asyncio.new_event_loop(), asyncio.Event(), threading.Event()
+    hub = Hub(FileServer())
+
+    async def serve() -> None:
+        async with hub.store.running(host), hub.running(host):
+            ready.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=[serve()])
+    thread.start()
+    try:
+        if not ready.wait(_START_SECONDS):
+            raise RuntimeError(f"the Hub did not start on {host}")
+        yield hub
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+        loop.close()
