@@ -27,7 +27,8 @@ def python_environment(pins: Path, root: Path, name: str, progress: Progress) ->
     Raises:
         ClusterError: pip could not install that; the message says what is missing.
     """
-    key = hashlib.sha256(f"{sys.version} {sys.executable}\n".encode() + pins.read_bytes())
+    # Not its executable, which goes by several names.
+    key = hashlib.sha256(f"{sys.version} {sys.base_prefix}\n".encode() + pins.read_bytes())
     folder = root / f"{name}-{key.hexdigest()[:12]}"
     if (folder / _READY).exists():
         return folder

@@ -38,9 +38,9 @@ def stocked_registry(
 
 
 def _package(weights: Path, licence: Path, reference: str) -> None:
-    command = [sys.executable, "-m", "runnerd", "package", weights, "--license", licence]
+    command = [sys.executable, "-m", "runnerd", "package", str(weights)]
     done = subprocess.run(
-        [*command, "--push", reference, "--insecure"],
+        [*command, "--license", str(licence), "--push", reference, "--insecure"],
         env=_WITHOUT_PROXIES,
         capture_output=True,
         text=True,

@@ -6,15 +6,12 @@ from typing import Final
 
 from tests.cluster.settings import ROOT
 from tests.support.clients.driving import Desk
-from tests.support.clients.installs import docker_model
 
 GUIDE: Final = ROOT / "docs" / "guides" / "clients.md"
 # As the guide has it, and nothing else is changed in a snippet.
 _URL: Final = "http://localhost:12434"
-_BLOCK: Final = re.compile(r"^## (.+)$|^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK: Final = re.compile(r"^## ([^\n]+)$|^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _SUFFIXES: Final = {"python": ".py", "javascript": ".mjs", "bash": ".sh"}
-# The tests want curl to fail on an error's status, which a person sees in what it prints.
-_CURL_SETTINGS: Final = "fail-with-body\nsilent\nshow-error\n"
 
 
 @dataclass(frozen=True)
@@ -43,17 +40,6 @@ def snippets() -> list[Snippet]:
             name = f"{title} {language} {place}".replace(" ", "-").lower()
             found.append(Snippet(name, language, text))
     return found
-
-
-def prepare(desk: Desk) -> None:
-    """Make `docker model` and curl ready at a desk."""
-    programs = desk.home / "programs"
-    programs.mkdir()
-    # Docker's command line calls its plugins this way; it is not needed for more.
-    docker = programs / "docker"
-    docker.write_text(f'#!/bin/sh\nshift\nexec "{docker_model()}" "$@"\n', "utf-8")
-    docker.chmod(0o700)
-    (desk.home / ".curlrc").write_text(_CURL_SETTINGS, "ascii")
 
 
 def run(snippet: Snippet, desk: Desk, url: str) -> str:

@@ -4,8 +4,8 @@ import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { embedMany, generateText, jsonSchema, Output, streamText, tool } from "ai";
 import { createOllama } from "ollama-ai-provider-v2";
 import {
-  ANSWER_SCHEMA, CALL_TOOLS, CHAT_MODEL, EMBEDDING_MODEL, MAX_TOKENS, QUESTION, TEXTS,
-  TOOL_DESCRIPTION, TOOL_NAME, TOOL_SCHEMA, UNKNOWN_MODEL, call, main,
+  ANSWER_SCHEMA, CALL_TOOLS, CHAT_MODEL, EMBEDDING_MODEL, ENOUGH_TOKENS, MAX_TOKENS,
+  QUESTION, TEXTS, TOOL_DESCRIPTION, TOOL_NAME, TOOL_SCHEMA, UNKNOWN_MODEL, call, main,
 } from "./scenarios.mjs";
 
 const provider = (url) =>
@@ -20,6 +20,7 @@ const asked = (url, prompt = QUESTION, model = CHAT_MODEL) => ({
   model: provider(url)(model),
   prompt,
   maxOutputTokens: MAX_TOKENS,
+  temperature: 0,
   maxRetries: 0,
 });
 
@@ -43,7 +44,7 @@ const chat = async (url) => told(await generateText(asked(url)));
 async function chat_ollama(url) {
   const model = createOllama({ baseURL: `${url}/api` })(CHAT_MODEL);
   // This provider leaves maxOutputTokens out of Ollama's options.
-  const providerOptions = { ollama: { options: { num_predict: MAX_TOKENS } } };
+  const providerOptions = { ollama: { options: { num_predict: MAX_TOKENS, temperature: 0 } } };
   return told(await generateText({ ...asked(url), model, providerOptions }));
 }
 
@@ -56,7 +57,7 @@ async function stream(url) {
 
 async function schema(url) {
   const output = Output.object({ schema: jsonSchema(ANSWER_SCHEMA) });
-  return (await generateText({ ...asked(url), output })).output;
+  return (await generateText({ ...asked(url), maxOutputTokens: ENOUGH_TOKENS, output })).output;
 }
 
 async function embed(url) {

@@ -9,7 +9,12 @@ import {
 const client = (url) =>
   new Anthropic({ baseURL: `${url}/anthropic`, apiKey: "unused", maxRetries: 0, timeout: 120_000 });
 
-const asked = { model: CHAT_MODEL, messages: messages(), max_tokens: MAX_TOKENS };
+const asked = {
+  model: CHAT_MODEL,
+  messages: messages(),
+  max_tokens: MAX_TOKENS,
+  temperature: 0,
+};
 
 const withTools = {
   ...asked,

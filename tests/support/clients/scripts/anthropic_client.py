@@ -7,6 +7,9 @@ from anthropic import Anthropic
 from tests.support.clients.scripts import scenarios
 from tests.support.clients.scripts.scenarios import Server
 
+# No argument of this client any more, and still one of the API.
+_COLD = {"temperature": 0}
+
 
 def _client(server: Server) -> Anthropic:
     return Anthropic(base_url=server.at("/anthropic"), api_key="unused", max_retries=0, timeout=120)
@@ -18,6 +21,7 @@ def chat(server: Server) -> Any:
         model=scenarios.CHAT_MODEL,
         messages=scenarios.messages(),
         max_tokens=scenarios.MAX_TOKENS,
+        extra_body=_COLD,
     )
     return {
         "model": answer.model,
@@ -33,6 +37,7 @@ def stream(server: Server) -> Any:
         model=scenarios.CHAT_MODEL,
         messages=scenarios.messages(),
         max_tokens=scenarios.MAX_TOKENS,
+        extra_body=_COLD,
     ) as streamed:
         pieces = list(streamed.text_stream)
         final = streamed.get_final_message()
@@ -59,6 +64,7 @@ def tools(server: Server) -> Any:
         model=scenarios.CHAT_MODEL,
         messages=scenarios.messages(scenarios.CALL_TOOLS),
         max_tokens=scenarios.MAX_TOKENS,
+        extra_body=_COLD,
         tools=[_tool()],
     )
     return _calls(answer)
@@ -70,6 +76,7 @@ def stream_tools(server: Server) -> Any:
         model=scenarios.CHAT_MODEL,
         messages=scenarios.messages(scenarios.CALL_TOOLS),
         max_tokens=scenarios.MAX_TOKENS,
+        extra_body=_COLD,
         tools=[_tool()],
     ) as streamed:
         return _calls(streamed.get_final_message())

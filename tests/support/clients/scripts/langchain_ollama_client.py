@@ -8,8 +8,10 @@ from tests.support.clients.scripts import scenarios
 from tests.support.clients.scripts.scenarios import Server
 
 
-def _model(server: Server, name: str = scenarios.CHAT_MODEL) -> ChatOllama:
-    return ChatOllama(model=name, base_url=server.url, num_predict=scenarios.MAX_TOKENS)
+def _model(
+    server: Server, name: str = scenarios.CHAT_MODEL, tokens: int = scenarios.MAX_TOKENS
+) -> ChatOllama:
+    return ChatOllama(model=name, base_url=server.url, num_predict=tokens, temperature=0)
 
 
 def chat(server: Server) -> Any:
@@ -40,7 +42,7 @@ def stream(server: Server) -> Any:
 
 def schema(server: Server) -> Any:
     """An answer in a schema."""
-    shaped = _model(server).with_structured_output(
+    shaped = _model(server, tokens=scenarios.ENOUGH_TOKENS).with_structured_output(
         {"title": "answer", **scenarios.ANSWER_SCHEMA}, method="json_schema"
     )
     return shaped.invoke(scenarios.QUESTION)

@@ -9,14 +9,17 @@ from tests.support.clients.scripts import scenarios
 from tests.support.clients.scripts.scenarios import Server
 
 
-def _model(server: Server, name: str = scenarios.CHAT_MODEL) -> ChatOpenAI:
+def _model(
+    server: Server, name: str = scenarios.CHAT_MODEL, tokens: int = scenarios.MAX_TOKENS
+) -> ChatOpenAI:
     return ChatOpenAI(
         model=name,
         base_url=server.at("/v1"),
         api_key=SecretStr("unused"),
         max_retries=0,
         timeout=120,
-        max_completion_tokens=scenarios.MAX_TOKENS,
+        max_completion_tokens=tokens,
+        temperature=0,
         stream_usage=True,
     )
 
@@ -49,7 +52,7 @@ def stream(server: Server) -> Any:
 
 def schema(server: Server) -> Any:
     """An answer in a schema."""
-    shaped = _model(server).with_structured_output(
+    shaped = _model(server, tokens=scenarios.ENOUGH_TOKENS).with_structured_output(
         {"title": "answer", **scenarios.ANSWER_SCHEMA}, method="json_schema"
     )
     return shaped.invoke(scenarios.QUESTION)

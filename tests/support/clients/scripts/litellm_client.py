@@ -8,10 +8,11 @@ from tests.support.clients.scripts import scenarios
 from tests.support.clients.scripts.scenarios import Server
 
 litellm.suppress_debug_info = True
+_LIMITS: dict[str, Any] = {"max_tokens": scenarios.MAX_TOKENS, "temperature": 0}
 
 
 def _ask(server: Server, name: str = scenarios.CHAT_MODEL, **more: Any) -> Any:
-    words: dict[str, Any] = {"messages": scenarios.messages(), "max_tokens": scenarios.MAX_TOKENS}
+    words: dict[str, Any] = {"messages": scenarios.messages(), **_LIMITS}
     return litellm.completion(
         model=f"openai/{name}",
         api_base=server.at("/v1"),
@@ -33,7 +34,7 @@ def chat_ollama(server: Server) -> Any:
             model=f"ollama_chat/{scenarios.CHAT_MODEL}",
             api_base=server.url,
             messages=scenarios.messages(),
-            max_tokens=scenarios.MAX_TOKENS,
+            **_LIMITS,
         )
     )
 
@@ -46,7 +47,7 @@ def chat_anthropic(server: Server) -> Any:
             api_base=server.at("/anthropic"),
             api_key="unused",
             messages=scenarios.messages(),
-            max_tokens=scenarios.MAX_TOKENS,
+            **_LIMITS,
         )
     )
 

@@ -3,13 +3,17 @@
 import { setTimeout } from "node:timers/promises";
 import { Ollama } from "ollama";
 import {
-  ANSWER_SCHEMA, CALL_TOOLS, CHAT_MODEL, COPIED_MODEL, EMBEDDING_MODEL, MAX_TOKENS, PULLED_MODEL,
-  TEXTS, UNKNOWN_MODEL, call, functionTool, main, messages,
+  ANSWER_SCHEMA, CALL_TOOLS, CHAT_MODEL, COPIED_MODEL, EMBEDDING_MODEL, ENOUGH_TOKENS, MAX_TOKENS,
+  PULLED_MODEL, TEXTS, UNKNOWN_MODEL, call, functionTool, main, messages,
 } from "./scenarios.mjs";
 
 const client = (url) => new Ollama({ host: url });
 
-const asked = { model: CHAT_MODEL, messages: messages(), options: { num_predict: MAX_TOKENS } };
+const asked = {
+  model: CHAT_MODEL,
+  messages: messages(),
+  options: { num_predict: MAX_TOKENS, temperature: 0 },
+};
 
 const withTools = { ...asked, messages: messages(CALL_TOOLS), tools: [functionTool()] };
 
@@ -58,7 +62,8 @@ async function complete(url) {
 }
 
 async function schema(url) {
-  const answer = await client(url).chat({ ...asked, format: ANSWER_SCHEMA });
+  const options = { num_predict: ENOUGH_TOKENS };
+  const answer = await client(url).chat({ ...asked, options, format: ANSWER_SCHEMA });
   return JSON.parse(answer.message.content);
 }
 

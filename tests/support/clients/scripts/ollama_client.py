@@ -9,7 +9,7 @@ import ollama
 from tests.support.clients.scripts import scenarios
 from tests.support.clients.scripts.scenarios import Server
 
-_OPTIONS = {"num_predict": scenarios.MAX_TOKENS}
+_OPTIONS = {"num_predict": scenarios.MAX_TOKENS, "temperature": 0}
 
 
 def _client(server: Server) -> ollama.Client:

@@ -13,7 +13,12 @@ const Answer = z.object({ capital: z.enum(["Paris", "London"]) });
 const client = (url) =>
   new OpenAI({ baseURL: `${url}/v1`, apiKey: "unused", maxRetries: 0, timeout: 120_000 });
 
-const asked = { model: CHAT_MODEL, messages: messages(), max_tokens: MAX_TOKENS };
+const asked = {
+  model: CHAT_MODEL,
+  messages: messages(),
+  max_tokens: MAX_TOKENS,
+  temperature: 0,
+};
 
 async function list_models(url) {
   const names = [];
@@ -86,7 +91,7 @@ async function stream_tools(url) {
 
 async function respond(url) {
   const { responses } = client(url);
-  const more = { model: CHAT_MODEL, max_output_tokens: MAX_TOKENS };
+  const more = { model: CHAT_MODEL, max_output_tokens: MAX_TOKENS, temperature: 0 };
   const first = await responses.create({ ...more, input: "My name is Ada." });
   const second = await responses.create({
     ...more,
@@ -113,6 +118,7 @@ async function stream_response(url) {
     model: CHAT_MODEL,
     input: QUESTION,
     max_output_tokens: MAX_TOKENS,
+    temperature: 0,
   });
   const numbers = [];
   for await (const event of streamed) numbers.push(event.sequence_number);

@@ -36,6 +36,7 @@ def chat(server: Server) -> Any:
         model=scenarios.CHAT_MODEL,
         messages=scenarios.messages(),
         max_tokens=scenarios.MAX_TOKENS,
+        temperature=0,
     )
     choice, usage = answer.choices[0], answer.usage
     return {
@@ -52,6 +53,7 @@ def stream(server: Server) -> Any:
         model=scenarios.CHAT_MODEL,
         messages=scenarios.messages(),
         max_tokens=scenarios.MAX_TOKENS,
+        temperature=0,
         stream=True,
         stream_options={"include_usage": True},
     )
@@ -69,7 +71,10 @@ def stream(server: Server) -> Any:
 def complete(server: Server) -> Any:
     """A completion, the older form."""
     answer = _client(server).completions.create(
-        model=scenarios.CHAT_MODEL, prompt="Once upon", max_tokens=scenarios.MAX_TOKENS
+        model=scenarios.CHAT_MODEL,
+        prompt="Once upon",
+        max_tokens=scenarios.MAX_TOKENS,
+        temperature=0,
     )
     choice = answer.choices[0]
     return {
@@ -121,13 +126,17 @@ def respond(server: Server) -> Any:
     """A response, another one that continues it, read again, and deleted."""
     client = _client(server)
     first = client.responses.create(
-        model=scenarios.CHAT_MODEL, input="My name is Ada.", max_output_tokens=scenarios.MAX_TOKENS
+        model=scenarios.CHAT_MODEL,
+        input="My name is Ada.",
+        max_output_tokens=scenarios.MAX_TOKENS,
+        temperature=0,
     )
     second = client.responses.create(
         model=scenarios.CHAT_MODEL,
         input="What is my name?",
         previous_response_id=first.id,
         max_output_tokens=scenarios.MAX_TOKENS,
+        temperature=0,
     )
     kept = client.responses.retrieve(second.id)
     client.responses.delete(second.id)
@@ -151,10 +160,12 @@ def stream_response(server: Server) -> Any:
         model=scenarios.CHAT_MODEL,
         input=scenarios.QUESTION,
         max_output_tokens=scenarios.MAX_TOKENS,
+        temperature=0,
     ) as streamed:
-        events = list(streamed)
-        final = streamed.get_final_response()
-    numbers = [event.sequence_number for event in events if hasattr(event, "sequence_number")]
+        events: list[Any] = list(streamed)
+    # Not get_final_response, which refuses one that met its limit of tokens.
+    final = events[-1].response
+    numbers = [event.sequence_number for event in events]
     return {"text": final.output_text, "status": final.status, "numbers": numbers}
 
 

@@ -12,6 +12,7 @@ export const QUESTION = "What is the capital of France?";
 export const CALL_TOOLS = "script: tools";
 export const TEXTS = ["the sky is blue", "the grass is green"];
 export const MAX_TOKENS = 24;
+export const ENOUGH_TOKENS = 200;
 export const ANSWER_SCHEMA = {
   type: "object",
   properties: { capital: { type: "string", enum: ["Paris", "London"] } },

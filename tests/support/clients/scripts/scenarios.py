@@ -26,6 +26,8 @@ QUESTION = "What is the capital of France?"
 CALL_TOOLS = "script: tools"
 TEXTS = ["the sky is blue", "the grass is green"]
 MAX_TOKENS = 24
+# For the longest JSON that the schema allows, its white space included.
+ENOUGH_TOKENS = 200
 ANSWER_SCHEMA = {
     "type": "object",
     "properties": {"capital": {"type": "string", "enum": ["Paris", "London"]}},
