@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, TypeVar
 
 from modelrunner_protocol.codec import WireError, decode, encode
-from modelrunner_protocol.durations import format_duration
 from modelrunner_protocol.reasons import Reason
 from modelrunner_protocol.sources import describe
 from modelrunner_protocol.wire import PULL_CONFIG_VARIABLE, Artifact, Outcome, PullConfig
@@ -18,11 +17,11 @@ from runnerd.weights import outcome as termination
 from runnerd.weights import resolve as resolving
 from runnerd.weights.clock import Clock, SystemClock
 from runnerd.weights.failure import WeightsError
+from runnerd.weights.limited import pull_from
 from runnerd.weights.progress import ProgressMeter
-from runnerd.weights.pull import Pull
 from runnerd.weights.report import reporting
 from runnerd.weights.server import serving
-from runnerd.weights.settings import LOG_LEVEL, TIMEOUT, Settings
+from runnerd.weights.settings import LOG_LEVEL, Settings
 
 logger = logging.getLogger(__name__)
 
@@ -102,30 +101,7 @@ async def pull_by(
         WeightsError: it cannot be done; what came is kept.
     """
     async with resolving.open_source(config, settings, clock) as source:
-        pulling = Pull(
-            config=config,
-            source=source,
-            meter=meter,
-            clock=clock,
-            give_up_after=settings.give_up_after,
-            connections=settings.connections,
-            bandwidth=settings.bandwidth,
-        )
-        return await _in_time(pulling.run(), settings.timeout)
-
-
-async def _in_time(work: Awaitable[Artifact], limit: float | None) -> Artifact:
-    end = asyncio.timeout(limit)
-    try:
-        async with end:
-            return await work
-    except TimeoutError as error:
-        if limit is None or not end.expired():
-            raise
-        message = (
-            f"the pull did not end within {format_duration(limit)} ({TIMEOUT}): what came is kept"
-        )
-        raise WeightsError(message, retryable=True) from error
+        return await pull_from(source, config, settings, meter, clock)
 
 
 async def _resolve(config: PullConfig, settings: Settings) -> Outcome:

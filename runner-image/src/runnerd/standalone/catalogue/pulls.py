@@ -14,9 +14,9 @@ from runnerd.standalone.catalogue.fetch import Fetch, Watch
 from runnerd.standalone.catalogue.sources import Sources, Wanted, told
 from runnerd.standalone.catalogue.telling import telling
 from runnerd.weights.failure import WeightsError
+from runnerd.weights.limited import pull_from
 from runnerd.weights.oci.weights import Description
 from runnerd.weights.progress import ProgressMeter
-from runnerd.weights.pull import Pull
 
 logger = logging.getLogger(__name__)
 
@@ -141,13 +141,9 @@ class Pulls:
                 root=str(self._catalogue.root),
                 expected=fetch.description.artifact,
             )
-            await Pull(
-                config=config,
-                source=source,
-                meter=fetch.meter,
-                clock=self._sources.clock,
-                give_up_after=self._sources.settings.give_up_after,
-            ).run()
+            await pull_from(
+                source, config, self._sources.settings, fetch.meter, self._sources.clock
+            )
             description = fetch.description
             await asyncio.to_thread(
                 write_documents, store.folder, description.manifest, description.config

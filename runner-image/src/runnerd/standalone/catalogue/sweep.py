@@ -15,7 +15,7 @@ PATIENCE: Final = 7 * 24 * 3600.0
 """Seconds for which a download that nobody goes on with is kept (as Docker Model Runner does)."""
 
 _OURS: Final = re.compile(
-    r"(?P<key>[0-9a-f]{64}|load-[0-9a-f]{32})(?P<kind>|\.partial|\.discarded|\.lock)"
+    r"(?P<key>[0-9a-f]{64}|load-[0-9a-f]{32})(?P<kind>|\.partial|\.discarded|\.quarantine|\.lock)"
 )
 
 
