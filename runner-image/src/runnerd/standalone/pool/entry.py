@@ -61,7 +61,7 @@ class Entry:
     @property
     def ready(self) -> bool:
         """Whether it answers now."""
-        return self.served.engine.ready and not self.leaving
+        return self.loaded and self.served.engine.ready and not self.leaving
 
     def enter(self, count: int = 1) -> None:
         """So many more use it. Each is followed by `leave`."""

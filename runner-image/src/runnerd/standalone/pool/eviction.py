@@ -72,7 +72,7 @@ def plan(places: Iterable[Place[K]], wanted: int, room: Room) -> Plan[K]:
     while not room.fits([place.size for place in staying], wanted) and staying:
         going.append(staying.pop(0))
     # Small ones that were taken first may be of no help beside a large one that was taken later.
-    for place in list(going):
+    for place in reversed(list(going)):
         if room.fits([other.size for other in (*staying, place)], wanted):
             going.remove(place)
             staying.append(place)

@@ -90,6 +90,18 @@ class Pool:
         finally:
             self._release(entry)
 
+    async def preload(self, stored: Stored, mode: Mode, *, name: str) -> None:
+        """Have an engine loaded; this returns when it is being loaded, or is.
+
+        Nobody uses it yet, so that it can be configured anew, or make room for others.
+
+        Raises:
+            RefusedError: as `lease`, but for a load that fails later.
+        """
+        key = Key(stored.identity, mode)
+        if self._open(key) is None:
+            self._release(await self._from_the_line(stored, key, name))
+
     def configure(
         self, identity: str, configuration: Configuration, mode: Mode = Mode.COMPLETION
     ) -> None:
@@ -126,6 +138,11 @@ class Pool:
     def configuration(self, identity: str, mode: Mode) -> Configuration:
         """What is valid for a model in a mode."""
         return self._configurations.of(Key(identity, mode))
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for an engine to be loaded."""
+        return self._waiting
 
     def running(self) -> list[Running]:
         """The engines that are loaded or being loaded."""

@@ -118,7 +118,11 @@ class Specifications:
         if task is None:
             task = asyncio.create_task(asyncio.to_thread(_read, stored.weights))
             self._headers[stored.identity] = task
-        return await asyncio.shield(task)
+        found = await asyncio.shield(task)
+        if found is None:
+            # Perhaps it can be read the next time.
+            self._headers.pop(stored.identity, None)
+        return found
 
 
 def run_config(
