@@ -28,7 +28,6 @@ from runnerd.standalone.pages import RefusedError
 from runnerd.standalone.pool import Key, Pool
 
 _BACKEND: Final = re.compile(r"/engines/([^/]+)(/.+)")
-_RANKING: Final = frozenset({"rerank", "score"})
 # Any model: what it is called is the catalogue's to decide.
 _ANY: Final = RunConfig(model="", namespace="", runner="", engine=LLAMA_CPP, weights="")
 
@@ -188,8 +187,6 @@ class Inferences:
         """What the engine has to be started for."""
         if route.mode is not None:
             return route.mode
-        if route.name in _RANKING:
-            return Mode.RERANKING
         # A tokenizer is the same in all modes: the one that is there answers.
         running = (one.mode for one in self._pool.running() if one.identity == stored.identity)
         return next(running, Mode.COMPLETION)

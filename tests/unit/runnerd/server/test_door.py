@@ -326,3 +326,22 @@ async def test_own_failure(runner: Served, monkeypatch: pytest.MonkeyPatch) -> N
     status, answer = await runner.get("/anything")
     assert status == 500
     assert "secret" not in json.dumps(answer)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        (CHAT, {"model": "smol"}, 200),
+        (CHAT, {}, 200),
+        ("/api/chat", {"name": "smol"}, 200),
+        (CHAT, {"model": "other"}, 404),
+        (CHAT, {"model": 5}, 400),
+    ],
+)
+async def test_preload(runner: Served, path: str, body: dict[str, Any], status: int) -> None:
+    """A request that only wants the model loaded gets nothing; a wrong one is told so."""
+    headers = {"X-Preload-Only": "true"}
+    async with runner.client.post(path, json=body, headers=headers) as answer:
+        told = await answer.read()
+    assert answer.status == status
+    assert bool(told) == (status != 200)
