@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from modelrunner_protocol.wire import Draft, Mode
 from tests.integration.runnerd.conftest import Process
 from tests.support.engine import Engine
+from tests.support.ranker_model import ranker_model
 
 pytestmark = pytest.mark.engine
 
@@ -45,6 +47,32 @@ def test_ranking(ranking: Process, prefix: str) -> None:
     for path in ("/score", "/v1/score"):
         data = ranking.http.post(prefix + path, json=body).json()["data"]
         assert [row["index"] for row in data] == [0, 1, 2, 3, 4]
+
+
+def test_scores_belong_to_texts(serve: Serve, tmp_path: Path) -> None:
+    """With weights made for it: raw scores, the same for the same text, however it is asked."""
+    weights = tmp_path / "ranker.gguf"
+    weights.write_bytes(ranker_model())
+    runner = serve(mode=Mode.RERANKING, weights=str(weights), context_size=256)
+    runner.until("ready")
+    query, documents = "where is paris", ["paris in france", "rome in italy", "paris in france"]
+    asked = {"model": "smol", "query": query, "documents": documents}
+    results = runner.http.post("/rerank", json=asked).json()["results"]
+    ranked = {row["index"]: row["relevance_score"] for row in results}
+    assert ranked[0] == ranked[2] != ranked[1]
+    assert all(score < 0 for score in ranked.values())
+    data = runner.http.post("/score", json={"text_1": query, "text_2": documents}).json()["data"]
+    assert [row["score"] for row in data] == [ranked[0], ranked[1], ranked[2]]
+    pairs = {"text_1": [query, documents[1], query], "text_2": documents}
+    told = [row["score"] for row in runner.http.post("/score", json=pairs).json()["data"]]
+    assert (told[0], told[2]) == (ranked[0], ranked[2])
+    assert told[1] != ranked[1]
+    best = runner.http.post("/rerank", json={**asked, "top_n": 1}).json()["results"]
+    assert best == [max(results, key=lambda row: row["relevance_score"])]
+    # What the model has too little room for is the client's error.
+    long = runner.http.post("/rerank", json={**asked, "documents": ["rome " * 400]})
+    assert long.status_code == 400, long.text
+    assert runner.stop() == 0
 
 
 def test_what_rankers_take(ranking: Process) -> None:
