@@ -141,15 +141,14 @@ async def pooled(workshop: Workshop, **more: Any) -> AsyncIterator[Pool]:
 
 
 class Client:
-    """Uses an engine from `ask` until `leave`."""
+    """Uses an engine, as soon as it gets it, until `leave`."""
 
     def __init__(self, pool: Pool, model: Stored, mode: Mode = Mode.COMPLETION) -> None:
         self.served: Served | None = None
         self._left = asyncio.Event()
         self.task = asyncio.create_task(self._use(pool, model, mode))
 
-
-async def use(self, pool: Pool, model: Stored, mode: Mode) -> None:
+    async def _use(self, pool: Pool, model: Stored, mode: Mode) -> None:
         async with pool.lease(model, mode, name=model.tags[0]) as served:
             self.served = served
             await self._left.wait()
