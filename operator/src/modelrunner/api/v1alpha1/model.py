@@ -102,7 +102,10 @@ class ModelConfig(ApiModel):
     """
 
     speculative: SpeculativeConfig | None = None
-    """A second, smaller model that makes this one faster. Default: none."""
+    """A second, smaller model that makes this one faster. How often it is right is in the runner's
+    metrics: `llamacpp:spec_decode_num_accepted_tokens_total` of
+    `llamacpp:spec_decode_num_draft_tokens_total`. Default: none.
+    """
 
     llamacpp: LlamaCppConfig | None = None
     """Settings that only llama.cpp has."""
