@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from modelrunner.gateway.dialects import (
     ANTHROPIC,
+    DMR,
     OLLAMA,
     OPENAI,
     RESPONSES,
@@ -240,3 +241,30 @@ def test_heartbeats_are_nothing_to_a_client() -> None:
 def test_whose_path_it_is(path: str, dialect: Dialect) -> None:
     """Also of paths where nothing is: their 404 has a shape too."""
     assert dialect_of(path) is dialect
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/models", "/models/", "/models/create", "/models/ai/smollm2/tag", "/logs"),
+        *("/engines/status", "/engines/ps", "/engines/df", "/engines/unload", "/engines/requests"),
+        *("/engines/_configure", "/engines/llama.cpp/_configure", "/engines/vllm/_unload"),
+    ],
+)
+def test_dockers_routes_speak_plainly(path: str) -> None:
+    """Its command line prints a body as it is, so an error is one line of text."""
+    assert dialect_of(path) is DMR
+    answer = DMR.answer(503, "x", "Line one\nline two \ud800", retry_after=1.5)
+    assert answer.body == b"Line one line two ?\n"
+    assert answer.headers == [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"retry-after", b"2"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/models", "/engines/v1/models", "/engines", "/engines/x", "/modelsx", "/logs/x"]
+)
+def test_others_do_not(path: str) -> None:
+    """OpenAI's routes below /engines are OpenAI's."""
+    assert dialect_of(path) is OPENAI

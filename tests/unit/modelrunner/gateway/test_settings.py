@@ -35,6 +35,9 @@ def test_the_access_log_is_a_word_or_a_share(written: str, share: float) -> None
         ("MODELRUNNER_GATEWAY_API_KEYS", "perhaps", "boolean"),
         ("MODELRUNNER_GATEWAY_MAX_BUFFERED_BYTES", "2000000", "MAX_BODY_BYTES"),
         ("MODELRUNNER_GATEWAY_MAX_BODY", "1", "no such setting"),
+        ("MODELRUNNER_GATEWAY_MANAGEMENT", "perhaps", "boolean"),
+        ("MODELRUNNER_GATEWAY_MANAGEMENT_NAMESPACE", "Not_One", "pattern"),
+        ("MODELRUNNER_GATEWAY_ORIGINS", "chat.example.com", "is not an origin"),
     ],
 )
 def test_a_bad_value_is_one_line_that_names_its_variable(name: str, value: str, words: str) -> None:
@@ -49,3 +52,26 @@ def test_a_service_of_an_unlucky_name_changes_no_setting() -> None:
     """A Service `modelrunner-gateway-http` makes the kubelet set our variable to its address."""
     given = NEEDED | {"MODELRUNNER_GATEWAY_HTTP_PORT": "tcp://10.0.0.1:80"}
     assert GatewaySettings.from_environment(given).port == 12434
+
+
+def test_models_are_managed_where_the_gateway_looks() -> None:
+    """In its own namespace unless another is named; one that is not watched is refused."""
+    on = NEEDED | {"MODELRUNNER_GATEWAY_MANAGEMENT": "true"}
+    assert not GatewaySettings.from_environment(NEEDED).management
+    assert GatewaySettings.from_environment(on).home == "models"
+    watched = on | {"MODELRUNNER_WATCH_NAMESPACES": "one,two"}
+    named = watched | {"MODELRUNNER_GATEWAY_MANAGEMENT_NAMESPACE": "two"}
+    assert GatewaySettings.from_environment(named).home == "two"
+    with pytest.raises(ConfigError, match="MANAGEMENT_NAMESPACE: models must be one of"):
+        GatewaySettings.from_environment(watched)
+
+
+def test_lists_are_separated_by_commas() -> None:
+    """Origins and registries as their clients write them."""
+    given = {
+        "MODELRUNNER_GATEWAY_ORIGINS": "https://a.example, http://localhost:*",
+        "MODELRUNNER_GATEWAY_MANAGEMENT_INSECURE_REGISTRIES": "localhost:5000,registry.local",
+    }
+    settings = GatewaySettings.from_environment(NEEDED | given)
+    assert settings.origins == ("https://a.example", "http://localhost:*")
+    assert settings.insecure_registries == ("localhost:5000", "registry.local")

@@ -110,3 +110,51 @@ def test_anthropics_clients_have_their_own_shape() -> None:
         "display_name": "smollm2",
         "created_at": "2026-07-01T12:00:00Z",
     }
+
+
+def test_a_model_is_meant_by_the_last_part_of_its_name() -> None:
+    """Only where that is one model's, and for who may know of it."""
+    catalogue = Catalogue(
+        table(
+            model("one", aliases=["team/smol:v1", "other/twin"]),
+            model("two", "web", aliases=["their/twin:latest"]),
+        )
+    )
+    for name in ("smol", "smol:v1", "team/smol:v1", "one"):
+        found = catalogue.meant(name, everything)
+        assert found is not None, name
+        assert found.name == "one"
+    for name in ("twin", "nobody", "", "x/smol", "v1"):
+        assert catalogue.meant(name, everything) is None, name
+    allowed = catalogue.meant("twin", lambda model: model.namespace == "web")
+    assert allowed is not None
+    assert allowed.name == "two"
+
+
+def test_tags_are_references() -> None:
+    """In one spelling, each once; a name that an older model has is not among them."""
+    catalogue = Catalogue(
+        table(
+            model("smollm2", aliases=["ai/smollm2", "GPT-4o"]),
+            model("smollm2", "web", created="2026-09-01T00:00:00Z"),
+        )
+    )
+    first, second = catalogue.models(everything)
+    assert catalogue.tags(first) == ("ai/smollm2:latest", "ai/gpt-4o:latest")
+    assert catalogue.tags(second) == ("web/smollm2",)
+
+
+def test_an_id_is_a_name() -> None:
+    """Docker's command line asks for it: whole, without its prefix, or its first digits."""
+    digest = "sha256:" + "ab" * 32
+    catalogue = Catalogue(
+        table(model("known", artifact=ARTIFACT | {"digest": digest}), model("new", artifact=None))
+    )
+    known, new = catalogue.models(everything)
+    assert known.identity == digest
+    for entry in (known, new):
+        digits = entry.identity.removeprefix("sha256:")
+        assert len(digits) == 64
+        for name in (entry.identity, digits, digits[:12]):
+            assert catalogue.one(name, everything) is entry
+    assert catalogue.one("sha256:" + "0" * 64, everything) is None
