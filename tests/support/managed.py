@@ -56,13 +56,11 @@ class ScriptedPool:
     trouble: Exception | None = None
     broken: Exception | None = None
 
-    @contextlib.asynccontextmanager
-    async def lease(self, stored: Stored, mode: Mode, *, name: str) -> AsyncIterator[None]:
+    async def preload(self, stored: Stored, mode: Mode, *, name: str) -> None:
         """Note who is loaded."""
         self.leased.append((stored.identity, mode, name))
         if self.broken:
             raise self.broken
-        yield
 
     def configure(
         self, identity: str, configuration: Configuration, mode: Mode = Mode.COMPLETION

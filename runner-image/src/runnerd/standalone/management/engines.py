@@ -204,8 +204,7 @@ class Engines:
 
     async def _load(self, stored: Stored, mode: Mode, name: str) -> None:
         try:
-            async with self._pool.lease(stored, mode, name=name):
-                pass
+            await self._pool.preload(stored, mode, name=name)
         except Exception as error:  # noqa: BLE001  # whatever it is, nobody waits for it
             log.warning("a model was not preloaded", extra=fields(model=name, cause=str(error)))
 

@@ -1,8 +1,7 @@
 """What the routes need of those that bring models and run them."""
 
 from collections.abc import AsyncGenerator, Collection, Sequence
-from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol
+from typing import Protocol
 
 from modelrunner_protocol.configure import Configuration
 from modelrunner_protocol.dmr import Line
@@ -30,8 +29,8 @@ class Pusher(Protocol):
 class Pool(Protocol):
     """The engines; see `runnerd.standalone.pool`."""
 
-    def lease(self, stored: Stored, mode: Mode, *, name: str) -> AbstractAsyncContextManager[Any]:
-        """An engine of this model in this mode, loaded when it is not."""
+    async def preload(self, stored: Stored, mode: Mode, *, name: str) -> None:
+        """Have an engine loaded that nobody uses yet."""
         ...
 
     def configure(

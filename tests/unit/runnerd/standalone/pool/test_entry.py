@@ -59,7 +59,7 @@ async def test_an_idle_engine_that_breaks() -> None:
         assert len(workshop.made) == 2
 
 
-async def test_an_engine_that_breaks_inuse() -> None:
+async def test_an_engine_that_breaks_in_use() -> None:
     """Whoever uses it, or comes now, waits for its supervisor to start it again."""
     workshop = Workshop()
     async with pooled(workshop) as pool:
