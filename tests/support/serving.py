@@ -11,7 +11,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
@@ -24,11 +23,10 @@ from typing import Any, Final, Self
 import httpx
 import pytest
 
+from runnerd.standalone.catalogue.add import add
 from runnerd.standalone.catalogue.catalogue import Catalogue
-from runnerd.standalone.catalogue.install import install, landing
 from runnerd.standalone.catalogue.stored import Stored
-from runnerd.weights.oci.documents import digest_of
-from runnerd.weights.oci.package import Ingredients, build
+from runnerd.weights.oci.package import Ingredients
 from tests.cluster.waiting import wait_until
 from tests.support.engine import Engine, engine
 
@@ -47,20 +45,8 @@ def stock(
     It is packaged as `runnerd package` does it, and lies there as after a pull. The same file
     with another template is another model.
     """
-    package = build(Ingredients(weights=[weights], chat_template=chat_template))
     catalogue = Catalogue(models_path)
-    with landing(catalogue) as folder:
-        blobs = {}
-        for layer in package.layers:
-            blobs[layer.digest] = folder / layer.digest.partition(":")[2]
-            try:
-                os.link(layer.path, blobs[layer.digest])
-            except OSError:  # another file system
-                shutil.copyfile(layer.path, blobs[layer.digest])
-        config = digest_of(package.config)
-        blobs[config] = folder / config.partition(":")[2]
-        blobs[config].write_bytes(package.config)
-        stored = install(catalogue, blobs, package.manifest, tags[0] if tags else "")
+    stored = add(catalogue, Ingredients(weights=[weights], chat_template=chat_template), tags[0])
     for tag in tags[1:]:
         catalogue.tag(stored.identity, tag)
     found = catalogue.find(stored.identity)

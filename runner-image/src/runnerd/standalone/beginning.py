@@ -14,11 +14,11 @@ from runnerd.standalone.catalogue.catalogue import Catalogue
 from runnerd.standalone.catalogue.pulls import PullEvent, Pulls
 from runnerd.standalone.catalogue.refusal import PullRefusedError
 from runnerd.standalone.catalogue.stored import Stored
+from runnerd.standalone.pages import RefusedError
 from runnerd.standalone.pool import Pool
 
 log = logging.getLogger(__name__)
 
-_FIRST_PAUSE: Final = 5.0
 _LONGEST_PAUSE: Final = 300.0
 _TOLD_EVERY: Final = 5.0
 
@@ -31,8 +31,16 @@ class Beginning:
     """
 
     def __init__(
-        self, models: Sequence[str], catalogue: Catalogue, pulls: Pulls, pool: Pool
+        self,
+        models: Sequence[str],
+        catalogue: Catalogue,
+        pulls: Pulls,
+        pool: Pool,
+        *,
+        first_pause: float = 5.0,
     ) -> None:
+        """`first_pause`: seconds before what failed is tried again; each one is twice as long."""
+        self._first_pause = first_pause
         self._catalogue = catalogue
         self._pulls = pulls
         self._pool = pool
@@ -40,7 +48,7 @@ class Beginning:
 
     async def run(self) -> None:
         """Return once all are there; what fails is tried again, ever more seldom."""
-        pause = _FIRST_PAUSE
+        pause = self._first_pause
         while True:
             for name in list(self.missing):
                 await self._bring(name)
@@ -52,11 +60,11 @@ class Beginning:
 
     async def _bring(self, name: str) -> None:
         try:
-            stored = await self._found(name) or await self._pulled(name)
+            stored = await asyncio.to_thread(self._found, name) or await self._pulled(name)
         except PullRefusedError as error:
             self._failed(name, str(error))
-        except OSError as error:
-            self._failed(name, error.strerror or str(error))
+        except (OSError, RefusedError) as error:
+            self._failed(name, str(error))
         else:
             if stored is None:
                 return
@@ -69,8 +77,13 @@ class Beginning:
         self.missing[name] = cause
         log.error("a model could not be pulled", extra=fields(model=name, cause=cause))
 
-    async def _found(self, name: str) -> Stored | None:
-        return await asyncio.to_thread(self._catalogue.find, name)
+    def _found(self, name: str) -> Stored | None:
+        """The model, if it is there under this very reference: a like name is not enough."""
+        stored = self._catalogue.find(name)
+        if stored is None:
+            return None
+        tag = self._catalogue.names.tag_of(name)
+        return stored if not tag or tag in stored.tags else None
 
     async def _pulled(self, name: str) -> Stored | None:
         """The model once it is here; None when a pull failed that had begun."""
@@ -82,7 +95,7 @@ class Beginning:
                     self._failed(name, event.message)
                     return None
                 progress.tell(event)
-        return await self._found(name)
+        return await asyncio.to_thread(self._found, name)
 
 
 class _Progress:
