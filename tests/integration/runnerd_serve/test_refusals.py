@@ -100,6 +100,8 @@ def test_malformed(scripted: Serving, path: str, body: bytes) -> None:
         (OLLAMA, {"messages": 5}),
         (OLLAMA, {"keep_alive": "soon"}),
         (OLLAMA, {"options": "x"}),
+        (RESPONSES, {"input": 5}),
+        (RESPONSES, {"input": "x", "background": True}),
     ],
 )
 def test_wrong_types(scripted: Serving, path: str, more: dict[str, Any]) -> None:

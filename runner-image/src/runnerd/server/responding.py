@@ -183,6 +183,15 @@ class Responder:
         return found
 
 
+def wrong(raw: bytes) -> Rejection | None:
+    """What is wrong with a body, whatever engine it is for and whatever is kept."""
+    try:
+        asked(decoded(raw), lambda word: word)
+    except AskedWronglyError as error:
+        return error.found
+    return None
+
+
 def _identities(request: web.BaseRequest) -> Callable[[str], str]:
     """Makes IDs that tell the address at which the request came in."""
     transport = request.transport

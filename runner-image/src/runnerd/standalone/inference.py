@@ -18,6 +18,7 @@ from runnerd.server.checks import Checks
 from runnerd.server.dialects import SERVER_ERROR, Dialect, Rejection, reject
 from runnerd.server.intake import Incoming, Intake, loaded
 from runnerd.server.naming import model_of, with_model
+from runnerd.server.responding import wrong
 from runnerd.server.routes import Inference, image_paths, inference_routes
 from runnerd.server.translation import Translator
 from runnerd.standalone.catalogue.catalogue import Catalogue
@@ -159,6 +160,8 @@ class Inferences:
         accepted = self._checks.body(route, raw)
         if isinstance(accepted, Rejection):
             raise RefusedError(accepted)
+        if route.dialect is Dialect.RESPONSES and (refused := wrong(accepted.body)):
+            raise RefusedError(refused)
         return Question(name, accepted.body, accepted.keep_alive)
 
     async def _asked(
