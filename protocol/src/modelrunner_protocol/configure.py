@@ -327,7 +327,10 @@ def _speculative(body: _Members) -> Speculative | None:
         raise members.wrong("draft_model", "is missing: the model that writes ahead")
     if not draft:
         return None
-    return Speculative(draft_model=draft, num_tokens=tokens, min_acceptance_rate=rate)
+    # As there, 0 says nothing: the engine chooses.
+    return Speculative(
+        draft_model=draft, num_tokens=tokens or None, min_acceptance_rate=rate or None
+    )
 
 
 def _overrides(vllm: _Members) -> Mapping[str, Any] | None:

@@ -62,6 +62,12 @@ def test_everything_said() -> None:
     assert told(found.configuration) == {**body, "keep_alive": "10m0s"}
 
 
+def test_a_draft_without_bounds() -> None:
+    """Zero says nothing, as in Docker Model Runner: the engine chooses."""
+    body = {"draft_model": "d", "num_tokens": 0, "min_acceptance_rate": 0.0}
+    assert _configuration(speculative=body).speculative == Speculative(draft_model="d")
+
+
 @pytest.mark.parametrize(
     ("body", "flags"),
     [
