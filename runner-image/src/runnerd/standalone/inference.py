@@ -130,6 +130,8 @@ class Inferences:
         if stored is None:
             raise RefusedError(_unknown(question.name, route.dialect))
         _check_backend(backend, stored)
+        if came.preload:
+            return await self._asked(came, question, stored)
         with self._recorder.recorded(
             came.request, came.raw, identity=stored.identity, model=question.name
         ) as answered:
