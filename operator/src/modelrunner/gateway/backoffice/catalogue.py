@@ -7,6 +7,7 @@ listed as `namespace/name`. Sleeping and failed Models are listed too: the first
 the others say what is wrong with them.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -16,6 +17,8 @@ from modelrunner.gateway.table.table import RouteTable
 from modelrunner_protocol.ollama import tagged
 from modelrunner_protocol.references import normalize
 
+_SHA256: Final = "sha256:"
+_ID: Final = re.compile(r"[0-9a-f]{12}|[0-9a-f]{64}")
 _OWNER: Final = "docker"
 """What Docker Model Runner's lists say (dmr-golden/034); Olla and others know no other word."""
 
@@ -61,10 +64,19 @@ class Catalogue:
         return model
 
     def meant(self, name: str, allowed: Allowed) -> ModelEntry | None:
-        """As `one`; a name without a slash may also be the last part of one model's name."""
+        """As `one`; a name without a slash may also be an ID, or the last part of one model's name.
+
+        An ID may be written whole, without `sha256:`, or as its first twelve digits; of several
+        Models of the same weights the first by name is meant.
+        """
         found = self.one(name, allowed)
         if found is not None or "/" in name or not name:
             return found
+        digits = name.removeprefix(_SHA256)
+        if _ID.fullmatch(digits):
+            prefix = _SHA256 + digits
+            named = (one for one in self.models(allowed) if one.identity.startswith(prefix))
+            return next(named, None)
         short = {
             model.path: model
             for model in self.models(allowed)

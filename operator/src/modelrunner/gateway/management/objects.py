@@ -1,6 +1,7 @@
 """Model objects at the API server, for the API: reads, writes, and refusals that a client reads."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from modelrunner.kube.client import KubeClient
 from modelrunner.kube.errors import AlreadyExists, KubeError
 from modelrunner.kube.objects import KubeObject, version_number
 from modelrunner.kube.resources import MODELS
+
+_log = logging.getLogger(__name__)
 
 _SAME: Final = ("namespace", "name", "uid", "resourceVersion")
 _PATIENCE: Final = 2.0
@@ -72,13 +75,15 @@ class ModelObjects:
         """
         place = text(body, "metadata", "namespace")
         try:
-            return await self._client.create(MODELS, place, body, field_manager=MANAGER)
+            made = await self._client.create(MODELS, place, body, field_manager=MANAGER)
         except AlreadyExists:
             raise
         except KubeError as error:
             raise refused(
                 self._deed("create", place, text(body, "metadata", "name")), error
             ) from error
+        _log.info("made the Model %s/%s", place, text(body, "metadata", "name"))
+        return made
 
     async def apply(self, model: Object, spec: Mapping[str, Any]) -> KubeObject:
         """Apply a part of the spec, if the Model is still as `model`, and wait until it is seen.
@@ -115,6 +120,7 @@ class ModelObjects:
         uid = uid_of(model)
         with self.told("delete", namespace, name):
             await self._client.delete(MODELS, namespace, name, propagation="Background", uid=uid)
+        _log.info("deleted the Model %s/%s", namespace, name)
 
         def gone() -> bool:
             entry = self.table.find(f"{namespace}/{name}")

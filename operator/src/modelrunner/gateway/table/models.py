@@ -37,7 +37,6 @@ _OF_THE_NEXT_PODS: Final = frozenset(
         Reason.CACHE_TOO_SMALL,
     }
 )
-_SHORT: Final = 12
 _NOT_SEEN: Final = Trouble(
     "Pending", "the operator has not looked at this Model yet", hopeless=False
 )
@@ -55,14 +54,8 @@ def version_of(item: Object) -> str:
 
 
 def claimant_of(entry: ModelEntry) -> Claimant:
-    """The names that a Model wants: its own and its ID, as Docker's command line writes it.
-
-    That one asks for the ID whenever a name has no slash.
-    """
-    identity = entry.identity
-    digits = identity.partition(":")[2]
-    names = (*entry.aliases, identity, digits, digits[:_SHORT])
-    return Claimant(entry.namespace, entry.name, entry.uid, entry.created, names)
+    """The names that a Model wants."""
+    return Claimant(entry.namespace, entry.name, entry.uid, entry.created, entry.aliases)
 
 
 def read_model(model: Object, entry: ModelEntry) -> None:

@@ -144,8 +144,8 @@ def test_tags_are_references() -> None:
     assert catalogue.tags(second) == ("web/smollm2",)
 
 
-def test_an_id_is_a_name() -> None:
-    """Docker's command line asks for it: whole, without its prefix, or its first digits."""
+def test_a_model_is_meant_by_its_id() -> None:
+    """Whole, without its prefix, or by its first digits; no request is routed by it."""
     digest = "sha256:" + "ab" * 32
     catalogue = Catalogue(
         table(model("known", artifact=ARTIFACT | {"digest": digest}), model("new", artifact=None))
@@ -156,5 +156,7 @@ def test_an_id_is_a_name() -> None:
         digits = entry.identity.removeprefix("sha256:")
         assert len(digits) == 64
         for name in (entry.identity, digits, digits[:12]):
-            assert catalogue.one(name, everything) is entry
-    assert catalogue.one("sha256:" + "0" * 64, everything) is None
+            assert catalogue.meant(name, everything) is entry
+            assert catalogue.one(name, everything) is None
+    for name in ("sha256:" + "0" * 64, "0" * 12, "ab" * 5, "sha256:"):
+        assert catalogue.meant(name, everything) is None
