@@ -4,9 +4,10 @@ import json
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.cluster.errors import ClusterError
-from tests.cluster.settings import cache_folder
+from tests.cluster.settings import ROOT, cache_folder
 from tests.images.archives import manifest_and_config
 from tests.images.build import Images, ensure_images
 from tests.images.builders import Builder, choose_builder
@@ -109,6 +110,24 @@ print(seen)
 def test_the_runner_holds_an_engine_that_starts(images: Images, builder: Builder) -> None:
     """llama-server is where runnerd looks for it, with all its libraries."""
     assert "usage" in builder.run(images.runner, entry=("/app/llama-server", "--help")).lower()
+
+
+def test_the_runner_serves_alone(images: Images, builder: Builder) -> None:
+    """As any user, with a read-only root; the check of compose.yaml finds it, SIGTERM ends it."""
+    check = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))["services"]["model-runner"]
+    script = f"""
+import os, signal, subprocess, sys, time
+print(os.stat("/models").st_uid, oct(os.stat("/models").st_mode & 0o777))
+os.environ["MODELS_PATH"] = "/tmp/models"
+server = subprocess.Popen(["/opt/runnerd/bin/runnerd", "serve"], stdout=subprocess.DEVNULL)
+check = {check["healthcheck"]["test"][1:]!r}
+deadline = time.monotonic() + 60
+while subprocess.run(check, stderr=subprocess.DEVNULL).returncode:
+    assert server.poll() is None and time.monotonic() < deadline
+server.send_signal(signal.SIGTERM)
+print(server.wait(30))
+"""
+    assert python(builder, images.runner, script).split() == ["65532", "0o775", "0"]
 
 
 def test_archives_are_sized(images: Images) -> None:

@@ -5,20 +5,17 @@ import logging
 import signal
 import socket
 import time
-from asyncio import selector_events
 from collections.abc import Sequence
-from typing import Any, Final
 
 from modelrunner_protocol.wire import RunConfig
 from runnerd.config import Settings
 from runnerd.engines.child import Child
 from runnerd.engines.launch import Launcher
 from runnerd.logs import fields, set_up
+from runnerd.server.port import read_less_at_once
 from runnerd.server.process import Runner
 
 log = logging.getLogger(__name__)
-
-_READ_SIZE: Final = 1 << 16
 
 
 def serve_until_signalled(
@@ -60,10 +57,3 @@ def serve_until_signalled(
         return await runner.serve(stop)
 
     return 0 if asyncio.run(main()) else 1
-
-
-def read_less_at_once() -> None:
-    """For the 256 KiB that asyncio reads, malloc maps and unmaps memory at every event."""
-    transport: Any = vars(selector_events).get("_SelectorTransport")
-    if transport is not None:
-        transport.max_size = _READ_SIZE

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import socket
+from asyncio import selector_events
 from collections.abc import Coroutine
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ LAST_WRITES: Final = 1.0
 """Seconds for answers to get to their clients once nothing is done any more."""
 
 _LAST_READS: Final = 0.5
+_READ_SIZE: Final = 1 << 16
 
 
 class Port:
@@ -56,6 +58,13 @@ def settle() -> None:
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
     gc.enable()
+
+
+def read_less_at_once() -> None:
+    """For the 256 KiB that asyncio reads, malloc maps and unmaps memory at every event."""
+    transport: Any = vars(selector_events).get("_SelectorTransport")
+    if transport is not None:
+        transport.max_size = _READ_SIZE
 
 
 async def first(*events: Coroutine[Any, Any, object], timeout: float) -> None:

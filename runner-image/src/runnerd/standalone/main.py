@@ -15,7 +15,7 @@ from runnerd.config import ConfigError
 from runnerd.engines.command import find_llama_server, first_arguments
 from runnerd.logs import set_up
 from runnerd.server.listener import open_listener
-from runnerd.server.main import read_less_at_once
+from runnerd.server.port import read_less_at_once
 from runnerd.standalone.catalogue.catalogue import Catalogue
 from runnerd.standalone.catalogue.index_file import BrokenIndexError
 from runnerd.standalone.management.logs import LogTail
