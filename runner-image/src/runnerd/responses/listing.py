@@ -23,7 +23,9 @@ def page(items: Sequence[Item], query: Mapping[str, str]) -> dict[str, Any]:
     if order not in {"asc", "desc"}:
         raise _wrong("order", "must be asc or desc")
     limit = _limit(query.get("limit"))
-    found = list(items) if order == "asc" else list(reversed(items))
+    # What a client sent again is listed once, or its pages would never end.
+    once = list({item["id"]: item for item in reversed(items)}.values())
+    found = once if order == "desc" else once[::-1]
     if after is not None:
         names = [item["id"] for item in found]
         if after not in names:

@@ -102,7 +102,9 @@ class Store:
         self._drop(response["id"])
         self._turns[response["id"]] = turn
         self._hold(turn)
-        self._items.update(dict.fromkeys(names, response["id"]))
+        for name in names:
+            # Clients write IDs of input themselves: an item that is there is not replaced.
+            self._items.setdefault(name, response["id"])
         self._expire()
         while self.size > self._limit or len(self._turns) > self._most:
             self._drop(next(iter(self._turns)))

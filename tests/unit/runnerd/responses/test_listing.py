@@ -57,6 +57,19 @@ def test_page_by_page(count: int, limit: int, order: str) -> None:
     assert found == (wanted if order == "asc" else wanted[::-1])
 
 
+@pytest.mark.parametrize("order", ["asc", "desc"])
+def test_what_was_sent_again(order: str) -> None:
+    """It is listed once, so that pages end."""
+    twice = [*items(3), *items(2)]
+    found, query = [], {"limit": "1", "order": order}
+    for more in (True, True, False):
+        one = page(twice, query)
+        found += names(one)
+        query = {**query, "after": one["last_id"]}
+        assert one["has_more"] is more
+    assert sorted(found) == ["0", "1", "2"]
+
+
 @pytest.mark.parametrize(
     "query",
     [

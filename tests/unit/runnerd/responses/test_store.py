@@ -169,6 +169,15 @@ TestKeeping = Keeping.TestCase
 TestKeeping.settings = hypothesis_settings(max_examples=40, stateful_step_count=20)
 
 
+def test_an_item_is_not_replaced() -> None:
+    """By a client that writes its ID into an input of its own."""
+    shop = Shop()
+    shop.put("a", text="mine")
+    stolen = {"id": "b", "output": []}
+    shop.store.put(stolen, b"{}", [{"id": "in-a", "text": "other"}], None)
+    assert shop.store.item("in-a") == {"id": "in-a", "text": "mine"}
+
+
 @given(st.text(max_size=5))
 def test_unknown_names(name: str) -> None:
     """Nothing is found under them."""
