@@ -254,6 +254,8 @@ def test_embedding_mode(serve: Serve, flags: tuple[str, ...]) -> None:
     answer = runner.http.post("/v1/embeddings", json={"input": ["a", "b"], "model": "smol"})
     assert [len(row["embedding"]) for row in answer.json()["data"]] == [576, 576]
     assert answer.json()["model"] == "smol"
+    named = runner.http.post("/v1/embeddings", json={"input": "a", "model": "ai/smol:latest"})
+    assert named.json()["model"] == "ai/smol:latest"
     wrongs: tuple[Any, ...] = (None, [], 5, "x " * 3000)
     for wrong in wrongs:
         answer = runner.http.post("/v1/embeddings", json={"input": wrong})

@@ -40,10 +40,10 @@ def _told(renaming: Renaming, pieces: list[bytes]) -> bytes:
     return b"".join([*map(renaming.take, pieces), renaming.end()])
 
 
-@pytest.mark.parametrize("cut", range(len(STREAM)))
-def test_a_name_cut_in_two(cut: int) -> None:
+def test_a_name_cut_in_two() -> None:
     """Wherever a piece ends, the answer is the same, and text that looks like a name is kept."""
-    assert _told(_openai(), [STREAM[:cut], STREAM[cut:]]) == RENAMED
+    for cut in range(len(STREAM)):
+        assert _told(_openai(), [STREAM[:cut], STREAM[cut:]]) == RENAMED, cut
 
 
 @given(st.lists(st.integers(0, len(STREAM)), max_size=20))
