@@ -41,6 +41,7 @@ class Row:
 
     Attributes:
         number: Its place in the recording.
+        body: Bytes, something to be written as JSON, or a function that makes one of them.
         theirs: The recorded answer.
         ours: Ours, where it differs on purpose.
         why: The reason for that.
@@ -62,7 +63,9 @@ class Row:
 
     def ask(self, http: httpx.Client, **places: str) -> httpx.Response:
         """Send it; `places` are filled into the path and the body."""
-        body = self.body if isinstance(self.body, bytes | None) else json.dumps(self.body).encode()
+        body = self.body() if callable(self.body) else self.body
+        if not isinstance(body, bytes | None):
+            body = json.dumps(body).encode()
         path = self.path
         for name, value in places.items():
             path = path.replace(f"<{name}>", value)
@@ -135,9 +138,8 @@ def _differs_object(value: Any, shape: Mapping[str, Any], path: str) -> str:
 
 
 def _is_data(line: str) -> bool:
-    return line.startswith(("data: {", "{", "data: ["))
+    return line.startswith(("data: {", "{"))
 
 
 def _data(line: str) -> Any:
-    text = line.removeprefix("data: ")
-    return text if text == "[DONE]" else json.loads(text)
+    return json.loads(line.removeprefix("data: "))

@@ -55,7 +55,7 @@ PROGRESS: Final = {
 }
 
 
-def success(message: str) -> dict[str, Any]:
+def success(message: Any) -> dict[str, Any]:
     """The last line of a pull."""
     layer = {"size": 0, "current": 0}
     return {"type": "success", "message": message, "total": 0, "layer": layer, "mode": "pull"}

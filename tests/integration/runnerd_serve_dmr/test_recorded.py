@@ -9,7 +9,11 @@ import pytest
 
 from tests.integration.runnerd_serve_dmr.recorded import Row
 from tests.integration.runnerd_serve_dmr.rows_engines import ENGINES
+from tests.integration.runnerd_serve_dmr.rows_inference import INFERENCE, MESSAGES_ROWS
+from tests.integration.runnerd_serve_dmr.rows_ollama import OLLAMA_ROWS
+from tests.integration.runnerd_serve_dmr.rows_pull import PULLS
 from tests.integration.runnerd_serve_dmr.rows_server import MODELS, SERVER
+from tests.support.registry_process import RegistryProcess
 from tests.support.serving import Serving
 
 pytestmark = pytest.mark.engine
@@ -40,3 +44,30 @@ def test_models(server: Serving) -> None:
 def test_engines(server: Serving) -> None:
     """What runs, how it is to run, and that it runs no more."""
     _replay(server, ENGINES)
+
+
+def test_openai(server: Serving) -> None:
+    """Chats, completions, embeddings, ranks, responses."""
+    _replay(server, INFERENCE)
+
+
+def test_anthropic(server: Serving) -> None:
+    """Messages."""
+    _replay(server, MESSAGES_ROWS)
+
+
+def test_ollama(server: Serving) -> None:
+    """Chats, lists, loading and unloading in Ollama's words."""
+    _replay(server, OLLAMA_ROWS)
+
+
+def test_pulls(server: Serving, registry: RegistryProcess) -> None:
+    """A model that the server itself pushed comes back, line by line, and goes."""
+    name = registry.reference("ai/smollm2")
+    with server.http as http:
+        assert http.post("/models/ai/smollm2/tag", params={"repo": name, "tag": "alt"}).is_success
+        pushed = http.post(f"/models/{name}:alt/push", headers={"Accept": "application/json"})
+        assert '"Model pushed successfully"' in pushed.text
+        for tag in (f"{name}:alt", "ai/smollm2:latest"):
+            assert http.delete(f"/models/{tag}").is_success
+    _replay(server, PULLS, registry=registry.address)
