@@ -11,7 +11,7 @@ from modelrunner_protocol.wire import PullConfig
 from runnerd.standalone.catalogue.catalogue import Catalogue
 from runnerd.standalone.catalogue.documents import write_documents
 from runnerd.standalone.catalogue.fetch import Fetch, Watch
-from runnerd.standalone.catalogue.sources import Sources, Wanted, told
+from runnerd.standalone.catalogue.sources import Sources, Wanted
 from runnerd.standalone.catalogue.telling import telling
 from runnerd.weights.failure import WeightsError
 from runnerd.weights.limited import pull_from
@@ -60,7 +60,7 @@ class Pulls:
             PullRefusedError: instead of the first event.
         """
         wanted = self._sources.wanted(reference, token)
-        what = f"pulling {told(wanted.location)}"
+        what = f"pulling {wanted}"
         async with aclosing(telling(self._pull(wanted), what, self._catalogue.root)) as events:
             async for event in events:
                 yield event
@@ -77,7 +77,7 @@ class Pulls:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _pull(self, wanted: Wanted) -> AsyncGenerator[PullEvent, None]:
-        async with self._sources.open(wanted) as source:
+        async with self._sources.open(wanted, self._catalogue.models) as source:
             identity = await source.identify()
             stored = await asyncio.to_thread(
                 self._catalogue.admit, identity, wanted.tag, known=True

@@ -6,10 +6,11 @@ from contextlib import aclosing
 from typing import Final
 
 from modelrunner_protocol import dmr
+from modelrunner_protocol.references import Location
 from runnerd.standalone.catalogue.catalogue import Catalogue
 from runnerd.standalone.catalogue.package import package_of
 from runnerd.standalone.catalogue.refusal import PullRefusedError
-from runnerd.standalone.catalogue.sources import ADVICE, Sources, Wanted, told
+from runnerd.standalone.catalogue.sources import ADVICE, Sources
 from runnerd.standalone.catalogue.stored import Stored
 from runnerd.standalone.catalogue.telling import telling
 from runnerd.weights.http_session import new_session
@@ -50,16 +51,20 @@ class Pushes:
         if stored is None:
             raise PullRefusedError(404, f"there is no model {name[:200]!r} here to push")
         wanted = self._sources.wanted(name, token)
-        what = f"pushing {told(wanted.location)}"
-        events = telling(self._push(stored, wanted), what, self._catalogue.root, dmr.Way.PUSH)
+        if wanted.location is None:
+            raise PullRefusedError(400, f"{wanted} is no registry: models are pushed to registries")
+        pushing = self._push(stored, wanted.location, token)
+        events = telling(pushing, f"pushing {wanted}", self._catalogue.root, dmr.Way.PUSH)
         async with aclosing(events):
             async for event in events:
                 yield event
 
-    async def _push(self, stored: Stored, wanted: Wanted) -> AsyncGenerator[dmr.Line, None]:
+    async def _push(
+        self, stored: Stored, location: Location, token: str
+    ) -> AsyncGenerator[dmr.Line, None]:
         package = await asyncio.to_thread(package_of, self._catalogue, stored)
         sent: dict[str, int] = {}
-        work = asyncio.create_task(self._upload(package, wanted, sent))
+        work = asyncio.create_task(self._upload(package, location, token, sent))
         try:
             said: dict[str, int] = {}
             while not work.done():
@@ -75,14 +80,15 @@ class Pushes:
             await asyncio.wait({work})
         yield dmr.pulled(dmr.Way.PUSH)
 
-    async def _upload(self, package: Package, wanted: Wanted, sent: dict[str, int]) -> None:
-        settings, location = self._sources.settings, wanted.location
-        async with new_session(settings.stall_timeout) as session:
+    async def _upload(
+        self, package: Package, location: Location, token: str, sent: dict[str, int]
+    ) -> None:
+        async with new_session(self._sources.settings.stall_timeout) as session:
             await push(
                 package,
                 location,
                 session,
-                self._sources.keyring(location, wanted.token),
+                self._sources.keyring(location, token),
                 insecure=self._sources.plain(location),
                 advice=ADVICE,
                 on_sent=sent.__setitem__,

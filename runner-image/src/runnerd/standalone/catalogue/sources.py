@@ -1,18 +1,24 @@
 """Where references lead, and with which credentials."""
 
+import asyncio
+import importlib
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+import aiohttp
+
 from modelrunner_protocol.references import HUB, Location
-from modelrunner_protocol.wire import OciSource, Source
-from runnerd.standalone.catalogue.names import InvalidNameError, Names
+from modelrunner_protocol.sources import describe, parse_source
+from modelrunner_protocol.wire import HuggingFaceSource, OciSource, Source
+from runnerd.standalone.catalogue.names import Names
 from runnerd.standalone.catalogue.refusal import PullRefusedError
+from runnerd.standalone.catalogue.stored import Stored
+from runnerd.weights.advice import Advice
 from runnerd.weights.clock import Clock
 from runnerd.weights.http_session import new_session
-from runnerd.weights.oci.advice import Advice
 from runnerd.weights.oci.credentials import Keyring, Login, docker_keyring
 from runnerd.weights.oci.registry import Registry
 from runnerd.weights.oci.weights import Description, OciWeights
@@ -33,7 +39,7 @@ _LOGINS: Final = (
     ("DOCKER_USERNAME", "DOCKER_PASSWORD"),
     ("DOCKER_HUB_USER", "DOCKER_HUB_PASSWORD"),
 )
-_HUGGING_FACE: Final = "huggingface.co"
+_HUB_MODEL: Final = "runnerd.standalone.catalogue.hub_model"
 
 
 class ModelSource(WeightsSource, Protocol):
@@ -61,14 +67,18 @@ class Wanted:
     Attributes:
         tag: Under which it will be found; "" when it was named by its digest.
         source: Where it is.
-        location: The same in parts.
+        location: The same in parts, if it is in a registry.
         token: For this request alone. Never shown.
     """
 
     tag: str
     source: Source
-    location: Location
+    location: Location | None = None
     token: str = field(default="", repr=False)
+
+    def __str__(self) -> str:
+        """As people read it."""
+        return describe(self.source)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +90,8 @@ class Sources:
         settings: How patient it is, and the mirrors.
         clock: For the retries.
         insecure: Whether registries but the Docker Hub are spoken to over plain http.
-        environment: With DOCKER_USERNAME, DOCKER_PASSWORD, DOCKER_CONFIG and HOME.
+        environment: With DOCKER_USERNAME, DOCKER_PASSWORD, DOCKER_CONFIG, HOME, HF_TOKEN
+            and HF_ENDPOINT.
     """
 
     names: Names
@@ -97,50 +108,67 @@ class Sources:
         """
         try:
             tag = self.names.tag_of(reference)
+            found = parse_source(reference.strip())
             location = self.names.location_of(reference)
-        except InvalidNameError as error:
+        except ValueError as error:
             raise PullRefusedError(400, str(error)) from error
-        source = self.source_of(location)
-        return Wanted(tag=tag, source=source, location=location, token=token)
-
-    def source_of(self, location: Location) -> Source:
-        """Which kind of source it is: the place where others than registries are told apart.
-
-        Raises:
-            PullRefusedError: 400: one that is not known.
-        """
-        if location.registry == _HUGGING_FACE:
-            raise PullRefusedError(
-                400, "models of Hugging Face cannot be pulled here yet: name one in a registry"
-            )
-        reference = told(location)
-        return Source(oci=OciSource(reference=reference, insecure=self.plain(location)))
+        if found.hugging_face is not None:
+            return Wanted(tag=tag, source=found, token=token)
+        source = OciSource(reference=told(location), insecure=self.plain(location))
+        return Wanted(tag=tag, source=Source(oci=source), location=location, token=token)
 
     @asynccontextmanager
-    async def open(self, wanted: Wanted) -> AsyncIterator[ModelSource]:
+    async def open(
+        self, wanted: Wanted, known: Callable[[], Sequence[Stored]] = tuple
+    ) -> AsyncIterator[ModelSource]:
         """The source itself.
+
+        Args:
+            wanted: Which one.
+            known: The models that are there already.
 
         Raises:
             WeightsError: the logins cannot be read.
         """
-        location = wanted.location
-        keyring = self.keyring(location, wanted.token)
         async with new_session(self.settings.stall_timeout) as session:
-            registry = Registry(
-                session,
-                location,
-                insecure=self.plain(location),
-                keyring=keyring,
-                mirrors=self.settings.mirrors.get(location.registry, ()),
-                advice=ADVICE,
-            )
-            yield OciWeights(
-                told(location),
-                location,
-                registry,
-                timeout=self.settings.resolve_timeout,
-                clock=self.clock,
-            )
+            if wanted.source.hugging_face is not None:
+                yield await self._hub_model(wanted.source.hugging_face, wanted, session, known)
+            elif wanted.location is not None:
+                yield self._artifact(wanted.location, wanted, session)
+
+    def _artifact(
+        self, location: Location, wanted: Wanted, session: aiohttp.ClientSession
+    ) -> OciWeights:
+        registry = Registry(
+            session,
+            location,
+            insecure=self.plain(location),
+            keyring=self.keyring(location, wanted.token),
+            mirrors=self.settings.mirrors.get(location.registry, ()),
+            advice=ADVICE,
+        )
+        timeout = self.settings.resolve_timeout
+        return OciWeights(str(wanted), location, registry, timeout=timeout, clock=self.clock)
+
+    async def _hub_model(
+        self,
+        source: HuggingFaceSource,
+        wanted: Wanted,
+        session: aiohttp.ClientSession,
+        known: Callable[[], Sequence[Stored]],
+    ) -> ModelSource:
+        # Its library takes long to import; others never need it, and nobody is to wait for it.
+        await asyncio.to_thread(importlib.import_module, _HUB_MODEL)
+        from runnerd.standalone.catalogue.hub_model import HubModel, hub_of  # noqa: PLC0415  # see above
+
+        return HubModel(
+            source,
+            hub_of(self.environment, wanted.token),
+            session,
+            timeout=self.settings.resolve_timeout,
+            clock=self.clock,
+            known=known,
+        )
 
     def plain(self, location: Location) -> bool:
         """Whether a registry is spoken to over plain http."""

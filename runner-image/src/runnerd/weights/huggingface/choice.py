@@ -14,7 +14,7 @@ from typing import Final
 from modelrunner_protocol.wire import HuggingFaceSource
 from runnerd.weights import formats
 from runnerd.weights.disk import size_text
-from runnerd.weights.failure import WeightsError, unsupported
+from runnerd.weights.failure import MissingError, WeightsError, unsupported
 
 _USUAL: Final = "Q4_K_M"
 _ENDING: Final = ".gguf"
@@ -89,7 +89,7 @@ def _one(source: HuggingFaceSource, stems: Sequence[str], where: str) -> str:
         exact = [stem for stem in stems if quantization_of(f"{stem}{_ENDING}") == asked]
         fitting = exact or [stem for stem in stems if _has(stem, asked)]
         if not fitting:
-            raise WeightsError(
+            raise MissingError(
                 f"{where} has no file with the quantization {source.quantization}: set "
                 f"quantization to one of {_listed(stems)}"
             )

@@ -22,12 +22,19 @@ from huggingface_hub.errors import (
 
 from modelrunner_protocol.reasons import Reason
 from modelrunner_protocol.wire import HuggingFaceSource
-from runnerd.weights.failure import TransientError, WeightsError
+from runnerd.weights.advice import Advice
+from runnerd.weights.failure import DeniedError, MissingError, TransientError, WeightsError
 from runnerd.weights.http_status import transient
 from runnerd.weights.huggingface.choice import RepositoryFile
 
 ENDPOINT: Final = "HF_ENDPOINT"
 """The Hub's URL, when it is another than the public one."""
+
+MODEL: Final = Advice(
+    reference="correct spec.source.huggingFace.repository",
+    login="name a Secret with the key `token` in spec.source.credentialsSecret",
+)
+"""For whoever wrote a Model with a repository of the Hub."""
 
 _PUBLIC: Final = "https://huggingface.co"
 _TIMEOUT: Final = 15.0
@@ -48,14 +55,21 @@ class Hub:
     Args:
         token: "" for nobody. It is sent to the Hub's own host only.
         origin: Where the token comes from, in words; "" without one.
+        advice: For whoever asked.
     """
 
     def __init__(
-        self, *, token: str = "", origin: str = "", environment: Mapping[str, str] = os.environ
+        self,
+        *,
+        token: str = "",
+        origin: str = "",
+        advice: Advice = MODEL,
+        environment: Mapping[str, str] = os.environ,
     ) -> None:
         self.base = (environment.get(ENDPOINT) or _PUBLIC).rstrip("/")
         self.authorization = f"Bearer {token}" if token else ""
         self._origin = origin
+        self._advice = advice
         # False: never the token that the library might find on this machine.
         self._api = HfApi(endpoint=self.base, token=token or False, library_name="runnerd")
 
@@ -99,23 +113,22 @@ class Hub:
             mend = "ask for access on its page, or use the token of somebody who has it"
         else:
             text = f"{where} does not exist, is private, or asks for a login (status {status})"
-            mend = (
-                "correct spec.source.huggingFace.repository, or name a Secret with the key `token` "
-                "in spec.source.credentialsSecret"
-            )
-        return WeightsError(f"{text}: {mend}", retryable=True)
+            mend = f"{self._advice.reference}, or {self._advice.login}"
+        # Nobody without a login is told that there is nothing.
+        kind = MissingError if status == 404 else DeniedError
+        return kind(f"{text}: {mend}", retryable=True)
 
     def _refused(self, error: Exception, source: HuggingFaceSource, revision: str) -> Exception:
         status = _status(error)
         if isinstance(error, RevisionNotFoundError):
-            return WeightsError(
+            return MissingError(
                 f"the repository {source.repository} has no revision {revision}: correct "
                 "spec.source.huggingFace.revision"
             )
         if isinstance(error, HFValidationError):
             return WeightsError(
-                f"{source.repository!r} is not a repository's name, such as owner/name: correct "
-                "spec.source.huggingFace.repository",
+                f"{source.repository!r} is not a repository's name, such as owner/name: "
+                f"{self._advice.reference}",
                 reason=Reason.INVALID_CONFIGURATION,
             )
         if isinstance(error, GatedRepoError | RepositoryNotFoundError) or status in {401, 403}:

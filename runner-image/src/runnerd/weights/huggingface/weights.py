@@ -1,11 +1,11 @@
 """A GGUF model of a Hub's repository as a source of weights."""
 
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from hashlib import sha256
-from typing import Final
+from typing import Final, TypeVar
 
 import aiohttp
 
@@ -23,6 +23,8 @@ from runnerd.weights.names import PROJECTOR, weight_names
 from runnerd.weights.remote_header import read_remote_header
 from runnerd.weights.retry import persistently
 from runnerd.weights.source import Body, WrongDigestError
+
+T = TypeVar("T")
 
 _MEND: Final = "mend the Hub, or the proxy before it"
 
@@ -63,8 +65,19 @@ class HuggingFaceWeights:
         Raises:
             WeightsError: nothing there, nothing that can be run, or no answer in time.
         """
+        return await self._persistently(self._resolve)
+
+    async def list(self) -> tuple[WeightsFile, ...]:
+        """The files alone; nothing of them is read.
+
+        Raises:
+            WeightsError: see `resolve`.
+        """
+        return await self._persistently(lambda: self._list(""))
+
+    async def _persistently(self, attempt: Callable[[], Awaitable[T]]) -> T:
         return await persistently(
-            self._resolve,
+            attempt,
             what=f"resolving {self._where}",
             limit=self._timeout,
             clock=self._clock,

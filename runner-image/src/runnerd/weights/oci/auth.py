@@ -13,11 +13,11 @@ from urllib.parse import urlencode
 import aiohttp
 from yarl import URL
 
+from runnerd.weights.advice import MODEL, Advice
 from runnerd.weights.failure import DeniedError, TransientError, WeightsError
 from runnerd.weights.http_body import read_whole
 from runnerd.weights.http_session import send
 from runnerd.weights.http_status import transient
-from runnerd.weights.oci.advice import MODEL, Advice
 from runnerd.weights.oci.challenge import Challenge, parse_challenges
 from runnerd.weights.oci.credentials import Keyring, Login
 

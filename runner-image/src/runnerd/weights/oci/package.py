@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from modelrunner_protocol.wire import WeightsFile
+from modelrunner_protocol.wire import Artifact, WeightsFile
 from runnerd.weights import formats
 from runnerd.weights.disk import size_text
 from runnerd.weights.failure import WeightsError
@@ -76,11 +76,15 @@ def build(files: Ingredients) -> Package:
     if files.chat_template is not None:
         wanted.append((files.chat_template, media.CHAT_TEMPLATE))
     wanted += [(path, media.LICENSE) for path in files.licenses]
-    model = _model(files.weights)
-    layers = tuple(_layer(path, kind) for path, kind in wanted)
+    artifact = _artifact(files.weights)
+    return assemble(artifact, tuple(_layer(path, kind) for path, kind in wanted))
+
+
+def assemble(artifact: Artifact, layers: tuple[Layer, ...]) -> Package:
+    """Describe a model whose layers are known; no file is read."""
     config = _json(
         {
-            "config": model,
+            "config": _model(artifact),
             "descriptor": {"created": _BEGINNING},
             "rootfs": {"type": "rootfs", "diff_ids": [layer.digest for layer in layers]},
         }
@@ -131,7 +135,7 @@ def write_layout(package: Package, folder: Path, name: str = "") -> None:
     sync_folder(folder)
 
 
-def _model(weights: Sequence[Path]) -> dict[str, Any]:
+def _artifact(weights: Sequence[Path]) -> Artifact:
     where = " ".join(os.fspath(path) for path in weights)
     if not weights:
         raise WeightsError("there is no file to package: name the model's GGUF file")
@@ -144,7 +148,10 @@ def _model(weights: Sequence[Path]) -> dict[str, Any]:
     )
     read_header(weights[0], where)
     header, parameters = read_headers(weights[0].parent, files, where)
-    artifact = formats.artifact_of(header, files, parameters=parameters)
+    return formats.artifact_of(header, files, parameters=parameters)
+
+
+def _model(artifact: Artifact) -> dict[str, Any]:
     found = {
         "format": artifact.format,
         "quantization": artifact.quantization,

@@ -13,11 +13,11 @@ import aiohttp
 from yarl import URL
 
 from modelrunner_protocol.references import Location
+from runnerd.weights.advice import MODEL, Advice
 from runnerd.weights.disk import size_text
 from runnerd.weights.failure import WeightsError
 from runnerd.weights.http_body import read_whole
 from runnerd.weights.oci import media
-from runnerd.weights.oci.advice import MODEL, Advice
 from runnerd.weights.oci.credentials import Keyring
 from runnerd.weights.oci.package import Package, contents
 from runnerd.weights.oci.registry import Endpoint, base_of

@@ -10,11 +10,11 @@ import aiohttp
 from yarl import URL
 
 from modelrunner_protocol.references import HUB, Location
+from runnerd.weights.advice import MODEL, Advice
 from runnerd.weights.failure import MissingError, TransientError, WeightsError
 from runnerd.weights.http_body import read_whole
 from runnerd.weights.http_session import get, send
 from runnerd.weights.http_status import transient
-from runnerd.weights.oci.advice import MODEL, Advice
 from runnerd.weights.oci.auth import Authorizer
 from runnerd.weights.oci.credentials import Keyring
 

@@ -1,4 +1,4 @@
-"""What to do about a registry that does not give what was asked for: it depends on who asked."""
+"""What to do about a source that does not give what was asked for: it depends on who asked."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -11,12 +11,12 @@ class Advice:
     Attributes:
         reference: The name leads nowhere.
         login: There may be something, for somebody else.
-        insecure: The registry does not speak https.
+        insecure: A registry does not speak https.
     """
 
     reference: str
     login: str
-    insecure: str
+    insecure: str = ""
 
 
 MODEL: Final = Advice(
@@ -24,4 +24,4 @@ MODEL: Final = Advice(
     login=("name a Secret of type kubernetes.io/dockerconfigjson in spec.source.credentialsSecret"),
     insecure="set spec.source.oci.insecure to true",
 )
-"""For whoever wrote a Model."""
+"""For whoever wrote a Model with an artifact in a registry."""
