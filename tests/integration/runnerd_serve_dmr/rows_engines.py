@@ -190,7 +190,12 @@ ENGINES: Final = (
         ),
         why="what is said in addition takes nothing away: the flags of row 50 are still valid",
     ),
-    Row(67, "POST", UNLOAD, Answer(200, JSON, {"unloaded_runners": int}), {"models": [NAME]}),
+    *(
+        Row(
+            number, "POST", UNLOAD, Answer(200, JSON, {"unloaded_runners": int}), {"models": [NAME]}
+        )
+        for number in (66, 67)
+    ),
     Row(69, "POST", UNLOAD, INVALID, b"{not json"),
     Row(70, "POST", UNLOAD, _unloaded(0), {"models": ["ai/no-such-model"]}),
     Row(
@@ -209,5 +214,49 @@ ENGINES: Final = (
         {"model": NAME},
         ours=Answer(200, JSON, {"unloaded_runners": int}),
         why="docker-agent asks for it",
+    ),
+    Row(
+        74,
+        "GET",
+        "/engines/ps",
+        Answer(200, JSON, [row()]),
+        ours=Answer(200, JSON, (list, [row(keep_alive="-1") | LOADING])),
+        why="a preload that is still at work is told, and how long the model stays",
+    ),
+)
+
+_RECORD = {
+    **dict.fromkeys(("id", "model", "method", "url", "request"), str),
+    **dict.fromkeys(("timestamp", "status_code"), int),
+    **dict.fromkeys(("response?", "error?", "user_agent?", "origin?"), str),
+}
+_ENTRY = {"count": int, "model": str, "config": dict, "records": [_RECORD]}
+
+USED: Final = (
+    Row(
+        106,
+        "GET",
+        "/engines/ps",
+        Answer(200, JSON, [row("reranking"), row()]),
+        ours=Answer(200, JSON, [row(str, keep_alive=str), row(str, keep_alive=str)]),
+        why=TIMES,
+    ),
+    Row(
+        107,
+        "GET",
+        "/metrics",
+        Answer(200, "text/plain; version=0.0.4; charset=utf-8", says="# No active runners"),
+        ours=Answer(
+            200,
+            "text/plain; version=0.0.4; charset=utf-8",
+            says="llamacpp:",
+        ),
+        why="there are active runners, and the server has metrics of its own",
+    ),
+    Row(
+        108,
+        "GET",
+        "/engines/requests?model=ai/smollm2",
+        Answer(200, JSON, [_ENTRY]),
     ),
 )

@@ -99,7 +99,7 @@ def chunk(model: Any, **more: Any) -> dict[str, Any]:
     return {**usual, "system_fingerprint": str, "object": "chat.completion.chunk", **more}
 
 
-def row(mode: str = "completion", **more: Any) -> dict[str, Any]:
+def row(mode: Any = "completion", **more: Any) -> dict[str, Any]:
     """A row of GET /engines/ps."""
     usual = {"backend_name": "llama.cpp", "model_name": NAME, "mode": mode, "last_used": str}
     return usual | more

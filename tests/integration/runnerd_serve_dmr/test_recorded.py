@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from tests.integration.runnerd_serve_dmr.recorded import Row
-from tests.integration.runnerd_serve_dmr.rows_engines import ENGINES
+from tests.integration.runnerd_serve_dmr.rows_engines import ENGINES, USED
 from tests.integration.runnerd_serve_dmr.rows_inference import INFERENCE, MESSAGES_ROWS
 from tests.integration.runnerd_serve_dmr.rows_ollama import OLLAMA_ROWS
 from tests.integration.runnerd_serve_dmr.rows_pull import PULLS
@@ -47,8 +47,8 @@ def test_engines(server: Serving) -> None:
 
 
 def test_openai(server: Serving) -> None:
-    """Chats, completions, embeddings, ranks, responses."""
-    _replay(server, INFERENCE)
+    """Chats, completions, embeddings, ranks, responses, and what is told of them then."""
+    _replay(server, (*INFERENCE, *USED))
 
 
 def test_anthropic(server: Serving) -> None:
@@ -71,3 +71,10 @@ def test_pulls(server: Serving, registry: RegistryProcess) -> None:
         for tag in (f"{name}:alt", "ai/smollm2:latest"):
             assert http.delete(f"/models/{tag}").is_success
     _replay(server, PULLS, registry=registry.address)
+
+
+def test_every_request_is_sent() -> None:
+    """None of the recording is left out, and none is sent twice."""
+    tables = (SERVER, MODELS, ENGINES, USED, INFERENCE, MESSAGES_ROWS, OLLAMA_ROWS, PULLS)
+    numbers = sorted(row.number for table in tables for row in table)
+    assert numbers == list(range(1, 164))
