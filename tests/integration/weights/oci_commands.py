@@ -9,6 +9,7 @@ from modelrunner_protocol.reasons import Reason
 from modelrunner_protocol.wire import OciSource, Source
 from tests.integration.weights.commands import Commands, Ended
 from tests.support.file_server import FileServer
+from tests.support.go_tools import Tool, ensure
 from tests.support.oci_files import OciFiles
 
 
@@ -50,3 +51,18 @@ async def package(folder: Path, *arguments: str | Path) -> tuple[int, str, str]:
     answer, log = await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode is not None
     return process.returncode, answer.decode(), log.decode()
+
+
+async def docker(folder: Path, *arguments: str | Path) -> str:
+    """Run Docker's tool on a store in the folder; what it printed."""
+    program = await asyncio.to_thread(ensure, Tool.MDLTOOL)
+    plain = {k: v for k, v in os.environ.items() if not k.upper().endswith("_PROXY")}
+    process = await asyncio.create_subprocess_exec(
+        *(str(program), f"--store-path={folder / 'store'}", *map(str, arguments)),
+        env={**plain, "INSECURE_REGISTRY": "true"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    found, log = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 0, (found + log).decode()
+    return found.decode()

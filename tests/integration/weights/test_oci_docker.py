@@ -1,17 +1,14 @@
 """Docker's own code reads what `runnerd package` makes, and makes what `runnerd pull` reads."""
 
-import asyncio
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.integration.weights.commands import Commands
-from tests.integration.weights.oci_commands import package, source
+from tests.integration.weights.oci_commands import docker, package, source
 from tests.support.gguf_files import MODEL, model
-from tests.support.go_tools import Tool, ensure
 from tests.support.registry_process import RegistryProcess, running_registry
 
 WEIGHTS = model(300_000)
@@ -36,21 +33,6 @@ def registry(folder: Path) -> Iterator[RegistryProcess]:
         yield running
 
 
-async def _docker(folder: Path, *arguments: str | Path) -> str:
-    """Run Docker's tool on a store in the folder; what it printed."""
-    program = await asyncio.to_thread(ensure, Tool.MDLTOOL)
-    plain = {k: v for k, v in os.environ.items() if not k.upper().endswith("_PROXY")}
-    process = await asyncio.create_subprocess_exec(
-        *(str(program), f"--store-path={folder / 'store'}", *map(str, arguments)),
-        env={**plain, "INSECURE_REGISTRY": "true"},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    found, log = await asyncio.wait_for(process.communicate(), 60)
-    assert process.returncode == 0, (found + log).decode()
-    return found.decode()
-
-
 async def test_docker_reads_what_we_package(folder: Path, registry: RegistryProcess) -> None:
     """Docker's store calls our artifact by our digest, and unpacks the same bytes."""
     reference = registry.reference("ours/model:v1")
@@ -63,8 +45,8 @@ async def test_docker_reads_what_we_package(folder: Path, registry: RegistryProc
     target = ["--push", reference, "--insecure"]
     code, answer, log = await package(folder, folder / "model.gguf", *beside, *target)
     assert code == 0, log
-    await _docker(folder, "pull", reference)
-    bundle = Path((await _docker(folder, "bundle", reference)).splitlines()[0].strip())
+    await docker(folder, "pull", reference)
+    bundle = Path((await docker(folder, "bundle", reference)).splitlines()[0].strip())
     assert f"sha256:{bundle.name}" == json.loads(answer)["digest"]
     assert (bundle / "model" / "model.gguf").read_bytes() == WEIGHTS
     assert (bundle / "model" / "template.jinja").read_text() == "{{ messages }}"
@@ -78,8 +60,8 @@ async def test_docker_reads_our_parts(folder: Path, registry: RegistryProcess) -
     files = [folder / f"part-0000{i}-of-00002.gguf" for i in (1, 2)]
     code, _, log = await package(folder, *files, "--push", reference, "--insecure")
     assert code == 0, log
-    await _docker(folder, "pull", reference)
-    bundle = Path((await _docker(folder, "bundle", reference)).splitlines()[0].strip())
+    await docker(folder, "pull", reference)
+    bundle = Path((await docker(folder, "bundle", reference)).splitlines()[0].strip())
     for i, part in enumerate(PARTS):
         found = bundle / "model" / f"model-0000{i + 1}-of-00002.gguf"
         assert found.read_bytes() == part
@@ -96,8 +78,8 @@ async def test_we_read_what_docker_packages(
         "--chat-template",
         folder / "template.jinja",
     ]
-    await _docker(folder, "package", "--tag", whole, *beside, folder / "model.gguf")
-    await _docker(folder, "package", "--tag", parts, folder / "part-00001-of-00002.gguf")
+    await docker(folder, "package", "--tag", whole, *beside, folder / "model.gguf")
+    await docker(folder, "package", "--tag", parts, folder / "part-00001-of-00002.gguf")
     expected = {
         whole: {"model.gguf": WEIGHTS, "template.jinja": b"{{ messages }}", "LICENSE": b"MIT"},
         parts: {f"model-0000{i + 1}-of-00002.gguf": part for i, part in enumerate(PARTS)},
@@ -108,6 +90,6 @@ async def test_we_read_what_docker_packages(
         assert ended.code == 0, ended.outcome.message
         for name, content in files.items():
             assert (commands.folder / name).read_bytes() == content
-        await _docker(folder, "pull", reference)
+        await docker(folder, "pull", reference)
         assert ended.outcome.artifact is not None
-        assert ended.outcome.artifact.digest in await _docker(folder, "list")
+        assert ended.outcome.artifact.digest in await docker(folder, "list")
