@@ -224,13 +224,11 @@ def test_errors(client: openai.OpenAI) -> None:
 
 
 def test_a_client_that_leaves(client: openai.OpenAI, runner: Process) -> None:
-    """The engine stops, and the response is nobody's."""
+    """The engine stops."""
     stream = client.responses.create(model="smol", input="A tale", stream=True)
-    identity = next(iter(stream)).response.id  # type: ignore[union-attr]  # it is the first one
+    assert next(iter(stream)).type == "response.created"
     stream.close()
     eventually(lambda: not runner.status()["inFlight"])
-    with pytest.raises(openai.NotFoundError):
-        client.responses.retrieve(identity)
 
 
 def test_calls_of_tools(scripted: openai.OpenAI) -> None:

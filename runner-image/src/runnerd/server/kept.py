@@ -15,7 +15,7 @@ from runnerd.server.routes import prefixes
 
 ITEMS: Final = "/input_items"
 CANCEL: Final = "/cancel"
-METHODS: Final = {"": ("GET", "DELETE"), ITEMS: ("GET",), CANCEL: ("POST",)}
+METHODS: Final = {"": ("GET", "HEAD", "DELETE"), ITEMS: ("GET", "HEAD"), CANCEL: ("POST",)}
 """What may be asked at `…/responses/{id}`, and at what follows it."""
 
 
@@ -33,8 +33,7 @@ class Kept:
         if found is None:
             return None
         identity, below = found[1], found[2] or ""
-        method = "GET" if request.method == "HEAD" else request.method
-        if method not in METHODS[below]:
+        if request.method not in METHODS[below]:
             return answers.wrong_method(", ".join(METHODS[below]), Dialect.RESPONSES)
         return told(self._store, request, identity, below)
 

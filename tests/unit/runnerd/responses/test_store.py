@@ -3,7 +3,6 @@
 import json
 from typing import Any
 
-from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -176,11 +175,3 @@ def test_an_item_is_not_replaced() -> None:
     stolen = {"id": "b", "output": []}
     shop.store.put(stolen, b"{}", [{"id": "in-a", "text": "other"}], None)
     assert shop.store.item("in-a") == {"id": "in-a", "text": "mine"}
-
-
-@given(st.text(max_size=5))
-def test_unknown_names(name: str) -> None:
-    """Nothing is found under them."""
-    shop = Shop()
-    assert shop.store.find(name) is None
-    assert shop.store.item(name) is None
