@@ -118,10 +118,6 @@ def back_office(
             raise _unknown(name)
         return json_answer(anthropic(name, found))
 
-    async def images(request: web.Request) -> web.Response:
-        engine_of(request)
-        raise Refused(501, "unsupported_route", "No engine here makes images")
-
     routes = [
         *probes.routes(public=True),
         web.get("/", welcome),
@@ -132,10 +128,15 @@ def back_office(
     for prefix in ("", "/engines", "/engines/{engine}"):
         routes.append(web.get(f"{prefix}/v1/models", models))
         routes.append(web.get(f"{prefix}/v1/models/{{name:.*}}", model))
-        routes.append(web.post(f"{prefix}/v1/images/generations", images))
+        routes.append(web.post(f"{prefix}/v1/images/generations", _images))
     routes.append(web.get("/anthropic/v1/models", anthropic_models))
     routes.append(web.get("/anthropic/v1/models/{name:.*}", anthropic_model))
     return _application(routes)
+
+
+async def _images(request: web.Request) -> web.Response:
+    engine_of(request)
+    raise Refused(501, "unsupported_route", "No engine here makes images")
 
 
 def _may_see_all(request: web.Request) -> bool:

@@ -35,6 +35,17 @@ _INSTALLED: Final = (
 _WEIGHTS: Final = "Weights are not moved through the gateway: they go from a registry to a volume"
 _REMOTE: Final = "The gateway asks no registry: it knows the models that are here"
 
+_NEVER: Final = (
+    ("GET", "/engines/requests", _RECORDED),
+    ("GET", "/logs", _LOGS),
+    ("POST", "/engines/install-backend", _INSTALLED),
+    ("POST", "/engines/uninstall-backend", _INSTALLED),
+    ("POST", "/models/load", _WEIGHTS),
+    ("POST", "/models/{name:.+}/push", _WEIGHTS),
+    ("POST", "/models/{name:.+}/repackage", _WEIGHTS),
+)
+"""What only a stand-alone server can do, with the reason."""
+
 
 def routes(catalogue: Catalogue) -> list[web.RouteDef]:
     """The routes that read."""
@@ -83,13 +94,7 @@ def routes(catalogue: Catalogue) -> list[web.RouteDef]:
         web.get("/engines/df", df),
         web.get("/engines/_configure", configurations),
         web.get("/engines/{engine}/_configure", configurations),
-        web.get("/engines/requests", _never(_RECORDED)),
-        web.get("/logs", _never(_LOGS)),
-        web.post("/engines/install-backend", _never(_INSTALLED)),
-        web.post("/engines/uninstall-backend", _never(_INSTALLED)),
-        web.post("/models/load", _never(_WEIGHTS)),
-        web.post("/models/{name:.+}/push", _never(_WEIGHTS)),
-        web.post("/models/{name:.+}/repackage", _never(_WEIGHTS)),
+        *(web.route(method, path, _never(why)) for method, path, why in _NEVER),
     ]
 
 
