@@ -3,13 +3,15 @@
 import base64
 import json
 import struct
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.serving import Serving
+from tests.support.engine import Engine
+from tests.support.serving import Serving, stock
 
 pytestmark = pytest.mark.engine
 
@@ -216,3 +218,21 @@ def test_metrics(serving_smollm2: Serving) -> None:
             ("llama.cpp", "ai/smollm2:latest")
         }
         assert {"completion", "embedding"} <= {one["mode"] for one in labels}
+
+
+def test_two_models_in_one_place(engine: Engine, tmp_path: Path) -> None:
+    """One goes for the other one, with the numbers told, and both answer."""
+    template = tmp_path / "template.jinja"
+    template.write_text("{% for m in messages %}{{ m.content }}{% endfor %}")
+    models = tmp_path / "models"
+    stock(models, engine.model, "ai/one:latest")
+    stock(models, engine.model, "ai/two:latest", chat_template=template)
+    with Serving(
+        tmp_path, engine.llama_server, LLAMA_ARGS="-c 512 --metrics", RUNNERD_SLOTS="1"
+    ) as server:
+        for name in ("ai/one", "ai/two", "ai/one"):
+            assert server.chat(name).json()["model"] == name
+            with server.http as http:
+                assert [row["model_name"] for row in http.get("/engines/ps").json()] == [name]
+            assert len(server.engines()) == 1
+        assert server.stop() == 0

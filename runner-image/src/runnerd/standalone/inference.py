@@ -4,14 +4,14 @@ import asyncio
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from aiohttp import web
 
 from modelrunner_protocol.configure import BACKENDS, LLAMA_CPP, VLLM, ConfigureError, backend_of
 from modelrunner_protocol.ollama import unknown_model
 from modelrunner_protocol.wire import Mode, RunConfig
-from runnerd.ollama.asked import asked
+from runnerd.ollama.asked import Kind, asked
 from runnerd.ollama.members import AskedWronglyError, decoded
 from runnerd.server import answers
 from runnerd.server.checks import Checks
@@ -27,6 +27,8 @@ from runnerd.standalone.lists import unknown, unknown_backend
 from runnerd.standalone.management.recorder import Recorder
 from runnerd.standalone.pages import RefusedError
 from runnerd.standalone.pool import Key, Pool
+
+_T = TypeVar("_T")
 
 _BACKEND: Final = re.compile(r"/engines/([^/]+)(/.+)")
 # Any model: what it is called is the catalogue's to decide.
@@ -141,30 +143,24 @@ class Inferences:
 
     def _question(self, came: Incoming) -> Question:
         """What a request asks, or the refusal of one that no engine should be started for."""
-        route, raw = came.route, came.raw
-        name = model_of(raw, older=route.kind is not None)
-        if isinstance(name, Rejection):
-            raise RefusedError(name)
-        if not name:
-            name = self._default_model
-            if not name:
-                missing = reject(400, "model is required", code="model_required", param="model")
-                raise RefusedError(missing)
-            raw = with_model(raw, name)
-        if came.preload:
-            return Question(name, raw)
-        if route.kind is not None:
-            try:
-                found = asked(route.kind, decoded(raw), context=None)
-            except AskedWronglyError as error:
-                raise RefusedError(error.found) from error
-            return Question(name, raw, found.keep_alive, unload=found.reason == "unload")
-        accepted = self._checks.body(route, raw)
-        if isinstance(accepted, Rejection):
-            raise RefusedError(accepted)
-        if route.dialect is Dialect.RESPONSES and (refused := wrong(accepted.body)):
+        route, kind = came.route, came.route.kind
+        if came.preload or kind is not None:
+            asked_for = _taken(model_of(came.raw, older=kind is not None))
+            name, raw = self._named(asked_for, came.raw)
+            return Question(name, raw) if came.preload or kind is None else _ollama(kind, name, raw)
+        accepted = _taken(self._checks.body(route, came.raw))
+        name, raw = self._named(accepted.asked, accepted.body)
+        if route.dialect is Dialect.RESPONSES and (refused := wrong(raw)):
             raise RefusedError(refused)
-        return Question(name, accepted.body, accepted.keep_alive)
+        return Question(name, raw, accepted.keep_alive)
+
+    def _named(self, name: str, raw: bytes) -> tuple[str, bytes]:
+        """The model that a body names, else the default one, which is put into the body."""
+        if name:
+            return name, raw
+        if self._default_model:
+            return self._default_model, with_model(raw, self._default_model)
+        raise RefusedError(reject(400, "model is required", code="model_required", param="model"))
 
     async def _asked(
         self, came: Incoming, question: Question, stored: Stored
@@ -195,6 +191,20 @@ class Inferences:
         # A tokenizer is the same in all modes: the one that is there answers.
         running = (one.mode for one in self._pool.running() if one.identity == stored.identity)
         return next(running, Mode.COMPLETION)
+
+
+def _taken(found: _T | Rejection) -> _T:
+    if isinstance(found, Rejection):
+        raise RefusedError(found)
+    return found
+
+
+def _ollama(kind: Kind, name: str, raw: bytes) -> Question:
+    try:
+        found = asked(kind, decoded(raw), context=None)
+    except AskedWronglyError as error:
+        raise RefusedError(error.found) from error
+    return Question(name, raw, found.keep_alive, unload=found.reason == "unload")
 
 
 def _unknown(name: str, dialect: Dialect) -> Rejection:
