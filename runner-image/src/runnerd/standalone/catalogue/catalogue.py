@@ -124,6 +124,8 @@ class Catalogue:
                     raise unknown(name)
                 tag = self.names.named_tag(entry, name)
                 steps, draft.index = removal(draft.index, entry, tag, force=force)
+                # First the list: a crash leaves files without a model, not a model without files.
+                draft.save()
                 gone = draft.index.get(entry.identity) is None
                 store = self._withdrawn(held, entry.identity) if gone else None
             if store is not None:
@@ -135,6 +137,7 @@ class Catalogue:
         with self._file.changing() as draft:
             gone = [one.identity for one in draft.index.entries]
             draft.index = Index()
+            draft.save()
             sweep(self.root, (), math.inf)
         return gone
 

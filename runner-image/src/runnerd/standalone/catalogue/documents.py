@@ -1,19 +1,24 @@
 """What is read out of a registry's documents of a stored model."""
 
 import json
+import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from runnerd.standalone.catalogue.stored import OCI_CONFIG, OCI_MANIFEST
 from runnerd.weights.oci.documents import digest_of
-from runnerd.weights.store import write_file
+from runnerd.weights.store import sync_folder, write_file
 
 
 def write_documents(folder: Path, manifest: bytes, config: bytes) -> None:
-    """Put them beside the files of a model; the manifest comes last."""
-    write_file(folder / OCI_CONFIG, config)
-    write_file(folder / OCI_MANIFEST, manifest)
+    """Put them beside the files of a model; others may do the same at the same time."""
+    for name, content in ((OCI_CONFIG, config), (OCI_MANIFEST, manifest)):
+        # A name that nobody else writes to.
+        draft = folder / f"{name}.{uuid.uuid4().hex}"
+        write_file(draft, content)
+        draft.rename(folder / name)
+    sync_folder(folder)
 
 
 def read_documents(folder: Path, identity: str) -> tuple[bytes, bytes] | None:

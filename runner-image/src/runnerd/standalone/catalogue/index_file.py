@@ -8,7 +8,7 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -31,10 +31,22 @@ class BrokenIndexError(Exception):
 
 
 class Draft:
-    """An index that is being changed."""
+    """An index that is being changed, by whoever holds the lock."""
 
-    def __init__(self, index: Index) -> None:
+    def __init__(self, index: Index, write: Callable[[Index], None]) -> None:
         self.index = index
+        self._written = index
+        self._write = write
+
+    def save(self) -> None:
+        """Write it now, if it has changed; what follows must not happen before.
+
+        Raises:
+            OSError: it cannot be written; the file is as before.
+        """
+        if self.index != self._written:
+            self._write(self.index)
+            self._written = self.index
 
 
 class IndexFile:
@@ -84,14 +96,15 @@ class IndexFile:
         lock = os.open(self._root / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o664)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            before = self.read()
-            draft = Draft(before)
+            draft = Draft(self.read(), self._write)
             yield draft
-            if draft.index != before:
-                write_whole(self.path, _told(draft.index))
-                sync_folder(self._root)
+            draft.save()
         finally:
             os.close(lock)
+
+    def _write(self, index: Index) -> None:
+        write_whole(self.path, _told(index))
+        sync_folder(self._root)
 
 
 def _told(index: Index) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from runnerd.standalone.catalogue.catalogue import Catalogue, UnknownModelError
 from runnerd.standalone.catalogue.index_file import BrokenIndexError
 from runnerd.standalone.catalogue.names import InvalidNameError
 from runnerd.standalone.catalogue.removal import Removal, SeveralTagsError
+from runnerd.weights.store import Store
 from tests.support.gguf_files import model
 from tests.unit.runnerd.standalone.catalogue.conftest import Adder
 
@@ -143,6 +145,36 @@ def test_another_process_is_seen(catalogue: Catalogue, adder: Adder) -> None:
     assert other.models() == [stored]
     other.remove("m")
     assert catalogue.find("m") is None
+
+
+def test_changes_at_once_are_all_kept(catalogue: Catalogue, adder: Adder) -> None:
+    """Who changes the index waits for whoever does: no tag is lost."""
+    adder("m")
+    writers = [catalogue, Catalogue(catalogue.root), Catalogue(catalogue.root)]
+    names = [f"team/m{i}:latest" for i in range(24)]
+    with ThreadPoolExecutor(6) as pool:
+        jobs = [pool.submit(writers[i % 3].tag, "ai/m", name) for i, name in enumerate(names)]
+        assert [job.result() for job in jobs] == names
+    (stored,) = catalogue.models()
+    assert set(stored.tags) == {"ai/m:latest", *names}
+
+
+def test_crash_in_the_middle_of_a_removal(
+    catalogue: Catalogue, adder: Adder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The list is first: what a crash leaves is files without a model, which are found again."""
+    adder("m")
+
+    def crash(_: Store) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Store, "withdraw", crash)
+        with pytest.raises(KeyboardInterrupt):
+            catalogue.remove("m")
+    fresh = Catalogue(catalogue.root)
+    assert fresh.models() == []
+    assert adder("m").weights.read_bytes() == model()
 
 
 def test_model_that_lost_a_file(catalogue: Catalogue, adder: Adder) -> None:
