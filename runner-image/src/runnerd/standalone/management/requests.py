@@ -40,7 +40,7 @@ class Requests:
         identity = await self._wanted(request.query.get("model", ""))
         if request.headers.get("Accept") == _EVENTS and request.method == "GET":
             return await self._events(request, identity)
-        return answers.json_answer(200, self._all(identity))
+        return answers.json_answer(200, await self._all(identity))
 
     async def _wanted(self, name: str) -> str | None:
         """The identity to look for; None: all of them, "": one that nobody has."""
@@ -49,12 +49,12 @@ class Requests:
         found = await asyncio.to_thread(self._catalogue.find, name)
         return found.identity if found else ""
 
-    def _all(self, identity: str | None) -> list[dict[str, Any]]:
+    async def _all(self, identity: str | None) -> list[dict[str, Any]]:
         """Models that something is recorded of, or that are configured."""
         configured = (one.identity for one in self._pool.configurations())
         found = dict.fromkeys([*self._recorder.identities(), *configured])
         return [
-            self._entry(one, one, self._recorder.records(one))
+            await self._entry(one, one, self._recorder.records(one))
             for one in found
             if identity in {None, one}
         ]
@@ -68,7 +68,7 @@ class Requests:
             response.content_type = _EVENTS
             await response.prepare(request)
             if request.query.get("include_existing") == "true":
-                for entry in self._all(identity):
+                for entry in await self._all(identity):
                     for one in entry["records"]:
                         single = [entry | {"count": 1, "records": [one]}]
                         await response.write(_event("existing_request", single))
@@ -85,15 +85,18 @@ class Requests:
             return b": nothing new\n\n"
         if identity is not None and record.identity != identity:
             return b""
-        return _event("new_request", [self._entry(record.identity, record.model, [record])])
+        entry = await self._entry(record.identity, record.model, [record])
+        return _event("new_request", [entry])
 
-    def _entry(self, identity: str, model: str, records: list[Record]) -> dict[str, Any]:
+    async def _entry(self, identity: str, model: str, records: list[Record]) -> dict[str, Any]:
         said = [told(one.configuration) for one in self._pool.configurations(identity)]
+        # Megabytes of streams are put together: not while others wait.
+        told_records = await asyncio.to_thread(lambda: [record.told() for record in records])
         return {
             "count": len(records),
             "model": model,
             "config": said[0] if said else {},
-            "records": [record.told() for record in records],
+            "records": told_records,
         }
 
 
