@@ -1,7 +1,9 @@
 """The models of the catalogue, as OpenAI's, Anthropic's and Ollama's clients ask for them."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
@@ -9,10 +11,10 @@ from aiohttp import web
 from modelrunner_protocol.configure import BACKENDS, LLAMA_CPP
 from modelrunner_protocol.dmr import Model, moment, openai_object
 from modelrunner_protocol.ollama import FOREVER, Described, capabilities_of, tagged
-from modelrunner_protocol.ollama import moment as ollama_moment
 from modelrunner_protocol.wire import Mode
 from runnerd.server import answers
 from runnerd.server.dialects import Dialect, Rejection, reject
+from runnerd.server.shelf import expiry
 from runnerd.standalone.catalogue.catalogue import Catalogue
 from runnerd.standalone.catalogue.stored import Stored
 from runnerd.standalone.pages import Page, RefusedError
@@ -28,7 +30,10 @@ class Lists:
     told to use; one without a tag goes by its identity.
     """
 
-    def __init__(self, catalogue: Catalogue, pool: Pool) -> None:
+    def __init__(
+        self, catalogue: Catalogue, pool: Pool, *, now: Callable[[], float] = time.time
+    ) -> None:
+        self._now = now
         self._catalogue = catalogue
         self._pool = pool
 
@@ -48,16 +53,15 @@ class Lists:
 
     async def loaded(self) -> Sequence[tuple[Described, str]]:
         """For Ollama's /api/ps: a model once, in whatever modes it is loaded."""
-        rows: dict[str, tuple[Described, str]] = {}
-        found = await asyncio.to_thread(self._catalogue.models)
-        models = {one.identity: one for one in found}
-        for running in self._pool.running():
-            stored = models.get(running.identity)
-            if stored is None or running.loading:
-                continue
-            told = self._described(tagged(_names(stored)[0]), stored, running)
-            rows[running.identity] = (told, _expires(running.expires_at))
-        return list(rows.values())
+        stored = {one.identity: one for one in await asyncio.to_thread(self._catalogue.models)}
+        loaded: dict[str, list[Running]] = {}
+        for one in self._pool.running():
+            if one.identity in stored and not one.loading:
+                loaded.setdefault(one.identity, []).append(one)
+        return [
+            (self._loaded(stored[identity], engines), self._expires(engines))
+            for identity, engines in loaded.items()
+        ]
 
     async def find(self, name: str) -> Described | None:
         """For Ollama's /api/show."""
@@ -110,9 +114,8 @@ class Lists:
             context_size=self._context(stored),
         )
 
-    def _described(self, name: str, stored: Stored, running: Running | None = None) -> Described:
+    def _described(self, name: str, stored: Stored) -> Described:
         artifact = stored.artifact
-        mode = running.mode if running else self._mode(stored)
         does = (*artifact.abilities, "vision") if stored.projector else artifact.abilities
         return Described(
             identity=stored.identity,
@@ -122,11 +125,31 @@ class Lists:
             architecture=artifact.architecture,
             parameters=artifact.parameters,
             quantization=artifact.quantization,
-            size=running.size_bytes if running else artifact.size_bytes,
+            size=artifact.size_bytes,
             modified=stored.created,
-            context=(running.context if running else None) or self._context(stored),
-            capabilities=capabilities_of(mode.value, does),
+            context=self._context(stored),
+            capabilities=capabilities_of(self._mode(stored).value, does),
         )
+
+    def _loaded(self, stored: Stored, engines: Sequence[Running]) -> Described:
+        """With what it takes and what it was started with."""
+        told = self._described(tagged(_names(stored)[0]), stored)
+        contexts = [one.context for one in engines if one.context is not None]
+        return replace(
+            told,
+            size=sum(one.size_bytes for one in engines),
+            context=max(contexts, default=told.context),
+        )
+
+    def _expires(self, engines: Sequence[Running]) -> str:
+        """When the last of them goes; one in use stays its time from now on."""
+        if any(one.keep_alive < 0 for one in engines):
+            return FOREVER
+        now = self._now()
+        ends = (
+            now + one.keep_alive if one.expires_at is None else one.expires_at for one in engines
+        )
+        return expiry(max(ends), 0.0)
 
     def _context(self, stored: Stored) -> int | None:
         """Tokens that a conversation may have: what was configured, else what it was trained for."""
@@ -159,10 +182,6 @@ def _serves(backend: str) -> bool:
 def _check(backend: str) -> None:
     if backend and backend not in BACKENDS:
         raise RefusedError(unknown_backend(backend))
-
-
-def _expires(at: float | None) -> str:
-    return FOREVER if at is None else ollama_moment(at)
 
 
 def _names(stored: Stored) -> tuple[str, ...]:
