@@ -14,6 +14,7 @@ from runnerd.standalone.catalogue.catalogue import Catalogue
 from runnerd.standalone.catalogue.pulls import PullEvent, Pulls
 from runnerd.standalone.catalogue.refusal import PullRefusedError
 from runnerd.standalone.catalogue.stored import Stored
+from runnerd.standalone.meant import meant_mode
 from runnerd.standalone.pages import RefusedError
 from runnerd.standalone.pool import Pool
 
@@ -69,7 +70,7 @@ class Beginning:
             if stored is None:
                 return
             # So that it is listed with what is configured, as after POST …/_configure.
-            self._pool.configure(stored.identity, Configuration())
+            self._pool.configure(stored.identity, Configuration(), meant_mode(stored))
             log.info("model is there", extra=fields(model=name, id=stored.identity))
             self.missing.pop(name, None)
 

@@ -17,6 +17,7 @@ from runnerd.server.dialects import Dialect, Rejection, reject
 from runnerd.server.shelf import expiry
 from runnerd.standalone.catalogue.catalogue import Catalogue
 from runnerd.standalone.catalogue.stored import Stored
+from runnerd.standalone.meant import meant_mode
 from runnerd.standalone.pages import Page, RefusedError
 from runnerd.standalone.pool import Pool, Running
 
@@ -116,6 +117,7 @@ class Lists:
 
     def _described(self, name: str, stored: Stored) -> Described:
         artifact = stored.artifact
+        mode = meant_mode(stored, self._pool.configurations(stored.identity))
         does = (*artifact.abilities, "vision") if stored.projector else artifact.abilities
         return Described(
             identity=stored.identity,
@@ -128,7 +130,7 @@ class Lists:
             size=artifact.size_bytes,
             modified=stored.created,
             context=self._context(stored),
-            capabilities=capabilities_of(self._mode(stored).value, does),
+            capabilities=capabilities_of(mode.value, does),
         )
 
     def _loaded(self, stored: Stored, engines: Sequence[Running]) -> Described:
@@ -155,11 +157,6 @@ class Lists:
         """Tokens that a conversation may have: what was configured, else what it was trained for."""
         size = self._pool.configuration(stored.identity, Mode.COMPLETION).context_size
         return size if size is not None and size > 0 else stored.artifact.context_size
-
-    def _mode(self, stored: Stored) -> Mode:
-        """What it was configured for, where that is one thing."""
-        modes = {one.mode for one in self._pool.configurations(stored.identity)}
-        return next(iter(modes)) if len(modes) == 1 else Mode.COMPLETION
 
 
 def unknown(name: str) -> Rejection:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from modelrunner_protocol import dmr
+from modelrunner_protocol.wire import Mode
 from runnerd.standalone.beginning import Beginning
 from runnerd.standalone.catalogue.add import add
 from runnerd.standalone.catalogue.catalogue import Catalogue
@@ -50,8 +51,9 @@ class Configurable:
     def __init__(self) -> None:
         self.configured: list[str] = []
 
-    def configure(self, identity: str, _: Any) -> None:
+    def configure(self, identity: str, _: Any, mode: Mode) -> None:
         """As the pool has it."""
+        assert mode is Mode.COMPLETION
         self.configured.append(identity)
 
 

@@ -22,6 +22,7 @@ from runnerd.standalone.catalogue.catalogue import Catalogue
 from runnerd.standalone.catalogue.stored import Stored
 from runnerd.standalone.management.bodies import body_object, wrong_shape
 from runnerd.standalone.management.needs import Pool
+from runnerd.standalone.meant import meant_mode
 from runnerd.standalone.pages import Page, RefusedError
 
 log = logging.getLogger(__name__)
@@ -186,13 +187,7 @@ class Engines:
 
     def _meant(self, stored: Stored) -> Mode:
         """The mode of a model where none is said: the only one that it has, else the usual."""
-        identity = stored.identity
-        modes = {one.mode for one in self._pool.running() if one.identity == identity}
-        modes |= {one.mode for one in self._pool.configurations(identity)}
-        if len(modes) == 1:
-            return modes.pop()
-        is_encoder = "bert" in stored.artifact.architecture
-        return Mode.EMBEDDING if is_encoder else Mode.COMPLETION
+        return meant_mode(stored, self._pool.running(), self._pool.configurations())
 
     def _preload(self, stored: Stored, mode: Mode, name: str, said: Configuration) -> None:
         """Load it in the background, so that the first request need not wait."""
