@@ -143,6 +143,8 @@ async def test_cached_model_waits_for_nobody(site: Site, server: FileServer) -> 
 async def test_wrong_digest(site: Site, server: FileServer) -> None:
     """Bytes that are not those of the digest are an error in words, and never a model."""
     server.files[BLOB] = WEIGHTS[:-1] + bytes([WEIGHTS[-1] ^ 1])
+    # Longer than the moment in which a failure is a refusal still.
+    server.by_path[BLOB] = Fault(pace=8 * MIB)
     events = await site.pull(reference_to(server))
     assert events[-1].kind is Kind.ERROR
     assert "damaged" in events[-1].message
