@@ -12,6 +12,8 @@ RUN := $(BIN)/python -m
 NAMESPACE ?= model-runner-system
 # Of the stand-alone server; an empty MODELS_PATH is the user's own folder, or docker's volume.
 PORT ?= 12434
+# Nobody has to log in: other machines only when asked for (ADDRESS=0.0.0.0).
+ADDRESS ?= 127.0.0.1
 MODELS_PATH ?=
 MODELS ?=
 IMAGE ?= model-runner
@@ -45,14 +47,14 @@ down: venv ## Remove the demo and its cluster; leaves nothing behind
 ##@ Stand alone
 
 .PHONY: run
-run: venv ## Serve models on this machine, without a cluster (PORT=, MODELS_PATH=, MODELS=)
+run: venv ## Serve models on this machine, without a cluster (PORT=, ADDRESS=, MODELS_PATH=, MODELS=)
 	@program="$${LLAMA_SERVER_PATH:-$$(command -v llama-server || true)}"; \
 	if [ -z "$$program" ] && [ ! -x /app/llama-server ]; then \
 	  echo "there is no llama-server on PATH: taking the one that the tests use" >&2; \
 	  program="$$($(RUN) tests.support.engine)"; \
 	fi; \
 	export LLAMA_SERVER_PATH="$$program" MODEL_RUNNER_PORT="$(PORT)"; \
-	export MODELS_PATH="$(MODELS_PATH)" MODELS="$(MODELS)"; \
+	export MODELS_PATH="$(MODELS_PATH)" MODELS="$(MODELS)" RUNNERD_HOST="$(ADDRESS)"; \
 	exec $(RUN) runnerd serve
 
 .PHONY: docker-build

@@ -24,8 +24,8 @@ _WITHOUT_SYN: Final = (
 )
 
 
-def open_listener(port: int, stall_timeout: float) -> socket.socket:
-    """A listening socket on `port` (0: any) of all addresses.
+def open_listener(port: int, stall_timeout: float, host: str = "") -> socket.socket:
+    """A listening socket on `port` (0: any) of `host`, an address or a name; "": all addresses.
 
     Every connection inherits that one whose reader takes nothing for `stall_timeout` seconds,
     or is gone, ends.
@@ -34,14 +34,18 @@ def open_listener(port: int, stall_timeout: float) -> socket.socket:
         ConfigError: the port cannot be opened.
     """
     try:
-        if socket.has_dualstack_ipv6():
+        if host:
+            family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+            listener = socket.create_server((host, port), family=family, backlog=1024)
+        elif socket.has_dualstack_ipv6():
             listener = socket.create_server(
                 ("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=1024
             )
         else:
             listener = socket.create_server(("", port), backlog=1024)
     except OSError as error:
-        raise ConfigError(f"port {port} cannot be opened: {error.strerror}") from error
+        where = f"port {port} of {host}" if host else f"port {port}"
+        raise ConfigError(f"{where} cannot be opened: {error.strerror}") from error
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(stall_timeout * 1000))
     return listener
 

@@ -33,6 +33,7 @@ find it at http://localhost:12434."""
 _VARIABLES: Final = """\
 environment (more of it: docs/reference/serve.md):
   MODEL_RUNNER_PORT    the port, 12434
+  RUNNERD_HOST         the address to listen on: all of them
   MODELS_PATH          where models are kept: /models if that can be written, else
                        ~/.local/share/model-runner/models
   MODELS               models to pull at the start, separated by commas
@@ -64,7 +65,7 @@ def serve(arguments: Sequence[str]) -> int:
         find_llama_server(settings.engine.llama_server)
         first_arguments(settings.engine.llama_args or "")
         catalogue = _catalogue(settings)
-        listener = open_listener(settings.port, settings.engine.stall_timeout)
+        listener = open_listener(settings.port, settings.engine.stall_timeout, settings.host)
     except (ConfigError, ValueError) as error:
         print(f"runnerd serve: {error}", file=sys.stderr)  # noqa: T201  # the answer of a command
         return 2
@@ -101,9 +102,14 @@ def _environment(arguments: Sequence[str]) -> dict[str, str]:
         allow_abbrev=False,
     )
     parser.add_argument("--port", metavar="N", help="instead of MODEL_RUNNER_PORT")
+    parser.add_argument("--host", metavar="ADDRESS", help="instead of RUNNERD_HOST")
     parser.add_argument("--models-path", metavar="FOLDER", help="instead of MODELS_PATH")
     given = parser.parse_args(arguments)
-    said = {"MODEL_RUNNER_PORT": given.port, "MODELS_PATH": given.models_path}
+    said = {
+        "MODEL_RUNNER_PORT": given.port,
+        "RUNNERD_HOST": given.host,
+        "MODELS_PATH": given.models_path,
+    }
     return {**os.environ, **{name: text for name, text in said.items() if text}}
 
 

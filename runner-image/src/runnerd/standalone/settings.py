@@ -46,6 +46,7 @@ class ServeSettings:
 
     Attributes:
         engine: Limits and places that it shares with `runnerd run`.
+        host: RUNNERD_HOST: the address to listen on, "" for all.
         port: MODEL_RUNNER_PORT; 0: any.
         models_path: MODELS_PATH.
         metrics: Not DISABLE_METRICS.
@@ -65,6 +66,7 @@ class ServeSettings:
     """
 
     engine: Settings
+    host: str = ""
     port: int = PORT
     models_path: Path = IN_IMAGE
     metrics: bool = True
@@ -97,6 +99,7 @@ def read_serve_settings(environment: Mapping[str, str] = os.environ) -> ServeSet
     slots = given.read("RUNNERD_SLOTS", _positive, 0)
     return ServeSettings(
         engine=engine,
+        host=given.read("RUNNERD_HOST", str, ""),
         port=given.read("MODEL_RUNNER_PORT", _port, usual.port),
         models_path=given.read("MODELS_PATH", _folder, None) or default_folder(environment),
         metrics=not given.read("DISABLE_METRICS", _truth, default=False),

@@ -38,3 +38,18 @@ def test_kernel_without_filters() -> None:
     with socket.socket() as listener:
         listener.close()
         take_no_more(listener)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_one_address(host: str) -> None:
+    """Only who asks there gets in."""
+    with open_listener(0, 10, host) as listener:
+        address = listener.getsockname()
+        assert address[0] in {"127.0.0.1", "::1"}
+        socket.create_connection(address[:2], timeout=5).close()
+
+
+def test_address_of_somebody_else() -> None:
+    """It is named in the error."""
+    with pytest.raises(ConfigError, match=r"port 1234 of 192\.0\.2\.1 cannot be opened"):
+        open_listener(1234, 10, "192.0.2.1")

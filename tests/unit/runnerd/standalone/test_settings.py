@@ -30,6 +30,7 @@ def test_defaults() -> None:
         ("MODEL_RUNNER_PORT", "8080", "port", 8080),
         ("MODEL_RUNNER_PORT", "tcp://10.0.0.1:80", "port", 12434),
         ("MODEL_RUNNER_PORT", "  ", "port", 12434),
+        ("RUNNERD_HOST", "127.0.0.1", "host", "127.0.0.1"),
         ("MODELS_PATH", "/data/models", "models_path", Path("/data/models")),
         ("MODELS_PATH", '"/data/models"', "models_path", Path("/data/models")),
         ("DISABLE_METRICS", "1", "metrics", False),
