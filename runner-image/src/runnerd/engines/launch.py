@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Mapping
 
 from modelrunner_protocol.wire import RunConfig
 from runnerd.config import Settings
@@ -17,14 +18,24 @@ class Launcher:
     `first` is what `begin` started, or why it could not.
     """
 
-    def __init__(self, config: RunConfig, settings: Settings, *, name: str = "engine") -> None:
-        """Work out the command; `name` tells its socket from those of this process's others.
+    def __init__(
+        self,
+        config: RunConfig,
+        settings: Settings,
+        *,
+        name: str = "engine",
+        environment: Mapping[str, str] = os.environ,
+    ) -> None:
+        """Work out the command.
+
+        `name` tells its socket from those of this process's other engines; they inherit from
+        `environment`.
 
         Raises:
             ConfigError: there is no such program, or LLAMA_ARGS cannot be used.
         """
         self.cgroup = Cgroup()
-        self._environment = engine_environment(os.environ)
+        self._environment = engine_environment(environment)
         count, limited = cpus(self.cgroup)
         self.socket = os.path.join(settings.socket_folder, f"{name}-{os.getpid()}.sock")  # noqa: PTH118  # pathlib is slow to import
         self.command = llama_server_command(

@@ -40,28 +40,38 @@ _TYPE_K: Final = ("-ctk", "--cache-type-k")
 _TYPE_V: Final = ("-ctv", "--cache-type-v")
 _PARALLEL: Final = ("-np", "--parallel")
 _UBATCH: Final = ("-ub", "--ubatch-size")
+_PROMPTS: Final = ("-cram", "--cache-ram")
+PROMPTS_VARIABLE: Final = "LLAMA_ARG_CACHE_RAM"
+"""MiB of prompts that llama-server keeps beside those at work. Older ones do not know the flag,
+and die of it; a variable that they do not know does no harm."""
+
 _VARIABLES: Final = {
     _CONTEXT: "LLAMA_ARG_CTX_SIZE",
     _TYPE_K: "LLAMA_ARG_CACHE_TYPE_K",
     _TYPE_V: "LLAMA_ARG_CACHE_TYPE_V",
     _PARALLEL: "LLAMA_ARG_N_PARALLEL",
     _UBATCH: "LLAMA_ARG_UBATCH",
+    _PROMPTS: PROMPTS_VARIABLE,
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """Bytes that an engine will need, and the tokens of context that it will have."""
+    """Bytes that an engine will need, and the tokens of context that it will have.
+
+    `prompts` is what it may come to keep of finished conversations.
+    """
 
     weights: int
     cache: int = 0
     compute: int = _FIXED
+    prompts: int = 0
     context: int = 0
 
     @property
     def total(self) -> int:
         """All of it."""
-        return self.weights + self.cache + self.compute
+        return self.weights + self.cache + self.compute + self.prompts
 
     def beside(self, other: "Estimate") -> "Estimate":
         """Of a model and another one that the same process has loaded."""
@@ -84,6 +94,7 @@ class Tuning:
         unified: They share one cache although their number was chosen.
         whole: What looks at the newest tokens only keeps all of them.
         batch: Tokens that are computed together.
+        prompts: Bytes of finished conversations that are kept at most; 0 where there is no bound.
     """
 
     context: int | None = None
@@ -93,6 +104,7 @@ class Tuning:
     unified: bool = False
     whole: bool = False
     batch: int = _BATCH
+    prompts: int = 0
 
 
 def tuning(config: RunConfig, base: Sequence[str], environment: Mapping[str, str]) -> Tuning:
@@ -125,6 +137,7 @@ def tuning(config: RunConfig, base: Sequence[str], environment: Mapping[str, str
         unified=bool({"-kvu", "--kv-unified"} & flags.keys()),
         whole="--swa-full" in flags,
         batch=_number(told(_UBATCH)) or _BATCH,
+        prompts=max(_number(told(_PROMPTS)) or 0, 0) * _MEBIBYTE,
     )
 
 
@@ -139,8 +152,9 @@ def estimate(
         weights: Bytes of all files that it loads.
         mode: What it is started for.
     """
+    prompts = tuned.prompts if mode is Mode.COMPLETION else 0
     if header is None or header.attention is None:
-        return Estimate(weights=weights)
+        return Estimate(weights=weights, prompts=prompts)
     kept, trained = header.attention, header.context_size or SMALLEST_CONTEXT
     context = _padded(tuned.context or trained, tuned)
     slots = tuned.parallel or _SLOTS
@@ -153,7 +167,11 @@ def estimate(
     row = 2 * context + 4 * _ALIVE * kept.embedding
     row += 0 if mode is Mode.COMPLETION else 4 * header.vocabulary
     return Estimate(
-        weights=weights, cache=cache, compute=_FIXED + tuned.batch * row, context=context
+        weights=weights,
+        cache=cache,
+        compute=_FIXED + tuned.batch * row,
+        prompts=prompts,
+        context=context,
     )
 
 

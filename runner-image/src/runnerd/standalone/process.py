@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 from weakref import WeakSet
 
@@ -35,7 +35,7 @@ from runnerd.standalone.machine import engine_slots, has_own_memory, memory_budg
 from runnerd.standalone.management.logs import LogTail
 from runnerd.standalone.management.pages import Management
 from runnerd.standalone.management.recorder import Recorder
-from runnerd.standalone.pool import Pool, maker
+from runnerd.standalone.pool import Pool, inherited, maker
 from runnerd.standalone.probes import Probes
 from runnerd.standalone.responses import response_pages
 from runnerd.standalone.settings import ServeSettings
@@ -72,8 +72,10 @@ class StandAlone:
             max_in_flight=limits.max_in_flight, max_held=limits.max_held, now=time.time
         )
         responses = Store(limits.max_stored, time.monotonic)
-        self._engines = _Engines(maker(limits, responses))
-        self._pool = pool = _pool(settings, self._engines.make, catalogue.find)
+        budget = _budget(settings)
+        variables = inherited(os.environ, budget)
+        self._engines = _Engines(maker(limits, responses, variables))
+        self._pool = pool = _pool(settings, self._engines.make, catalogue.find, budget, variables)
         sources = Sources(
             names=catalogue.names,
             settings=patience,
@@ -182,16 +184,22 @@ class _Engines:
         return any(served.engine.claim(pid) for served in list(self._made))
 
 
+def _budget(settings: ServeSettings) -> int | None:
+    """Bytes for engines; None where a device has memory that nobody knows of."""
+    if settings.memory is not None or (settings.engine.gpu_layers and has_own_memory()):
+        return settings.memory
+    return memory_budget(Cgroup())
+
+
 def _pool(
     settings: ServeSettings,
     make: Callable[[RunConfig], Served],
     find: Callable[[str], Stored | None],
+    budget: int | None,
+    variables: Mapping[str, str],
 ) -> Pool:
-    limits, cgroup = settings.engine, Cgroup()
-    slots = settings.slots or engine_slots(cgroup)
-    budget = settings.memory
-    if budget is None and not (limits.gpu_layers and has_own_memory()):
-        budget = memory_budget(cgroup)
+    limits = settings.engine
+    slots = settings.slots or engine_slots(Cgroup())
     log.info("engines", extra=fields(slots=slots, memory=budget, keep_alive=settings.keep_alive))
     return Pool(
         slots=slots,
@@ -204,6 +212,7 @@ def _pool(
         startup_timeout=settings.startup_timeout,
         stop_grace=limits.stop_grace,
         llama_args=limits.llama_args,
+        environment=variables,
     )
 
 

@@ -79,6 +79,16 @@ def test_vectors_cost_more() -> None:
         assert found.compute - usual.compute == 512 * 4 * 49152
 
 
+def test_kept_prompts() -> None:
+    """What an engine may come to keep counts from the start; vectors are not kept."""
+    tuned = Tuning(prompts=64 * MIB)
+    for header in (SMOL, None):
+        usual = estimate(header, Tuning(), weights=1)
+        assert estimate(header, tuned, weights=1).total - usual.total == 64 * MIB
+        vectors = estimate(header, tuned, weights=1, mode=Mode.EMBEDDING)
+        assert vectors.prompts == 0
+
+
 def test_beside_a_draft() -> None:
     """Two models in a process share the program."""
     one = estimate(SMOL, Tuning(), weights=100)
@@ -102,6 +112,9 @@ def test_beside_a_draft() -> None:
         ("", ("-c", "much"), {}, Tuning(context=None)),
         ("", ("-np", "-1"), {}, Tuning()),
         ("", ("-ctk", "q8_0", "--cache-type-v=q4_0"), {}, Tuning(keys="q8_0", values="q4_0")),
+        ("", ("-cram", "512"), {"LLAMA_ARG_CACHE_RAM": "64"}, Tuning(prompts=512 * MIB)),
+        ("", (), {"LLAMA_ARG_CACHE_RAM": "64"}, Tuning(prompts=64 * MIB)),
+        ("", ("--cache-ram", "-1"), {}, Tuning()),
         ("", ("--swa-full", "-kvu", "-ub", "64"), {}, Tuning(whole=True, unified=True, batch=64)),
     ],
 )

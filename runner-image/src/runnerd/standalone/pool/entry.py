@@ -4,18 +4,14 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from typing import Final
 
 from runnerd.logs import fields
-from runnerd.server.dialects import SERVER_ERROR, Rejection
 from runnerd.server.served import Served
 from runnerd.standalone.pages import RefusedError
 from runnerd.standalone.pool import refusals
 from runnerd.standalone.pool.specification import Specification
 
 log = logging.getLogger(__name__)
-
-_OURS: Final = Rejection(500, "the server failed; its log tells more", SERVER_ERROR)
 
 
 class Entry:
@@ -109,7 +105,7 @@ class Entry:
                 change.cancel()
             if not run.cancelled() and (error := run.exception()):
                 log.critical("the supervisor failed", exc_info=error)
-                self._end(RefusedError(_OURS))
+                self._end(refusals.ours())
             self._end(refusals.not_loaded(name, engine.failure))
         finally:
             run.cancel()

@@ -2,20 +2,23 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Collection
+import os
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 
-from modelrunner_protocol.configure import LLAMA_CPP, Configuration, same_engine
+from modelrunner_protocol.configure import Configuration, same_engine
 from modelrunner_protocol.wire import Mode, RunConfig
 from runnerd.config import ConfigError
 from runnerd.logs import fields
 from runnerd.server.served import Served
 from runnerd.standalone.catalogue.stored import Stored
+from runnerd.standalone.pages import RefusedError
 from runnerd.standalone.pool import eviction, refusals
 from runnerd.standalone.pool.configurations import Configurations
 from runnerd.standalone.pool.entry import Entry
 from runnerd.standalone.pool.queue import Queue, Ticket
 from runnerd.standalone.pool.specification import Specification, Specifications
+from runnerd.standalone.pool.staying import Staying
 from runnerd.standalone.pool.told import Configured, Key, Running
 
 log = logging.getLogger(__name__)
@@ -42,6 +45,7 @@ class Pool:
         startup_timeout: float = 1800.0,
         stop_grace: float = 5.0,
         llama_args: str | None = None,
+        environment: Mapping[str, str] = os.environ,
     ) -> None:
         """Nothing is loaded yet.
 
@@ -56,22 +60,28 @@ class Pool:
             startup_timeout: Seconds that an engine may take to be ready.
             stop_grace: Seconds between SIGTERM and SIGKILL for an engine.
             llama_args: LLAMA_ARGS, which change the need of memory.
+            environment: The variables that `make` gives engines, which do so, too.
         """
         self._room = eviction.Room(slots, budget)
         self._make = make
-        self._default_keep_alive = default_keep_alive
         self._max_waiting = max_waiting
         self._wait_timeout = wait_timeout
         self._stop_grace = stop_grace
         self._specifications = Specifications(
-            budget=budget, startup_timeout=startup_timeout, llama_args=llama_args, find=find
+            budget=budget,
+            startup_timeout=startup_timeout,
+            llama_args=llama_args,
+            find=find,
+            environment=environment,
         )
         self._configurations = Configurations()
+        self._staying = Staying(self._configurations, default_keep_alive)
         self._entries: dict[Key, Entry] = {}
         self._leaving: dict[Entry, asyncio.Task[None]] = {}
         self._reserved: frozenset[Key] = frozenset()
         self._queue = Queue()
         self._waiting = 0
+        self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
 
@@ -117,7 +127,7 @@ class Pool:
         governed = self._configurations.governed(key)
         entries = [entry for one in governed if (entry := self._entries.get(one))]
         tickets = [ticket for one in governed if (ticket := self._queue.find(one))]
-        waited_for = [ticket.specification for ticket in tickets]
+        waited_for = [ticket.specification for ticket in tickets if ticket.specification]
         used = [entry.specification for entry in entries if entry.in_use]
         for one in (*waited_for, *used):
             if not same_engine(one.configuration, merged):
@@ -146,7 +156,7 @@ class Pool:
 
     def running(self) -> list[Running]:
         """The engines that are loaded or being loaded."""
-        return [self._told(entry) for entry in self._entries.values()]
+        return [self._staying.told(entry) for entry in self._entries.values()]
 
     def served(self) -> list[Served]:
         """The engines themselves."""
@@ -205,8 +215,8 @@ class Pool:
         self._queue.empty(refusals.stopping())
         for entry in list(self._entries.values()):
             self._unload(entry, "the server is stopping")
-        if self._leaving:
-            await asyncio.wait(set(self._leaving.values()))
+        if rest := {*self._leaving.values(), *self._tasks}:
+            await asyncio.wait(rest)
 
     async def _acquired(self, stored: Stored, key: Key, name: str) -> Entry:
         """The engine, ready, with one user more."""
@@ -239,15 +249,7 @@ class Pool:
 
     async def _from_the_line(self, stored: Stored, key: Key, name: str) -> Entry:
         """The engine, perhaps not ready, with one user more, once there is room for it."""
-        specification = await self._specified(stored, key, name)
-        needs, budget = specification.needs, self._room.budget
-        if budget is not None and needs.total > budget:
-            raise refusals.too_large(name, needs, budget)
-        if entry := self._open(key):
-            entry.enter()
-            return entry
-        ticket = self._queue.join(specification)
-        self._advance()
+        ticket = self._joined(stored, key, name)
         try:
             async with asyncio.timeout(self._wait_timeout):
                 await ticket.settled()
@@ -263,28 +265,50 @@ class Pool:
         if ticket.entry:
             return ticket.entry
         self._give_up(ticket)
-        raise ticket.failure or refusals.no_room(
-            name,
-            needs,
-            loaded=[
-                (entry.specification.name, entry.specification.needs.total)
-                for entry in (*self._entries.values(), *self._leaving)
-            ],
-            slots=self._room.slots,
-            budget=budget,
-        )
+        raise ticket.failure or self._no_room(ticket)
+
+    def _joined(self, stored: Stored, key: Key, name: str) -> Ticket:
+        """The ticket of all who wait for this engine; of the first one a new one."""
+        ticket = self._queue.find(key)
+        if ticket is None:
+            ticket = Ticket(stored, key, name)
+            self._queue.add(ticket)
+            task = asyncio.create_task(self._specify(ticket))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        ticket.clients += 1
+        return ticket
+
+    async def _specify(self, ticket: Ticket) -> None:
+        """Find out what the engine is to be, by all that was said until then."""
+        try:
+            while ticket.specification is None:
+                configuration = self._configurations.of(ticket.key)
+                made = await self._specifications.make(
+                    ticket.stored, ticket.key.mode, configuration, name=ticket.name
+                )
+                if self._configurations.of(ticket.key) is configuration:
+                    ticket.specification = made
+        except RefusedError as error:
+            ticket.refuse(error)
+        except Exception:
+            log.exception("a model cannot be looked at", extra=fields(model=ticket.name))
+            ticket.refuse(refusals.ours())
+        if ticket.failure:
+            self._queue.remove(ticket)
+        self._advance()
+
+    def _no_room(self, ticket: Ticket) -> RefusedError:
+        places = [
+            (entry.specification.name, entry.specification.needs.total)
+            for entry in (*self._entries.values(), *self._leaving)
+        ]
+        needs = ticket.specification.needs if ticket.specification else None
+        return refusals.no_room(ticket.name, needs, loaded=places, room=self._room)
 
     def _give_up(self, ticket: Ticket) -> None:
         self._queue.leave(ticket)
         self._advance()
-
-    async def _specified(self, stored: Stored, key: Key, name: str) -> Specification:
-        """What the engine is to be, by what was said until now."""
-        while True:
-            configuration = self._configurations.of(key)
-            made = await self._specifications.make(stored, key.mode, configuration, name=name)
-            if self._configurations.of(key) is configuration:
-                return made
 
     def _release(self, entry: Entry) -> None:
         entry.leave()
@@ -297,11 +321,13 @@ class Pool:
             return
         reserved: frozenset[Key] = frozenset()
         while ticket := self._queue.first:
-            specification = ticket.specification
-            if entry := self._entries.get(specification.key):
+            if entry := self._entries.get(ticket.key):
                 self._queue.remove(ticket)
                 ticket.grant(entry)
                 continue
+            specification = ticket.specification
+            if specification is None:
+                break
             plan = eviction.plan(self._places(), specification.needs.total, self._room)
             if not plan.ready:
                 for entry in plan.unload:
@@ -309,7 +335,7 @@ class Pool:
                 reserved = frozenset(entry.specification.key for entry in plan.reserve)
                 break
             self._queue.remove(ticket)
-            self._start(ticket)
+            self._start(ticket, specification)
         self._reserved = reserved
         self._set_timer()
 
@@ -320,14 +346,13 @@ class Pool:
                 size=entry.specification.needs.total,
                 last_used=entry.idle_since,
                 in_use=entry.in_use > 0,
-                forever=self._keep_alive(entry) < 0,
+                forever=self._staying.keep_alive(entry) < 0,
                 leaving=entry.leaving,
             )
             for entry in (*self._entries.values(), *self._leaving)
         ]
 
-    def _start(self, ticket: Ticket) -> None:
-        specification = ticket.specification
+    def _start(self, ticket: Ticket, specification: Specification) -> None:
         try:
             served = self._make(specification.config)
         except (ConfigError, OSError) as error:
@@ -355,48 +380,19 @@ class Pool:
             del self._leaving[entry]
             self._advance()
 
-    def _keep_alive(self, entry: Entry) -> float:
-        """What a request asked for, else what was configured, else the usual."""
-        if (found := entry.served.keep_alive) is not None:
-            return found
-        found = self._configurations.of(entry.specification.key).keep_alive
-        return self._default_keep_alive if found is None else found
-
-    def _expiry(self, entry: Entry) -> float | None:
-        """When an idle engine goes, by the loop's clock."""
-        seconds = self._keep_alive(entry)
-        if entry.in_use or not entry.loaded or seconds < 0:
-            return None
-        return entry.idle_since + seconds
-
     def _set_timer(self) -> None:
         if self._timer:
             self._timer.cancel()
             self._timer = None
-        times = [at for entry in self._entries.values() if (at := self._expiry(entry)) is not None]
+        expiries = [self._staying.expiry(entry) for entry in self._entries.values()]
+        times = [at for at in expiries if at is not None]
         if times:
             self._timer = asyncio.get_running_loop().call_at(min(times), self._expire)
 
     def _expire(self) -> None:
         now = asyncio.get_running_loop().time()
         for entry in list(self._entries.values()):
-            at = self._expiry(entry)
+            at = self._staying.expiry(entry)
             if at is not None and at <= now:
                 self._unload(entry, "keep_alive")
         self._set_timer()
-
-    def _told(self, entry: Entry) -> Running:
-        specification, at = entry.specification, self._expiry(entry)
-        return Running(
-            identity=specification.key.identity,
-            name=specification.name,
-            mode=specification.key.mode,
-            backend=LLAMA_CPP,
-            last_used=entry.last_used,
-            in_use=entry.in_use > 0,
-            loading=not entry.loaded,
-            keep_alive=self._keep_alive(entry),
-            size_bytes=specification.needs.total,
-            context=specification.needs.context or None,
-            expires_at=None if at is None else entry.last_used + self._keep_alive(entry),
-        )

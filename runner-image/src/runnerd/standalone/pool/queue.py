@@ -2,6 +2,7 @@
 
 import asyncio
 
+from runnerd.standalone.catalogue.stored import Stored
 from runnerd.standalone.pages import RefusedError
 from runnerd.standalone.pool.entry import Entry
 from runnerd.standalone.pool.specification import Specification
@@ -12,11 +13,17 @@ class Ticket:
     """A place in the queue, of all who wait for the same engine.
 
     It is settled once `entry` or `failure` is set. The entry counts `clients` as its users then.
+    `specification` is None until it is known what the engine is to be.
     """
 
-    def __init__(self, specification: Specification) -> None:
-        self.specification = specification
+    specification: Specification | None
+
+    def __init__(self, stored: Stored, key: Key, name: str) -> None:
+        self.stored = stored
+        self.key = key
+        self.name = name
         self.clients = 0
+        self.specification = None
         self.entry: Entry | None = None
         self.failure: RefusedError | None = None
         self._settled = asyncio.Event()
@@ -53,13 +60,9 @@ class Queue:
         """The ticket for an engine."""
         return self._tickets.get(key)
 
-    def join(self, specification: Specification) -> Ticket:
-        """One more waits for this engine."""
-        ticket = self._tickets.get(specification.key)
-        if ticket is None:
-            ticket = self._tickets[specification.key] = Ticket(specification)
-        ticket.clients += 1
-        return ticket
+    def add(self, ticket: Ticket) -> None:
+        """It is the last one now."""
+        self._tickets[ticket.key] = ticket
 
     def leave(self, ticket: Ticket) -> None:
         """One of those who wait has left before it was settled; the last one takes it along."""
@@ -69,8 +72,8 @@ class Queue:
 
     def remove(self, ticket: Ticket) -> None:
         """It is settled, or nobody wants it."""
-        if self._tickets.get(ticket.specification.key) is ticket:
-            del self._tickets[ticket.specification.key]
+        if self._tickets.get(ticket.key) is ticket:
+            del self._tickets[ticket.key]
 
     def empty(self, failure: RefusedError) -> None:
         """Refuse all."""

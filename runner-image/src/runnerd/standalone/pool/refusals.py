@@ -7,6 +7,7 @@ from runnerd.engines.failure import Failure
 from runnerd.engines.memory import Estimate
 from runnerd.server.dialects import SERVER_ERROR, Rejection, reject
 from runnerd.standalone.pages import RefusedError
+from runnerd.standalone.pool.eviction import Room
 
 INSUFFICIENT_MEMORY: Final = "insufficient_memory"
 _GIBIBYTE: Final = 1 << 30
@@ -26,23 +27,20 @@ def too_large(name: str, needs: Estimate, budget: int) -> RefusedError:
 
 
 def no_room(
-    name: str,
-    needs: Estimate,
-    *,
-    loaded: Collection[tuple[str, int]],
-    slots: int,
-    budget: int | None,
+    name: str, needs: Estimate | None, *, loaded: Collection[tuple[str, int]], room: Room
 ) -> RefusedError:
     """It waited in vain for what is loaded (names and sizes) to be used no more."""
     users = ", ".join(f"{other} ({_size(size)})" for other, size in loaded)
-    if len(loaded) >= slots or budget is None:
-        text = f"{name} was not loaded: {_places(slots)}, and what is loaded is in use: {users}"
+    if len(loaded) >= room.slots or room.budget is None or needs is None:
+        text = (
+            f"{name} was not loaded: {_places(room.slots)}, and what is loaded is in use: {users}"
+        )
         code = "no_room"
     else:
-        free = budget - sum(size for _, size in loaded)
+        free = room.budget - sum(size for _, size in loaded)
         text = (
-            f"{name} needs {told(needs)}; {_size(max(free, 0))} of {_size(budget)} are free, and "
-            f"what is loaded is in use: {users}"
+            f"{name} needs {told(needs)}; {_size(max(free, 0))} of {_size(room.budget)} are free, "
+            f"and what is loaded is in use: {users}"
         )
         code = INSUFFICIENT_MEMORY
     return RefusedError(Rejection(503, text, SERVER_ERROR, code), _LATER)
@@ -90,6 +88,12 @@ def wrong_settings(name: str, error: Exception) -> RefusedError:
     return RefusedError(Rejection(503, text, SERVER_ERROR, "InvalidConfiguration"))
 
 
+def ours() -> RefusedError:
+    """An error of ours, which is in the log."""
+    text = "the server failed; its log tells more"
+    return RefusedError(Rejection(500, text, SERVER_ERROR, "engine_failed"))
+
+
 def stopping() -> RefusedError:
     """Nothing is loaded any more."""
     return RefusedError(Rejection(503, "the server is stopping", SERVER_ERROR, "stopping"), _SOON)
@@ -102,6 +106,8 @@ def told(needs: Estimate) -> str:
     if needs.cache:
         parts.append(f"{needs.cache / unit:.1f} KV cache at {needs.context} tokens")
     parts.append(f"{needs.compute / unit:.1f} for computing")
+    if needs.prompts:
+        parts.append(f"{needs.prompts / unit:.1f} for kept prompts")
     return f"{needs.total / unit:.1f} {name} ({' + '.join(parts)})"
 
 

@@ -1,7 +1,6 @@
 """What an engine of the pool is to be, decided before it is started."""
 
 import asyncio
-import os
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -45,7 +44,7 @@ class Specifications:
         startup_timeout: Seconds that an engine may take to be ready.
         llama_args: LLAMA_ARGS: the first arguments of engines.
         find: The model that goes by a name, for draft models.
-        environment: This process's variables, which engines inherit.
+        environment: The variables that engines inherit from.
     """
 
     def __init__(
@@ -55,7 +54,7 @@ class Specifications:
         startup_timeout: float,
         llama_args: str | None,
         find: Callable[[str], Stored | None],
-        environment: Mapping[str, str] = os.environ,
+        environment: Mapping[str, str],
     ) -> None:
         self._budget = budget
         self._startup_timeout = startup_timeout
@@ -70,7 +69,8 @@ class Specifications:
         """Decide what the engine of a model is.
 
         Raises:
-            RefusedError: it is to have a draft model that is not there.
+            RefusedError: there is not so much memory; it is to have a draft model that is not
+                there.
         """
         drafting = await self._drafting(configuration)
         config = run_config(stored, mode, configuration, drafting, self._startup_timeout)
@@ -87,6 +87,8 @@ class Specifications:
         needs = estimate(header, tuned, weights=weights, mode=mode)
         if drafting:
             needs = needs.beside(await self._needs_of_draft(drafting, tuned))
+        if self._budget is not None and needs.total > self._budget:
+            raise refusals.too_large(name, needs, self._budget)
         return Specification(
             key=Key(stored.identity, mode),
             name=name,

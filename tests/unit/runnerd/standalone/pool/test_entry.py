@@ -1,11 +1,13 @@
 """The life of an engine in the pool: it breaks, it is configured, it goes."""
 
 import asyncio
+import itertools
 
 import pytest
 
 from modelrunner_protocol.configure import Configuration
 from modelrunner_protocol.wire import Mode
+from runnerd.standalone.catalogue.stored import Stored
 from runnerd.standalone.pages import RefusedError
 from runnerd.standalone.pool import Key
 from tests.support.scripted_runner import eventually
@@ -136,20 +138,31 @@ async def test_an_engine_of_another_configuration() -> None:
 async def test_one_that_is_loading_is_seen() -> None:
     """Whoever waits for it, or for room, must not get something else than what was configured."""
     workshop = Workshop(ready=False)
+    sizes = itertools.count(512)
     async with pooled(workshop, slots=1) as pool:
         first = Client(pool, A)
         await eventually(pool.running)
         second = Client(pool, B)
-        await eventually(lambda: pool.waiting == 2)
+
+        def refused(model: Stored) -> bool:
+            try:
+                pool.configure(model.identity, Configuration(context_size=next(sizes)))
+            except RefusedError as error:
+                return "runner already active" in str(error)
+            return False
+
+        assert refused(A)
+        # Before it is known what its engine is to be, a word about it comes in time.
+        await eventually(lambda: refused(B))
         for model in (A, B):
-            with pytest.raises(RefusedError, match="runner already active"):
-                pool.configure(model.identity, Configuration(context_size=512))
             pool.configure(model.identity, Configuration(keep_alive=60.0))
         workshop.ready = True
         workshop.made[0].engine.become_ready()
         for client in (first, second):
             await client.inside()
             await client.leave()
+        said = pool.configuration(B.identity, Mode.COMPLETION)
+        assert workshop.made[1].config.context_size == said.context_size
 
 
 async def test_ranking_follows_completion() -> None:

@@ -4,10 +4,11 @@ import asyncio
 
 import pytest
 
-from modelrunner_protocol.configure import Configuration
+from modelrunner_protocol.configure import Configuration, Speculative
 from modelrunner_protocol.wire import Mode, RunConfig
 from runnerd.config import ConfigError
 from runnerd.server.served import Served
+from runnerd.standalone.catalogue.stored import Stored
 from runnerd.standalone.pages import RefusedError
 from runnerd.standalone.pool import Pool
 from tests.support.scripted_runner import eventually
@@ -236,6 +237,23 @@ async def test_no_engine_can_be_made() -> None:
             await use(pool, A)
         assert refused.value.found.status == 503
         assert not pool.running()
+
+
+async def test_a_model_that_cannot_be_looked_at(caplog: pytest.LogCaptureFixture) -> None:
+    """An error of ours is in the log, and nobody waits for ever."""
+
+    def find(_: str) -> Stored | None:
+        raise RuntimeError("a secret")
+
+    async with pooled(Workshop(), find=find) as pool:
+        drafting = Speculative(draft_model="small")
+        pool.configure(A.identity, Configuration(speculative=drafting))
+        with pytest.raises(RefusedError) as refused:
+            await use(pool, A)
+        assert refused.value.found.status == 500
+        assert "secret" not in refused.value.found.message
+        assert "a model cannot be looked at" in caplog.text
+        await use(pool, B)
 
 
 async def test_closing() -> None:

@@ -91,8 +91,10 @@ async def test_a_context_that_nobody_asked_for(tmp_path: Path) -> None:
     assert 4096 < small.needs.context < 131072
     assert small.needs.total <= budget
     asked = Configuration(context_size=-1)
-    whole = await _specifications(budget).make(one, Mode.COMPLETION, asked, name="x")
+    whole = await _specifications().make(one, Mode.COMPLETION, asked, name="x")
     assert (whole.config.context_size, whole.needs.context) == (-1, 131072)
+    with pytest.raises(RefusedError, match="KV cache at 131072 tokens"):
+        await _specifications(budget).make(one, Mode.COMPLETION, asked, name="x")
     args = _specifications(budget, llama_args="-c 8192 -ctk q8_0")
     assert (await args.make(one, Mode.COMPLETION, Configuration(), name="x")).needs.context == 8192
 
