@@ -5,6 +5,8 @@ from typing import Final
 # Runs in mount, process and network namespaces of its own, which take every mount with them.
 RESTRICTED: Final = r"""
 set -eu
+# As in a container without a network: loopback is there, nothing else.
+ip link set lo up
 buildah='{buildah}'
 container=$(eval "$buildah from --pull-never {image}")
 trap 'eval "$buildah rm $container" >/dev/null' EXIT
