@@ -44,7 +44,9 @@ class ScriptedLaunch:
         *arguments: str,
         cgroup: Cgroup | None = None,
         failure: OSError | None = None,
+        late: bool = False,
     ) -> None:
+        """It starts at once, unless it is `late`: then whoever supervises it starts it."""
         self.folder = folder
         self.socket = str(folder / "e.sock")
         # -I -S: no site, no user's environment; it starts twice as fast.
@@ -52,7 +54,7 @@ class ScriptedLaunch:
         self.command += arguments
         self.cgroup = cgroup or Cgroup(str(folder / "no-cgroup"), "/dev/null")
         self.children: list[Child] = []
-        self.first: Child | OSError = failure or self.start()
+        self.first: Child | OSError | None = None if late else failure or self.start()
 
     def start(self) -> Child:
         """Start one more."""
