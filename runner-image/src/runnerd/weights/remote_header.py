@@ -1,12 +1,14 @@
 """Reads the GGUF header of a file somewhere else, by ranges."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
 
+from modelrunner_protocol.wire import Artifact, FileKind, WeightsFile
 from runnerd.weights import formats, gguf
 from runnerd.weights.failure import TransientError, WeightsError, unsupported
+from runnerd.weights.names import digest_of
 from runnerd.weights.source import Body, RangeNotSatisfiableError
 
 FIRST_HEADER_READ: Final = 2 * 1024 * 1024
@@ -14,6 +16,15 @@ FIRST_HEADER_READ: Final = 2 * 1024 * 1024
 
 Opener = Callable[[int, int], AbstractAsyncContextManager[Body]]
 """Opens the bytes [start, stop) of the file."""
+
+
+class FileOpener(Protocol):
+    """A source's `open`, without a validator."""
+
+    def __call__(
+        self, file: WeightsFile, *, start: int = 0, stop: int | None = None
+    ) -> AbstractAsyncContextManager[Body]:
+        """Open the bytes [start, stop) of one of several files: see `WeightsSource.open`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +60,35 @@ async def read_remote_header(open_range: Opener, where: str) -> RemoteHeader:
             formats.check_model(where, header)
             return RemoteHeader(header, size, etag)
         wanted = min(len(data) * 4, gguf.HEADER_LIMIT)
+
+
+async def read_artifact(
+    files: Sequence[WeightsFile], open_file: FileOpener, where: str, path: str
+) -> Artifact:
+    """What files that were chosen by their names are, by the header of the first one.
+
+    Args:
+        files: The model's, in their order, and what belongs to it.
+        open_file: Opens one of them.
+        where: The source in words.
+        path: What the source calls the first file.
+
+    Raises:
+        WeightsError: not a GGUF model, or not the parts that it says.
+        TransientError: trying again may help.
+    """
+    found = await read_remote_header(
+        lambda start, stop: open_file(files[0], start=start, stop=stop), where
+    )
+    shards = sum(file.kind is FileKind.WEIGHTS for file in files)
+    if found.header.shards != shards:
+        raise unsupported(
+            f"{where}: {path} is one of {found.header.shards} parts of a split model, and {shards} "
+            "were found by their names"
+        )
+    artifact = formats.artifact_of(found.header, tuple(files), digest=digest_of(files))
+    # Of a split model the header tells a part only; the whole is counted once it is here.
+    return replace(artifact, parameters="") if shards > 1 else artifact
 
 
 def _length(body: Body, where: str) -> int:

@@ -23,9 +23,9 @@ from huggingface_hub.errors import (
 from modelrunner_protocol.reasons import Reason
 from modelrunner_protocol.wire import HuggingFaceSource
 from runnerd.weights.advice import Advice
+from runnerd.weights.choice import StoredFile
 from runnerd.weights.failure import DeniedError, MissingError, TransientError, WeightsError
 from runnerd.weights.http_status import transient
-from runnerd.weights.huggingface.choice import RepositoryFile
 
 ENDPOINT: Final = "HF_ENDPOINT"
 """The Hub's URL, when it is another than the public one."""
@@ -46,7 +46,7 @@ class Snapshot:
     """A repository at one commit, which never changes."""
 
     commit: str
-    files: tuple[RepositoryFile, ...]
+    files: tuple[StoredFile, ...]
 
 
 class Hub:
@@ -96,7 +96,7 @@ class Hub:
         except Exception as error:
             raise self._refused(error, source, wanted) from error
         files = tuple(
-            RepositoryFile(
+            StoredFile(
                 path=one.rfilename,
                 size=one.size or 0,
                 sha256=one.lfs.sha256 if one.lfs is not None else "",

@@ -4,23 +4,20 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from hashlib import sha256
 from typing import Final, TypeVar
 
 import aiohttp
 
 from modelrunner_protocol.sources import describe_hugging_face
-from modelrunner_protocol.wire import Artifact, FileKind, HuggingFaceSource, WeightsFile
-from runnerd.weights import formats
+from modelrunner_protocol.wire import Artifact, HuggingFaceSource, WeightsFile
+from runnerd.weights.choice import choose
 from runnerd.weights.clock import Clock
-from runnerd.weights.failure import TransientError, WeightsError, unsupported
+from runnerd.weights.failure import TransientError, WeightsError
 from runnerd.weights.http_body import body_of, range_header
 from runnerd.weights.http_session import get, parse_url
 from runnerd.weights.http_status import transient
-from runnerd.weights.huggingface.choice import Choice, RepositoryFile, choose
 from runnerd.weights.huggingface.hub import Hub
-from runnerd.weights.names import PROJECTOR, weight_names
-from runnerd.weights.remote_header import read_remote_header
+from runnerd.weights.remote_header import read_artifact
 from runnerd.weights.retry import persistently
 from runnerd.weights.source import Body, WrongDigestError
 
@@ -117,26 +114,14 @@ class HuggingFaceWeights:
 
     async def _resolve(self) -> Artifact:
         files = await self._list("")
-        first = files[0]
-        found = await read_remote_header(
-            lambda start, stop: self.open(first, start=start, stop=stop), self._where
-        )
-        shards = sum(file.kind is FileKind.WEIGHTS for file in files)
-        if found.header.shards != shards:
-            raise unsupported(
-                f"{self._where}: {self._paths[first.path]} is one of {found.header.shards} parts of a "
-                f"split model, and {shards} were found by their names"
-            )
-        artifact = formats.artifact_of(found.header, files, digest=_digest(files))
-        # Of a split model the header tells a part only; the whole is counted once it is here.
-        parameters = "" if shards > 1 else artifact.parameters
-        return replace(artifact, parameters=parameters, revision=self._commit)
+        artifact = await read_artifact(files, self.open, self._where, self._paths[files[0].path])
+        return replace(artifact, revision=self._commit)
 
     async def _list(self, revision: str) -> tuple[WeightsFile, ...]:
         snapshot = await self._hub.snapshot(self._source, revision)
         choice = choose(self._source, snapshot.files, self._where)
         self._commit = snapshot.commit
-        names = _names(choice)
+        names = choice.named()
         self._paths = {name: file.path for name, file, _ in names}
         return tuple(
             WeightsFile(path=name, size_bytes=file.size, sha256=file.sha256, kind=kind)
@@ -153,24 +138,3 @@ class HuggingFaceWeights:
         if status in {401, 403}:
             return self._hub.denied(status, self._source)
         return WeightsError(f"{self._where}: the Hub answered {status}", retryable=True)
-
-
-def _names(choice: Choice) -> list[tuple[str, RepositoryFile, FileKind]]:
-    """Each file under the name that it gets here."""
-    names = weight_names(len(choice.weights))
-    found = [
-        (name, file, FileKind.WEIGHTS) for name, file in zip(names, choice.weights, strict=True)
-    ]
-    if choice.projector is not None:
-        found.append((PROJECTOR, choice.projector, FileKind.PROJECTOR))
-    return found
-
-
-def _digest(files: tuple[WeightsFile, ...]) -> str:
-    """One name for all bytes: equal files have it, whatever repository or commit they are in."""
-    if not all(file.sha256 for file in files):
-        return ""
-    if len(files) == 1:
-        return f"sha256:{files[0].sha256}"
-    text = "".join(f"{file.path} {file.sha256}\n" for file in files)
-    return f"sha256:{sha256(text.encode()).hexdigest()}"

@@ -1,18 +1,18 @@
-"""Which files of a repository make the model that was asked for."""
+"""Which files of a repository or a bucket make the model that was asked for."""
 
 import pytest
 
 from modelrunner_protocol.reasons import Reason
 from modelrunner_protocol.wire import HuggingFaceSource
+from runnerd.weights.choice import StoredFile, choose, quantization_of
 from runnerd.weights.failure import WeightsError
-from runnerd.weights.huggingface.choice import RepositoryFile, choose, quantization_of
 
 SHARDS = [f"big-Q8_0-0000{i}-of-00003.gguf" for i in (1, 2, 3)]
 
 
 def _chosen(paths: list[str], **asked: object) -> list[str]:
     source = HuggingFaceSource(**({"repository": "acme/m"} | asked))  # type: ignore[arg-type]  # named in each test
-    files = [RepositoryFile(path=path, size=1) for path in paths]
+    files = [StoredFile(path=path, size=1) for path in paths]
     found = choose(source, files, "hf.co/acme/m")
     projector = [found.projector.path] if found.projector else []
     return [file.path for file in found.weights] + projector

@@ -1,4 +1,4 @@
-"""Which files of a repository make the model that was asked for. Pure.
+"""Which files of a repository or a bucket make the model that was asked for. Pure.
 
 Source of the rules: docker/model-runner `pkg/distribution/huggingface/repository_gguf.go`: the
 quantization is part of a file's name, Q4_K_M where none was asked for, else the first; of
@@ -9,12 +9,13 @@ import fnmatch
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
-from modelrunner_protocol.wire import HuggingFaceSource
+from modelrunner_protocol.wire import FileKind
 from runnerd.weights import formats
 from runnerd.weights.disk import size_text
 from runnerd.weights.failure import MissingError, WeightsError, unsupported
+from runnerd.weights.names import PROJECTOR, weight_names
 
 _USUAL: Final = "Q4_K_M"
 _ENDING: Final = ".gguf"
@@ -26,24 +27,54 @@ _QUANTIZATION: Final = re.compile(
 _SHOWN: Final = 12
 
 
+class Wish(Protocol):
+    """What was asked for: the part of a source that chooses among its files."""
+
+    @property
+    def quantization(self) -> str:
+        """Part of a file's name, "" for the usual one."""
+
+    @property
+    def files(self) -> Sequence[str]:
+        """Patterns of paths; without any all are allowed."""
+
+    @property
+    def ignored(self) -> Sequence[str]:
+        """Patterns of paths that do not count."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RepositoryFile:
-    """One file of a repository. `path` is from its root; `sha256` is "" where LFS has none."""
+class StoredFile:
+    """One file at a source. `path` is from its root.
+
+    `sha256` and `etag` are "" where the source does not tell them.
+    """
 
     path: str
     size: int
     sha256: str = ""
+    etag: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
     """What is to be pulled: the model's files in their order, and its projector."""
 
-    weights: tuple[RepositoryFile, ...]
-    projector: RepositoryFile | None = None
+    weights: tuple[StoredFile, ...]
+    projector: StoredFile | None = None
+
+    def named(self) -> list[tuple[str, StoredFile, FileKind]]:
+        """Each file under the name that it gets here."""
+        names = weight_names(len(self.weights))
+        found = [
+            (name, file, FileKind.WEIGHTS) for name, file in zip(names, self.weights, strict=True)
+        ]
+        if self.projector is not None:
+            found.append((PROJECTOR, self.projector, FileKind.PROJECTOR))
+        return found
 
 
-def choose(source: HuggingFaceSource, files: Sequence[RepositoryFile], where: str) -> Choice:
+def choose(source: Wish, files: Sequence[StoredFile], where: str) -> Choice:
     """The files that `source` asks for.
 
     Raises:
@@ -55,7 +86,7 @@ def choose(source: HuggingFaceSource, files: Sequence[RepositoryFile], where: st
     models = [file for file in ggufs if not _is_projector(file.path)]
     if not models:
         raise _nothing(source, files, where)
-    groups: dict[str, list[RepositoryFile]] = {}
+    groups: dict[str, list[StoredFile]] = {}
     for file in sorted(models, key=lambda file: file.path):
         groups.setdefault(_stem(file.path), []).append(file)
     stem = _one(source, tuple(groups), where)
@@ -69,7 +100,7 @@ def quantization_of(path: str) -> str:
     return found[1].upper() if found else ""
 
 
-def _wanted(source: HuggingFaceSource, path: str) -> bool:
+def _wanted(source: Wish, path: str) -> bool:
     kept = not source.files or any(fnmatch.fnmatchcase(path, one) for one in source.files)
     return kept and not any(fnmatch.fnmatchcase(path, one) for one in source.ignored)
 
@@ -83,7 +114,7 @@ def _stem(path: str) -> str:
     return _SHARD.sub("", path[: -len(_ENDING)])
 
 
-def _one(source: HuggingFaceSource, stems: Sequence[str], where: str) -> str:
+def _one(source: Wish, stems: Sequence[str], where: str) -> str:
     if source.quantization:
         asked = source.quantization.upper()
         exact = [stem for stem in stems if quantization_of(f"{stem}{_ENDING}") == asked]
@@ -120,7 +151,7 @@ def _listed(stems: Sequence[str]) -> str:
     return ", ".join(names[:_SHOWN]) + more
 
 
-def _whole(found: list[RepositoryFile], where: str) -> tuple[RepositoryFile, ...]:
+def _whole(found: list[StoredFile], where: str) -> tuple[StoredFile, ...]:
     expected = formats.shard_names(found[0].path)
     if not expected:
         return (found[0],)
@@ -134,8 +165,8 @@ def _whole(found: list[RepositoryFile], where: str) -> tuple[RepositoryFile, ...
     return tuple(by_path[name] for name in expected)
 
 
-def _best_projector(found: Sequence[RepositoryFile]) -> RepositoryFile | None:
-    def rank(file: RepositoryFile) -> tuple[int, str]:
+def _best_projector(found: Sequence[StoredFile]) -> StoredFile | None:
+    def rank(file: StoredFile) -> tuple[int, str]:
         kind = quantization_of(file.path)
         order = ("F16", "FP16", "BF16", "F32")
         return (order.index(kind) if kind in order else len(order), file.path)
@@ -143,9 +174,7 @@ def _best_projector(found: Sequence[RepositoryFile]) -> RepositoryFile | None:
     return min(found, key=rank) if found else None
 
 
-def _nothing(
-    source: HuggingFaceSource, files: Sequence[RepositoryFile], where: str
-) -> WeightsError:
+def _nothing(source: Wish, files: Sequence[StoredFile], where: str) -> WeightsError:
     safetensors = [file for file in files if file.path.endswith(".safetensors")]
     ggufs = [file.path for file in files if file.path.lower().endswith(_ENDING)]
     if ggufs and (source.files or source.ignored):
@@ -155,6 +184,6 @@ def _nothing(
         size = size_text(sum(file.size for file in safetensors))
         return unsupported(
             f"{where} holds safetensors weights ({len(safetensors)} files, {size}), and llama.cpp "
-            "runs GGUF: name a repository with GGUF files, often the same name with -GGUF"
+            "runs GGUF: name a place with GGUF files, often the same name with -GGUF"
         )
     return unsupported(f"{where} has no GGUF file among its {len(files)} files")
