@@ -58,17 +58,27 @@ class Names:
         name = normalize(text)
         if not name:
             return None
-        found = by_identity(index, name) or index.tagged(self._spelled(text)) or index.tagged(name)
+        found = by_identity(index, name)
+        for spelling in self._spellings(text):
+            found = found or index.tagged(spelling)
         return found or (by_last_part(index, text) if loosely else None)
 
     def named_tag(self, entry: Entry, text: str) -> str:
         """Which of a model's tags a name is; "" when it is none, but an identity."""
-        spellings = (self._spelled(text), normalize(text))
-        return next((one for one in spellings if one in entry.tags), "")
+        return next((one for one in self._spellings(text) if one in entry.tags), "")
 
     @property
     def _replaced(self) -> bool:
         return self.default_registry not in {"", *(hub.rstrip("/") for hub in _HUBS)}
+
+    def _spellings(self, text: str) -> tuple[str, ...]:
+        """The tags that a name may be, best first.
+
+        Docker's command line writes the Hub before a name that it gives a model, and not where it
+        asks for the model by that name: so the Hub's is the last that a short name may mean.
+        """
+        found = normalize(text)
+        return self._spelled(text), found, *((f"{HUB}/{found}",) if self._replaced else ())
 
     def _spelled(self, text: str) -> str:
         found = normalize(text)

@@ -108,3 +108,16 @@ def test_hub_spelling_where_another_registry_is_the_default() -> None:
     assert ELSEWHERE.find(INDEX, "docker.io/ai/smollm2:latest", loosely=False) == ENTRY
     assert ELSEWHERE.find(INDEX, "registry.local:5000/ai/smollm2", loosely=False) == ENTRY
     assert ELSEWHERE.named_tag(ENTRY, "docker.io/ai/smollm2") == "ai/smollm2:latest"
+
+
+def test_a_name_that_dockers_command_line_has_given() -> None:
+    """It writes docker.io before a new name, and asks without: also where that is not the default."""
+    given = Entry(identity=f"sha256:{'e' * 64}", tags=("docker.io/ai/renamed:v2",))
+    own = Entry(identity=f"sha256:{'f' * 64}", tags=("ai/both:latest",))
+    hub = Entry(identity=f"sha256:{'0' * 64}", tags=("docker.io/ai/both:latest",))
+    index = Index((given, own, hub))
+    for name in ("ai/renamed:v2", "renamed:v2", "docker.io/ai/renamed:v2"):
+        assert ELSEWHERE.find(index, name, loosely=False) == given
+        assert ELSEWHERE.named_tag(given, name) == given.tags[0]
+    assert ELSEWHERE.find(index, "both", loosely=False) == own
+    assert ELSEWHERE.find(index, "docker.io/ai/both", loosely=False) == hub
