@@ -8,7 +8,7 @@ import pytest
 from tests.support.clients.driving import Desk
 from tests.support.clients.expectations import CHAT_MODEL, EMBEDDING_MODEL
 from tests.support.clients.installs import clients_ready
-from tests.support.clients.models import stocked_registry
+from tests.support.clients.models import stocked_registry, usual_stock
 from tests.support.engine import Engine, engine
 from tests.support.serving import Serving, scripted_program, stock
 
@@ -24,7 +24,9 @@ def desk(clients_ready: None, tmp_path_factory: pytest.TempPathFactory) -> Desk:
 @pytest.fixture(scope="session")
 def server(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     """It pulls the model that chats and the one that embeds when it starts."""
-    with stocked_registry(engine.model, tmp_path_factory.mktemp("registry")) as registry:
+    registry_folder = tmp_path_factory.mktemp("registry")
+    models = usual_stock(engine.model, registry_folder)
+    with stocked_registry(registry_folder, models) as registry:
         settings: dict[str, Any] = {
             "DEFAULT_REGISTRY": registry.address,
             "INSECURE_REGISTRY": "true",

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from tests.cluster.settings import ROOT
 from tests.support.clients.catalogue import Client
+from tests.support.clients.expectations import Server
 from tests.support.clients.installs import docker_model, node, node_modules, python_clients
 
 SCRIPTS: Final = Path(__file__).with_name("scripts")
@@ -46,14 +47,14 @@ class Desk:
         docker.chmod(0o700)
         return cls(folder)
 
-    def run(self, file: Path, *arguments: str, seconds: float = 240) -> str:
-        """What a script of Python or Node prints.
+    def run(self, file: Path, *arguments: str, **more: Any) -> str:
+        """What a script of Python or Node prints; `more` is what `attempt` takes.
 
         Raises:
             AssertionError: it failed; with what it told.
         """
         program = node() if file.suffix == ".mjs" else python_clients()
-        return self.command([program, file, *arguments], seconds=seconds)
+        return self.command([program, file, *arguments], **more)
 
     def command(self, words: list[str | Path], **more: Any) -> str:
         """What a program prints; `more` is what `attempt` takes.
@@ -107,8 +108,12 @@ class Desk:
     def _path(self) -> str:
         return f"{self.home / 'programs'}{os.pathsep}{os.environ['PATH']}"
 
-    def outcomes(self, client: Client, url: str, scenarios: tuple[str, ...]) -> dict[str, Any]:
+    def outcomes(
+        self, client: Client, url: str, scenarios: tuple[str, ...], server: Server
+    ) -> dict[str, Any]:
         """What came of each scenario: {"value": …} or {"raised": …, "status": …, "text": …}."""
-        told = self.run(self.home / "scripts" / client.script, url, *scenarios)
+        file = self.home / "scripts" / client.script
+        names = {"PULLED_MODEL": server.pulled, "RUNNING_NAME": server.running}
+        told = self.run(file, url, *scenarios, **names)
         found: dict[str, Any] = json.loads(told.splitlines()[-1])
         return found

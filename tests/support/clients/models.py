@@ -17,18 +17,24 @@ _WITHOUT_PROXIES: Final = {
 }
 
 
-@contextmanager
-def stocked_registry(
-    weights: Path, folder: Path, *, host: str = "127.0.0.1"
-) -> Iterator[RegistryProcess]:
-    """An open registry for the block.
+def usual_stock(weights: Path, folder: Path) -> dict[str, Path]:
+    """The models of the guide: one chats, one embeds, one is pulled and deleted.
 
-    `weights` are there twice, as the model that chats and as the one that embeds: two artifacts,
-    since their licences differ. The model to be pulled and deleted is a small one of no sense.
+    The last is a small file of no sense, made in `folder`: it is never run.
     """
     small = folder / "small.gguf"
     small.write_bytes(model(300_000))
-    stock = {CHAT_MODEL: weights, EMBEDDING_MODEL: weights, PULLED_MODEL: small}
+    return {CHAT_MODEL: weights, EMBEDDING_MODEL: weights, PULLED_MODEL: small}
+
+
+@contextmanager
+def stocked_registry(
+    folder: Path, stock: dict[str, Path], *, host: str = "127.0.0.1"
+) -> Iterator[RegistryProcess]:
+    """An open registry for the block, with these models' weights.
+
+    Equal weights make two artifacts all the same, since their licences differ.
+    """
     with running_registry(folder, host=host) as registry:
         for name, file in stock.items():
             licence = folder / f"{name.rpartition('/')[2]}.txt"

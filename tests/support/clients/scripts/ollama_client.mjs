@@ -1,10 +1,9 @@
 // Ollama's client for Node.
 
-import { setTimeout } from "node:timers/promises";
 import { Ollama } from "ollama";
 import {
   ANSWER_SCHEMA, CALL_TOOLS, CHAT_MODEL, COPIED_MODEL, EMBEDDING_MODEL, ENOUGH_TOKENS, MAX_TOKENS,
-  PULLED_MODEL, TEXTS, UNKNOWN_MODEL, call, functionTool, main, messages,
+  PULLED_MODEL, RUNNING_NAME, TEXTS, UNKNOWN_MODEL, call, eventually, functionTool, main, messages,
 } from "./scenarios.mjs";
 
 const client = (url) => new Ollama({ host: url });
@@ -82,13 +81,8 @@ async function load(url) {
 
 async function unload(url) {
   const answer = await client(url).generate({ model: CHAT_MODEL, prompt: "", keep_alive: 0 });
-  let left = [];
-  for (let turn = 0; turn < 600; turn += 1) {
-    left = (await running(url)).filter((one) => one.name.startsWith(CHAT_MODEL));
-    if (left.length === 0) break;
-    await setTimeout(100);
-  }
-  return { reason: answer.done_reason, left };
+  const left = async () => (await running(url)).filter((one) => one.name === RUNNING_NAME);
+  return { reason: answer.done_reason, left: await eventually(left, (found) => !found.length) };
 }
 
 const running = async (url) =>
@@ -106,13 +100,13 @@ async function pull(url) {
 
 async function copy(url) {
   await client(url).copy({ source: PULLED_MODEL, destination: COPIED_MODEL });
-  return list_models(url);
+  return eventually(() => list_models(url), (names) => names.includes(`${COPIED_MODEL}:latest`));
 }
 
 async function remove(url) {
   await client(url).delete({ model: COPIED_MODEL });
   await client(url).delete({ model: PULLED_MODEL });
-  return list_models(url);
+  return eventually(() => list_models(url), (names) => !names.includes(`${PULLED_MODEL}:latest`));
 }
 
 const unknown = (url) => client(url).chat({ ...asked, model: UNKNOWN_MODEL });

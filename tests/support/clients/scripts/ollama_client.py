@@ -1,7 +1,6 @@
 """Ollama's Python client."""
 
 import json
-import threading
 from typing import Any
 
 import ollama
@@ -116,12 +115,11 @@ def unload(server: Server) -> Any:
     """The same with a time of 0; what is left of it once it is gone, or after a minute."""
     client = _client(server)
     answer = client.generate(scenarios.CHAT_MODEL, keep_alive=0)
-    pause, left = threading.Event(), _running(client)
-    for _ in range(600):
-        left = [one for one in _running(client) if one["name"].startswith(scenarios.CHAT_MODEL)]
-        if not left or pause.wait(0.1):
-            break
-    return {"reason": answer.done_reason, "left": left}
+
+    def left() -> list[Any]:
+        return [one for one in _running(client) if one["name"] == scenarios.RUNNING_NAME]
+
+    return {"reason": answer.done_reason, "left": scenarios.eventually(left, lambda it: not it)}
 
 
 def running(server: Server) -> Any:
@@ -143,7 +141,8 @@ def copy(server: Server) -> Any:
     """A second name, which then is in the list."""
     client = _client(server)
     client.copy(scenarios.PULLED_MODEL, scenarios.COPIED_MODEL)
-    return [one.model for one in client.list().models]
+    copied = f"{scenarios.COPIED_MODEL}:latest"
+    return scenarios.eventually(lambda: list_models(server), lambda names: copied in names)
 
 
 def delete(server: Server) -> Any:
@@ -151,7 +150,8 @@ def delete(server: Server) -> Any:
     client = _client(server)
     client.delete(scenarios.COPIED_MODEL)
     client.delete(scenarios.PULLED_MODEL)
-    return [one.model for one in client.list().models]
+    pulled = f"{scenarios.PULLED_MODEL}:latest"
+    return scenarios.eventually(lambda: list_models(server), lambda names: pulled not in names)
 
 
 def unknown(server: Server) -> Any:

@@ -2,11 +2,16 @@
 //
 //   node SCRIPT URL NAME…
 
+import { setTimeout } from "node:timers/promises";
+
 export const CHAT_MODEL = "ai/smollm2";
 export const EMBEDDING_MODEL = "ai/embeddinggemma";
-export const PULLED_MODEL = "ai/pulled";
+// Of another registry where the server has no default one.
+export const PULLED_MODEL = process.env.PULLED_MODEL ?? "ai/pulled";
 export const COPIED_MODEL = "ai/copied";
 export const UNKNOWN_MODEL = "ai/no-such-model";
+// What the list of running models calls the one that chats.
+export const RUNNING_NAME = process.env.RUNNING_NAME ?? "ai/smollm2:latest";
 export const QUESTION = "What is the capital of France?";
 // The scripted engine answers this with two calls of tools, whatever the tools are.
 export const CALL_TOOLS = "script: tools";
@@ -38,6 +43,16 @@ export const call = (name, given) => ({
   name,
   arguments: typeof given === "string" ? JSON.parse(given) : given,
 });
+
+// The first answer of which it holds, or the last one after a minute.
+export async function eventually(ask, holds) {
+  for (let turn = 0; turn < 600; turn += 1) {
+    const answer = await ask();
+    if (holds(answer)) return answer;
+    await setTimeout(100);
+  }
+  return ask();
+}
 
 export async function main(scenarios) {
   const [url, ...names] = process.argv.slice(2);

@@ -11,16 +11,21 @@ Only the standard library: this runs in the environment of the clients.
 """
 
 import json
+import os
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 CHAT_MODEL = "ai/smollm2"
 EMBEDDING_MODEL = "ai/embeddinggemma"
-PULLED_MODEL = "ai/pulled"
+# Of another registry where the server has no default one.
+PULLED_MODEL = os.environ.get("PULLED_MODEL", "ai/pulled")
 COPIED_MODEL = "ai/copied"
 UNKNOWN_MODEL = "ai/no-such-model"
+# What the list of running models calls the one that chats.
+RUNNING_NAME = os.environ.get("RUNNING_NAME", "ai/smollm2:latest")
 QUESTION = "What is the capital of France?"
 # The scripted engine answers this with two calls of tools, whatever the tools are.
 CALL_TOOLS = "script: tools"
@@ -74,6 +79,19 @@ def call(name: str, arguments: Any) -> dict[str, Any]:
         "name": name,
         "arguments": json.loads(arguments) if isinstance(arguments, str) else dict(arguments),
     }
+
+
+def eventually(ask: Callable[[], Any], holds: Callable[[Any], bool]) -> Any:
+    """The first answer of which it holds, or the last one after a minute.
+
+    A gateway learns of a change from Kubernetes, a moment after it was made.
+    """
+    pause = threading.Event()
+    for _ in range(600):
+        if holds(answer := ask()):
+            return answer
+        pause.wait(0.1)
+    return ask()
 
 
 def main(scenarios: Mapping[str, Any]) -> None:
