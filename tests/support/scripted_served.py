@@ -23,7 +23,7 @@ class ScriptedEngine:
     """What the pool looks at of a Supervisor."""
 
     def __init__(self) -> None:
-        self.ready = False
+        self.ready = self.stopped = False
         self.failure: Failure | None = None
         self._changed = asyncio.Event()
 
@@ -33,8 +33,9 @@ class ScriptedEngine:
 
     def become_ready(self) -> None:
         """It is loaded, or loaded again."""
-        self.ready, self.failure = True, None
-        self._signal()
+        if not self.stopped:
+            self.ready, self.failure = True, None
+            self._signal()
 
     def crash(self, message: str = "it burnt") -> None:
         """It ended, and the supervisor waits before it starts it again."""
@@ -75,11 +76,16 @@ class ScriptedServed:
         self.error = error
         self._over.set()
 
+    @property
+    def over(self) -> bool:
+        """Whether its memory is free."""
+        return self._over.is_set()
+
     async def stop(self, grace: float) -> None:
         """End; takes until `gone` is set."""
         del grace
         self.stopped = True
-        self.engine.ready = False
+        self.engine.ready, self.engine.stopped = False, True
         await self.gone.wait()
         self._over.set()
 
