@@ -52,5 +52,6 @@ def run(snippet: Snippet, desk: Desk, url: str) -> str:
     file = desk.home / f"{snippet.name}{_SUFFIXES[snippet.language]}"
     file.write_text(snippet.text.replace(_URL, url), "utf-8")
     if snippet.language == "bash":
-        return desk.command(["bash", "-euo", "pipefail", file])
+        # Docker's command line tells much of what it does as if it were errors.
+        return desk.command(["bash", "-euo", "pipefail", "-c", 'exec 2>&1; . "$0"', file])
     return desk.run(file)
