@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from modelrunner_protocol.wire import STATUS_PATH
 from tests.e2e.test_gateway import CHAT, sleep
 from tests.e2e.test_spine import chat
 from tests.support import manifests
@@ -132,9 +133,17 @@ def test_name_of_two_models_belongs_to_the_older(
     stack.apply(manifests.model(default_runner, "younger", source, aliases=[alias]))
     stack.wait_for(default_runner, "younger", reason="NameConflict", kind="NameConflict")
     stack.wait_for(default_runner, "younger", ready=True)
-    assert gateway.post(CHAT, json=chat(alias)).json()["model"] == "older"
-    answer = gateway.post(CHAT, json=chat(f"{default_runner}/younger"))
-    assert answer.json()["model"] == "younger"
+
+    def answered_by(name: str) -> str:
+        """Whose engine was used for a request."""
+        before = _last_used(stack, default_runner)
+        assert gateway.post(CHAT, json=chat(name)).json()["model"] == name
+        after = _last_used(stack, default_runner)
+        (used,) = [one for one, when in after.items() if when != before.get(one)]
+        return used
+
+    assert answered_by(alias) == "older"
+    assert answered_by(f"{default_runner}/younger") == "younger"
     stack.delete("models", default_runner, "older")
 
     def inherited() -> bool:
@@ -144,6 +153,17 @@ def test_name_of_two_models_belongs_to_the_older(
     stack.wait("the condition is gone", inherited, seconds=30)
     stack.wait(
         "the alias is the younger's",
-        lambda: gateway.post(CHAT, json=chat(alias)).json().get("model") == "younger",
+        lambda: gateway.post(CHAT, json=chat(alias)).status_code == 200,
         seconds=30,
     )
+    assert answered_by(alias) == "younger"
+
+
+def _last_used(stack: Stack, namespace: str) -> dict[str, float | None]:
+    """When each of the Models that are there was asked last, as its runner says."""
+    found = {}
+    for name in ("older", "younger"):
+        if stack.runner_pods(namespace, name):
+            with stack.client(namespace, name) as runner:
+                found[name] = runner.get(STATUS_PATH).json().get("lastUsedAt")
+    return found

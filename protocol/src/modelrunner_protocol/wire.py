@@ -51,6 +51,12 @@ DRAINING_HEADER: Final = "X-Runner-Draining"
 """On a 503 of a runner that takes no new request: nothing of it was done, send it elsewhere."""
 
 
+RESOLVED_HEADER: Final = "X-Model-Resolved"
+"""On a gateway's request to a runner whose body names the model otherwise than by its own name:
+`namespace/name` of the Model that the name belongs to. A runner learns of a new alias only when it
+starts; the gateway knows it at once, and which of two Models has it."""
+
+
 class FileKind(StrEnum):
     """What a file of an artifact is for."""
 
@@ -62,12 +68,16 @@ class FileKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightsFile:
-    """One file of an artifact; `path` is relative to the artifact's folder."""
+    """One file of an artifact; `path` is relative to the artifact's folder.
+
+    `etag` is the version of the file where its store tells no digest of it.
+    """
 
     path: str
     size_bytes: int
     sha256: str = ""
     kind: FileKind = FileKind.WEIGHTS
+    etag: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +147,26 @@ class HuggingFaceSource:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class S3Source:
+    """A model in a bucket of S3, or of a store that speaks its language.
+
+    `prefix` is an object that ends in ".gguf" or a folder without slashes at its ends, "" for the
+    whole bucket. `endpoint` is the store's URL, "" for Amazon's; `region` "" for what the
+    environment says. `insecure`: the store may be spoken to over plain http. The rest is as for
+    `HuggingFaceSource`, with paths relative to the folder.
+    """
+
+    bucket: str
+    prefix: str = ""
+    endpoint: str = ""
+    region: str = ""
+    insecure: bool = False
+    quantization: str = ""
+    files: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """Where weights come from; exactly one field is set."""
 
@@ -144,13 +174,15 @@ class Source:
     claim: ClaimSource | None = None
     oci: OciSource | None = None
     hugging_face: HuggingFaceSource | None = None
+    s3: S3Source | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
     """A user's Secret in `folder`; `secret` is where it comes from, for messages.
 
-    For a registry it holds a docker `config.json`, for the Hub a file `token`.
+    For a registry it holds a docker `config.json`, for the Hub a file `token`, for S3 files that
+    are named like the variables of its tools.
     """
 
     secret: str

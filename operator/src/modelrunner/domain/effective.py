@@ -31,7 +31,8 @@ from modelrunner_protocol.wire import (
     Warmup,
 )
 
-_MODEL_FIELDS: Final = ("source", "aliases", "config", "warmup")
+# Not its aliases: the gateway knows new ones at once, and a restart would cost everybody.
+_MODEL_FIELDS: Final = ("source", "config", "warmup")
 _RUNNER_FIELDS: Final = (
     "engine",
     "images",

@@ -4,12 +4,12 @@ llama-server answers some of these with 500 and its parser's words (malformed JS
 "x"`, no `messages` for Anthropic), some with 200 (an unknown model); clients need 400 and 404.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from modelrunner_protocol.references import key
-from modelrunner_protocol.wire import RunConfig
+from modelrunner_protocol.wire import RESOLVED_HEADER, RunConfig
 from runnerd.server.dialects import Rejection, reject
 from runnerd.server.keep_alive import MEMBER, asked_keep_alive, without_keep_alive
 from runnerd.server.naming import DECODER, object_of, wrong_name
@@ -40,7 +40,8 @@ class Checks:
         self._model = config.model
         self._mode = config.mode
         names = (config.model, *config.aliases)
-        self._names = frozenset({*names, f"{config.namespace}/{config.model}"})
+        self._path = f"{config.namespace}/{config.model}"
+        self._names = frozenset({*names, self._path})
         # Text that is no reference has the key "", which nobody may know.
         self._keys = frozenset(key(name) for name in names) - {""}
 
@@ -70,13 +71,20 @@ class Checks:
             code="unsupported_mode",
         )
 
-    def body(self, route: Inference, raw: bytes) -> Accepted | Rejection:
-        """What the engine may see of a body, or what is wrong with it."""
+    def is_meant(self, headers: Mapping[str, str]) -> bool:
+        """Whether a gateway has found that the name in the body is this model's, whatever it is."""
+        return headers.get(RESOLVED_HEADER) == self._path
+
+    def body(self, route: Inference, raw: bytes, *, meant: bool = False) -> Accepted | Rejection:
+        """What the engine may see of a body, or what is wrong with it.
+
+        `meant`: see `is_meant`.
+        """
         read = object_of(raw)
         if isinstance(read, Rejection):
             return read
         text, data = read
-        wrong = self._fields(data) or (_chat(data) if route.messages else None)
+        wrong = self._fields(data, meant=meant) or (_chat(data) if route.messages else None)
         if wrong or MEMBER not in data:
             return wrong or Accepted(raw, None, data.get("model") or "")
         keep_alive = asked_keep_alive(data)
@@ -85,11 +93,11 @@ class Checks:
         sent = without_keep_alive(text, DECODER).encode()
         return Accepted(sent, keep_alive, data.get("model") or "")
 
-    def _fields(self, data: dict[str, Any]) -> Rejection | None:
+    def _fields(self, data: dict[str, Any], *, meant: bool) -> Rejection | None:
         name, stream = data.get("model"), data.get("stream")
         if wrong := wrong_name(data):
             return wrong
-        if name is not None and not self.knows(name):
+        if name is not None and not meant and not self.knows(name):
             return self.unknown_model(name)
         if stream is not None and not isinstance(stream, bool):
             return reject(400, "'stream' must be true or false", param="stream")

@@ -153,7 +153,8 @@ class Door:
         """The model of a runner is loaded: what can be wrong is the name."""
         route = came.route
         name = model_of(came.raw, older=route.kind is not None)
-        if isinstance(name, str) and name and not self._checks.knows(name):
+        meant = self._checks.is_meant(came.request.headers)
+        if isinstance(name, str) and name and not (meant or self._checks.knows(name)):
             name = self._checks.unknown_model(name)
         return answers.rejection(name, route.dialect) if isinstance(name, Rejection) else loaded()
 

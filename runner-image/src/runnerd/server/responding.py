@@ -76,7 +76,7 @@ class Responder:
         try:
             data = decoded(raw)
             name = data.get("model")
-            if isinstance(name, str) and name and not self._checks.knows(name):
+            if isinstance(name, str) and name and not self._known(request, name):
                 return self._checks.unknown_model(name)
             keep_alive = asked_keep_alive(data)
             if isinstance(keep_alive, Rejection):
@@ -95,6 +95,9 @@ class Responder:
             new_id(PREFIX.rstrip("_")), found.model or self._model, int(time.time()), found.told
         )
         return Prepared(found, sent, items, before, frame, new_id, keep_alive)
+
+    def _known(self, request: web.BaseRequest, name: str) -> bool:
+        return self._checks.is_meant(request.headers) or self._checks.knows(name)
 
     async def answer(
         self, request: web.BaseRequest, route: Inference, found: Prepared, request_id: str

@@ -162,9 +162,10 @@ class Served:
     ) -> Accepted | Asked | Prepared | Ranked | Rejection:
         if route.dialect is Dialect.RESPONSES:
             return self.responder.prepared(request, raw)
+        meant = self.checks.is_meant(request.headers)
         if route.kind is not None:
-            return self.translator.asked(route.kind, raw)
-        accepted = self.checks.body(route, raw)
+            return self.translator.asked(route.kind, raw, meant=meant)
+        accepted = self.checks.body(route, raw, meant=meant)
         if (route is RERANK or route is SCORE) and isinstance(accepted, Accepted):
             return self.ranker.asked(route, accepted)
         return accepted

@@ -44,14 +44,14 @@ class Translator:
         self._engine = engine
         self._stamps = Stamps(_clock)
 
-    def asked(self, kind: Kind, raw: bytes) -> Asked | Rejection:
-        """What a body asks, or what is wrong with it."""
+    def asked(self, kind: Kind, raw: bytes, *, meant: bool = False) -> Asked | Rejection:
+        """What a body asks, or what is wrong with it. `meant`: see `Checks.is_meant`."""
         properties = self._engine.properties
         try:
             found = asked(kind, decoded(raw), context=properties.context)
         except AskedWronglyError as error:
             return error.found
-        if not self._checks.knows(found.model):
+        if not meant and not self._checks.knows(found.model):
             return reject(404, unknown_model(found.model))
         abilities = {
             "tools": properties.tools,

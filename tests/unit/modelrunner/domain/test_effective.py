@@ -95,10 +95,10 @@ def test_flags_that_cannot_be_split() -> None:
 
 
 def test_what_was_written_leaves_out_what_no_pod_sees() -> None:
-    """keepAlive, scaling, limits, monitoring and the size of the cache change no pod."""
+    """keepAlive, scaling, limits, aliases, monitoring and the size of the cache change no pod."""
     plain = settings_of().written
     same = settings_of(
-        HTTP | {"keepAlive": "1h", "scaling": {"maxReplicas": 9}},
+        HTTP | {"keepAlive": "1h", "scaling": {"maxReplicas": 9}, "aliases": ["x"]},
         {
             "keepAlive": "2h",
             "monitoring": {"interval": "5s"},
@@ -109,7 +109,7 @@ def test_what_was_written_leaves_out_what_no_pod_sees() -> None:
         },
     )
     assert same.written == plain
-    assert settings_of(HTTP | {"aliases": ["x"]}).written != plain
+    assert settings_of(HTTP | {"warmup": {"enabled": False}}).written != plain
     assert settings_of(runner={"cache": {"existingClaim": "x"}}).written != plain
 
 

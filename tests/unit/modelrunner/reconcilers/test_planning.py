@@ -146,7 +146,7 @@ def test_nothing_is_scaled_while_something_else_is_wrong_or_written() -> None:
     problem = Problem(Reason.INVALID_CONFIGURATION, "x")
     assert refused(seen, DEFAULTS, problem).scaling is None
     assert plan_model(replace(seen, settings=None, problem=problem), DEFAULTS).scaling is None
-    changed = replace(seen, settings=settings_of(HTTP | {"aliases": ["x"]}))
+    changed = replace(seen, settings=settings_of(HTTP | {"warmup": {"enabled": False}}))
     assert plan_model(changed, DEFAULTS).scaling is None
     model = copy.deepcopy(dict(seen.model))
     model["metadata"]["deletionTimestamp"] = "2026-11-21T10:00:00Z"
@@ -255,7 +255,7 @@ def test_an_upgrade_writes_nothing() -> None:
     seen = walk(start())
     newer = OperatorDefaults(runner_image="operator/runner:2")
     assert plan_model(seen, newer).steps == []
-    wish = replace(seen, settings=settings_of(HTTP | {"aliases": ["x"]}))
+    wish = replace(seen, settings=settings_of(HTTP | {"warmup": {"enabled": False}}))
     plan = plan_model(wish, newer)
     assert words(plan) == ["Apply Deployment m"]
     assert plan.status["conditions"][-1]["type"] == "Reconciling"

@@ -115,7 +115,7 @@ def test_an_upgrade_of_the_operator_changes_only_what_was_rendered() -> None:
     upgraded = newer["metadata"]["annotations"]
     assert upgraded[naming.INPUTS_ANNOTATION] == notes[naming.INPUTS_ANNOTATION]
     assert upgraded[naming.RENDERED_ANNOTATION] != notes[naming.RENDERED_ANNOTATION]
-    other = deployment(HTTP | {"aliases": ["x"]})["metadata"]["annotations"]
+    other = deployment(HTTP | {"warmup": {"enabled": False}})["metadata"]["annotations"]
     assert other[naming.INPUTS_ANNOTATION] != notes[naming.INPUTS_ANNOTATION]
     own = deployment(runner={"images": {"llamaCpp": "mine:1"}})
     assert pod(own)["containers"][0]["image"] == "mine:1"

@@ -48,6 +48,17 @@ def test_the_name_is_kept_as_it_was_written() -> None:
         assert found.asked == name
 
 
+def test_a_name_that_a_gateway_has_resolved() -> None:
+    """A new alias is this model's before this runner knows it, if the gateway means this model."""
+    checks = Checks(CONFIG)
+    assert checks.is_meant({"X-Model-Resolved": "ml/smol"})
+    assert not checks.is_meant({"X-Model-Resolved": "ml/other"})
+    assert not checks.is_meant({})
+    found = checks.body(COMPLETIONS, b'{"model": "new"}', meant=True)
+    assert isinstance(found, Accepted)
+    assert found.asked == "new"
+
+
 @pytest.mark.parametrize("body", [b'{"model": null}', b'{"prompt": "x"}'])
 def test_no_name(body: bytes) -> None:
     """A missing name is this model, too: there is no other."""

@@ -33,6 +33,7 @@ from modelrunner.gateway.table.table import RouteTable
 from modelrunner.gateway.telemetry.exchange import Exchange
 from modelrunner.gateway.telemetry.meters import Meters
 from modelrunner_protocol.ollama import unknown_model
+from modelrunner_protocol.wire import RESOLVED_HEADER
 
 MODELS_HEADER: Final = b"x-modelrunner-models"
 """Tells the back office which models the key may see, as globs; absent: all."""
@@ -40,6 +41,7 @@ MODELS_HEADER: Final = b"x-modelrunner-models"
 SCOPES_HEADER: Final = b"x-modelrunner-scopes"
 """Tells the back office what the key is for, by comma; absent: everything."""
 
+_RESOLVED: Final = RESOLVED_HEADER.lower().encode()
 _OWN_HEADERS: Final = b"x-modelrunner-"
 _SHOWN: Final = 200
 _WHILE: Final = "a runner keeps responses for an hour, and not while its model sleeps"
@@ -118,14 +120,7 @@ class Router:
                 retry_after=refusal.retry_after,
                 entry=entry,
             )
-        exchange = Exchange(
-            request.id,
-            request.client,
-            request.method,
-            route.name,
-            route.dialect.name,
-            request.received_at,
-        )
+        exchange = _exchange(request, route.name, route.dialect)
         exchange.entry = entry
         exchange.stream = route.streams and bool(
             asked.stream or (route.piece and asked.stream is None)
@@ -135,6 +130,12 @@ class Router:
         passage = Passage(self._desk, exchange, route, entry, key, len(request.body))
         if route.piece:
             passage.asked_for = name or ""
+        return self._sent(request, asked, entry, passage)
+
+    def _sent(self, request: Request, asked: Peek, entry: ModelEntry, passage: Passage) -> Decision:
+        """Send a request that may go, or let it wait."""
+        if asked.model != entry.name:
+            request.headers.append((_RESOLVED, entry.path.encode()))
         now = self._now()
         # Where nobody else can answer there is no line to wait in.
         endpoint = (

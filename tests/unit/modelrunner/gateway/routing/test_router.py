@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import hashlib
+import json
 from typing import Any
 
 import pytest
@@ -69,6 +70,22 @@ async def test_a_ready_model_is_answered_by_a_runner() -> None:
         )
         assert (exchange.tokens_in, exchange.tokens_out, exchange.held) == (7, 11, 0.0)
         assert exchange.first_byte_at - exchange.received_at == pytest.approx(0.25)
+
+
+@virtual
+async def test_a_runner_is_told_whose_another_name_is() -> None:
+    """It learns of a new alias only when it starts; its own name needs no word."""
+    async with World() as world:
+        world.awake("ml/smol", A)
+        for name, told_ in (("smol", []), ("ai/smol", [b"ml/smol"]), ("ml/smol", [b"ml/smol"])):
+            request = _chat(world, name)
+            forwarded(world.router.decide(request))
+            assert [v for k, v in request.headers if k == b"x-model-resolved"] == told_
+
+
+def _chat(world: World, name: str) -> Request:
+    body = json.dumps({"model": name, "messages": []}).encode()
+    return Request("POST", CHAT, b"", [], body, b"id-1", "10.1.1.1", world.loop.time())
 
 
 @virtual
