@@ -68,7 +68,7 @@ async def test_pull_without_resolve(server: FileServer, commands: Commands) -> N
 
 
 async def test_terminal_shows_one_line(server: FileServer, commands: Commands) -> None:
-    """On a terminal the progress is a line that is drawn over and over."""
+    """On a terminal the progress is a line with a bar that is drawn over and over."""
     ours, theirs = pty.openpty()
     server.faults.append(Fault(hang_after=MIB))
     running = await commands.start("pull", expected=SIZE, terminal=theirs)
@@ -79,7 +79,7 @@ async def test_terminal_shows_one_line(server: FileServer, commands: Commands) -
     server.release.set()
     assert (await running.ended()).code == 0
     text = await shown
-    assert "\r\x1b[2Kdownloading 24 % · 1.00 MiB of 4.01 MiB" in text
+    assert "\r\x1b[2K[#####...................] downloading 24 % · 1.00 MiB of 4.01 MiB" in text
 
 
 def _read_all(handle: int) -> str:
