@@ -21,7 +21,9 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
         yield session
 
 
-def _authorizer(session: aiohttp.ClientSession, secret: bytes | None, **more: bool) -> Authorizer:
+def _authorizer(
+    session: aiohttp.ClientSession, secret: bytes | None, *, secure: bool = True
+) -> Authorizer:
     keyring = parse_keyring(secret, "the Secret s", "s") if secret else Keyring()
     return Authorizer(
         session=session,
@@ -29,7 +31,7 @@ def _authorizer(session: aiohttp.ClientSession, secret: bytes | None, **more: bo
         repository="a/b",
         actions="pull",
         keyring=keyring,
-        **{"secure": True, **more},
+        secure=secure,
     )
 
 
