@@ -9,12 +9,14 @@ import re
 from typing import Final
 
 from runnerd.server.dialects import INVALID_REQUEST, SERVER_ERROR, Dialect, Rejection, reject
-from runnerd.server.routes import Inference
+from runnerd.server.routes import DETOKENIZE, Inference
 
 _FORM: Final = re.compile(
     r"\[json\.exception\.|Failed to parse |\"prompt\" |Unknown reasoning format"
     r"|(?:image|audio|video) input is not supported|input \([0-9]+ tokens\) is too large"
 )
+# What its standard library says of a number that is no token: it looks up what it is given.
+_UNKNOWN_NUMBER: Final = "vector::_M_range_check"
 
 
 def refusal(route: Inference, status: int, raw: bytes, path: str = "") -> Rejection | None:
@@ -34,12 +36,19 @@ def refusal(route: Inference, status: int, raw: bytes, path: str = "") -> Reject
         return None
     if status == 501:
         return reject(501, message, code="unsupported_mode")
-    if status == 500 and _FORM.match(message):
-        return reject(400, message)
+    if status == 500 and (wrong := _wrong_form(route, message)):
+        return wrong
     # Only OpenAI's clients can read what it says as it says it.
     kind = SERVER_ERROR if status >= 500 else INVALID_REQUEST
     translated = route.dialect in {Dialect.ANTHROPIC, Dialect.OLLAMA}
     return Rejection(status, message, kind) if translated else None
+
+
+def _wrong_form(route: Inference, message: str) -> Rejection | None:
+    """The client's error that an engine has taken for its own."""
+    if route is DETOKENIZE and _UNKNOWN_NUMBER in message:
+        return reject(400, "'tokens' holds a number that is no token of this model", param="tokens")
+    return reject(400, message) if _FORM.match(message) else None
 
 
 def _message(raw: bytes) -> str | None:

@@ -31,6 +31,7 @@ class Inference:
 
 
 RERANK: Final = Inference("rerank", "/v1/rerank", Mode.RERANKING)
+DETOKENIZE: Final = Inference("detokenize", "/detokenize", None)
 SCORE: Final = Inference("score", "/score", Mode.RERANKING)
 _RESPONSES: Final = Inference(
     "responses", "/v1/responses", Mode.COMPLETION, dialect=Dialect.RESPONSES
@@ -66,7 +67,7 @@ _ROUTES: Final = {
     "/score": SCORE,
     "/v1/score": SCORE,
     "/tokenize": Inference("tokenize", "/tokenize", None),
-    "/detokenize": Inference("detokenize", "/detokenize", None),
+    "/detokenize": DETOKENIZE,
     **{route.path: route for route in _ANTHROPIC},
 }
 """What follows a prefix. Source: docker/model-runner `pkg/routing`, `pkg/responses/handler.go`."""

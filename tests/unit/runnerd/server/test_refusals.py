@@ -36,6 +36,18 @@ def test_500_for_a_wrong_form(answer: bytes, refused: bool) -> None:
     assert found is None or found.status == 400
 
 
+def test_numbers_that_are_no_tokens() -> None:
+    """The engine looks them up unseen; only where tokens were asked for is that the request's."""
+    said = (
+        b'{"error":{"code":500,"message":"vector::_M_range_check: __n (which is 99999999) >= '
+        b'this->size() (which is 49152)","type":"server_error"}}'
+    )
+    found = refusal(ROUTES["/detokenize"], 500, said)
+    assert found
+    assert (found.status, found.param) == (400, "tokens")
+    assert refusal(CHAT, 500, said) is None
+
+
 def test_other_answers_stay() -> None:
     """What is good, and OpenAI's own errors, are for the client as they are."""
     assert refusal(CHAT, 200, b'{"error": {"message": "Failed to parse"}}') is None
