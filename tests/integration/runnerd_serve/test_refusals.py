@@ -102,6 +102,9 @@ def test_malformed(scripted: Serving, path: str, body: bytes) -> None:
         (OLLAMA, {"options": "x"}),
         (RESPONSES, {"input": 5}),
         (RESPONSES, {"input": "x", "background": True}),
+        ("/rerank", {"query": "x", "documents": 5}),
+        ("/v1/rerank", {"query": "x", "documents": ["y"], "top_n": 0}),
+        ("/score", {"text_1": "x"}),
     ],
 )
 def test_wrong_types(scripted: Serving, path: str, more: dict[str, Any]) -> None:

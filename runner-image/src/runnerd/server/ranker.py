@@ -38,10 +38,7 @@ class Ranker:
 
     def asked(self, route: Inference, accepted: Accepted) -> Ranked | Rejection:
         """What a body asks, or what is wrong with it."""
-        read = object_of(accepted.body)
-        if isinstance(read, Rejection):
-            return read
-        found = (reranking if route is RERANK else scoring)(read[1])
+        found = ranking_of(route, accepted.body)
         if isinstance(found, Rejection):
             return found
         return Ranked(found, accepted.asked or self._model, accepted.keep_alive)
@@ -84,6 +81,14 @@ class Ranker:
             created=int(time.time()),
         )
         return answers.json_answer(200, body, {"X-Request-Id": request_id})
+
+
+def ranking_of(route: Inference, raw: bytes) -> Ranking | Rejection:
+    """What a body at /rerank or /score asks, or what is wrong with it, whatever the model."""
+    read = object_of(raw)
+    if isinstance(read, Rejection):
+        return read
+    return (reranking if route is RERANK else scoring)(read[1])
 
 
 def _refused(route: Inference, status: int, raw: bytes) -> web.Response:

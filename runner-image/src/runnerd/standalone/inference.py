@@ -18,6 +18,7 @@ from runnerd.server.checks import Checks
 from runnerd.server.dialects import SERVER_ERROR, Dialect, Rejection, reject
 from runnerd.server.intake import Incoming, Intake, loaded
 from runnerd.server.naming import model_of, with_model
+from runnerd.server.ranker import ranking_of
 from runnerd.server.responding import wrong
 from runnerd.server.routes import Inference, image_paths, inference_routes
 from runnerd.server.translation import Translator
@@ -152,6 +153,8 @@ class Inferences:
         name, raw = self._named(accepted.asked, accepted.body)
         if route.dialect is Dialect.RESPONSES and (refused := wrong(raw)):
             raise RefusedError(refused)
+        if route.mode is Mode.RERANKING:
+            _taken(ranking_of(route, raw))
         return Question(name, raw, accepted.keep_alive)
 
     def _named(self, name: str, raw: bytes) -> tuple[str, bytes]:
