@@ -31,6 +31,7 @@ from tests.cluster.progress import Progress
 from tests.perf.caller import Caller, tcp, unix
 from tests.perf.engine_by_hand import engine_by_hand
 from tests.perf.figures import quantile, table
+from tests.perf.first_token import read_first_token
 from tests.perf.options import USUAL, Options
 from tests.support import manifests
 from tests.support.gateway import gateway_client, gateway_url
@@ -109,7 +110,7 @@ def _wake(stack: Stack, namespace: str, client: httpx.Client) -> Wake:
         if not answer.is_success:
             answer.read()
             raise ClusterError(f"the wake was answered with {answer.status_code} {answer.text}")
-        _first_token(answer)
+        read_first_token(answer.iter_lines())
         wake.reach("first token")
     stack.wait_for(namespace, _NAME, reason="Ready")
     with stack.client(namespace, _NAME) as runner:
@@ -125,22 +126,6 @@ def _sleep(stack: Stack, namespace: str) -> None:
     stack.wait_for(namespace, _NAME, reason="ScaledToZero")
     selector = f"modelrunner.dev/model={_NAME}"
     stack.wait("no pods", lambda: not stack.objects("pods", namespace, selector))
-
-
-def _first_token(answer: httpx.Response) -> None:
-    """Read until an event brings text, and leave the rest to come."""
-    found = False
-    for line in answer.iter_lines():
-        found = found or (line.startswith("data: {") and has_text(line.removeprefix("data: ")))
-        if found:
-            return
-    raise ClusterError("the stream ended without a token")
-
-
-def has_text(event: str) -> bool:
-    """Whether an event of a chat's stream brings text; the first one only names the role."""
-    choices = json.loads(event).get("choices") or [{}]
-    return bool(choices[0].get("delta", {}).get("content"))
 
 
 @contextmanager
@@ -178,7 +163,7 @@ def _engine_alone(namespace: str) -> float:
     """Seconds from the start of llama-server by hand to the first token of the same request."""
     with engine_by_hand() as (client, begin):
         with client.stream("POST", _CHAT, json=_chat(namespace)) as answer:
-            _first_token(answer)
+            read_first_token(answer.iter_lines())
         return time.monotonic() - begin
 
 

@@ -9,30 +9,23 @@ once the real llama-server. Nothing is asserted; the table is the result.
 
 import argparse
 import asyncio
-import contextlib
 import json
-import os
-import socket
-import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from modelrunner_protocol.codec import encode
-from modelrunner_protocol.wire import RUN_CONFIG_VARIABLE, RunConfig
 from tests.perf.caller import Caller, tcp, unix
 from tests.perf.figures import quantile
 from tests.perf.options import USUAL, Options
+from tests.perf.runner_by_hand import runner_by_hand
+from tests.perf.usage import busy_seconds
 from tests.support.engine import ensure_engine
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 CHUNKS: Final = 50
 _CHUNK_SECONDS: Final = 0.002
-_TICK: Final = os.sysconf("SC_CLK_TCK")
 
 
 class FastEngine(asyncio.Protocol):
@@ -80,47 +73,6 @@ async def serve_fast_engine(path: str) -> None:
     await server.serve_forever()
 
 
-def cpu_seconds(pid: int) -> float:
-    """User and system time of a process."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICK
-
-
-@contextlib.contextmanager
-def runnerd(program: Path, model: Path, folder: Path) -> Iterator[tuple[int, int, Path]]:
-    """A ready runner: its process, its port and its engine's socket."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    config = RunConfig(
-        model="smol",
-        namespace="ml",
-        runner="cpu",
-        engine="llama.cpp",
-        weights=str(model),
-        context_size=2048,
-        port=port,
-    )
-    environment = {
-        "PATH": os.environ["PATH"],
-        "LLAMA_SERVER_PATH": str(program),
-        "RUNNERD_SOCKET_FOLDER": str(folder),
-        RUN_CONFIG_VARIABLE: encode(config),
-    }
-    command = [sys.executable, "-m", "runnerd", "run"]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-    try:
-        pause = threading.Event()
-        while b'"msg":"ready"' not in (folder / "log").read_bytes():
-            if process.poll() is not None:
-                raise SystemExit((folder / "log").read_text(encoding="utf-8"))
-            pause.wait(0.02)
-        yield process.pid, port, folder / f"engine-{process.pid}.sock"
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
 def measure(program: Path, model: Path, *, requests: int, streams: int, stamped: bool) -> None:
     """Ask both sides in turn and print the table."""
     body: dict[str, object] = {
@@ -131,7 +83,7 @@ def measure(program: Path, model: Path, *, requests: int, streams: int, stamped:
     }
     with (
         tempfile.TemporaryDirectory() as folder,
-        runnerd(program, model, Path(folder)) as (pid, port, path),
+        runner_by_hand(program, model, Path(folder)) as (pid, port, path),
     ):
         direct, through = Caller.of(lambda: unix(path)), Caller.of(lambda: tcp(port))
         for _ in range(20):
@@ -139,16 +91,16 @@ def measure(program: Path, model: Path, *, requests: int, streams: int, stamped:
             through.ask(body)
         direct.unary.clear()
         through.unary.clear()
-        begin = cpu_seconds(pid)
+        begin = busy_seconds(pid)
         for _ in range(requests):
             direct.ask(body)
             through.ask(body)
-        unary_cpu = (cpu_seconds(pid) - begin) / requests
-        begin, events = cpu_seconds(pid), 0
+        unary_cpu = (busy_seconds(pid) - begin) / requests
+        begin, events = busy_seconds(pid), 0
         for _ in range(streams):
             direct.stream({**body, "max_tokens": CHUNKS}, stamped=stamped)
             events += through.stream({**body, "max_tokens": CHUNKS}, stamped=stamped)
-        stream_cpu = cpu_seconds(pid) - begin - streams * unary_cpu
+        stream_cpu = busy_seconds(pid) - begin - streams * unary_cpu
         _print_row("request", direct.unary, through.unary)
         _print_row("first event of a stream", direct.first, through.first)
         if stamped:

@@ -3,7 +3,7 @@
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,14 +14,14 @@ from tests.support.engine import ensure_engine
 
 
 @contextmanager
-def engine_by_hand() -> Iterator[tuple[httpx.Client, float]]:
-    """A llama-server that has just become healthy, and when it was started (monotonic clock)."""
-    engine = ensure_engine()
+def engine_by_hand(words: Sequence[str] = ()) -> Iterator[tuple[httpx.Client, float]]:
+    """A llama-server that has just become healthy, and when it was started (monotonic clock).
+
+    `words`: program and arguments, but for where it listens; none: those of a runner pod.
+    """
     with tempfile.TemporaryDirectory() as folder:
         socket = f"{folder}/engine.sock"
-        command = [str(engine.llama_server), "-ngl", "999", "--metrics"]
-        command += ["--model", str(engine.model)]
-        command += ["--host", socket, "--ctx-size", "2048", "--threads", "1", "--jinja"]
+        command = [*(words or _words_of_a_pod()), "--host", socket]
         begin = time.monotonic()
         with (Path(folder) / "log").open("wb") as log:
             server = subprocess.Popen(command, stdout=log, stderr=log)
@@ -33,6 +33,12 @@ def engine_by_hand() -> Iterator[tuple[httpx.Client, float]]:
         finally:
             server.kill()
             server.wait()
+
+
+def _words_of_a_pod() -> list[str]:
+    engine = ensure_engine()
+    words = [str(engine.llama_server), "-ngl", "999", "--metrics", "--model", str(engine.model)]
+    return [*words, "--ctx-size", "2048", "--threads", "1", "--jinja"]
 
 
 def _healthy(client: httpx.Client) -> bool:

@@ -1,4 +1,4 @@
-"""Processor time and memory of all processes of a session, from /proc."""
+"""Processor time and memory of processes, from /proc."""
 
 import contextlib
 import os
@@ -13,6 +13,22 @@ _PROC: Final = Path("/proc")
 def cpu_seconds(session: int) -> float:
     """User and system time of a session's processes so far; threads that ended are counted."""
     return sum(ticks(stat) for _, stat in _members(session)) / _TICK
+
+
+def busy_seconds(pid: int) -> float:
+    """Time that one process has run so far, to the microsecond; threads that ended are left out."""
+    total = 0
+    for task in Path(_PROC / str(pid) / "task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            total += int((task / "schedstat").read_text("ascii").split()[0])
+    return total / 1e9
+
+
+def resident_mib(pid: int) -> tuple[float, float]:
+    """Memory of one process: all that it uses, and with the share only of what others use, too."""
+    text = (_PROC / str(pid) / "smaps_rollup").read_text("ascii")
+    whole = text.partition("\nRss:")[2].split()[0]
+    return int(whole) / 1024, proportional(text) / 1024
 
 
 def memory_mib(session: int) -> float:

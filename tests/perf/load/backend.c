@@ -2,12 +2,17 @@
  *
  *     backend ADDRESS PORT PACE
  *
+ * An ADDRESS that begins with a slash is the path of a UNIX socket, where runnerd looks for its
+ * engine; PORT means nothing then.
+ *
  * POST answers an OpenAI completion whose text has as many bytes as the request's `max_tokens`.
  * With "stream": true it is a stream of `max_tokens` events, one every PACE microseconds, each
  * with the moment it was sent in it: "t=NANOSECONDS " of the monotonic clock. GET is answered with
  * a small object, which health checks take for a yes. Any path will do.
  */
 #include "common.h"
+
+#include <sys/un.h>
 
 /* Requests name what they want within so many bytes of the body's begin or end. */
 #define PARAMETERS 1024
@@ -254,11 +259,28 @@ static void send_due_events(void) {
     }
 }
 
-static int listen_at(const char *host, int port) {
+static int bound_to_path(const char *path) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof address.sun_path) {
+        fprintf(stderr, "%s is too long for a socket\n", path);
+        exit(2);
+    }
+    strcpy(address.sun_path, path);
+    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    if (bind(listener, (struct sockaddr *)&address, sizeof address) < 0) die("bind");
+    return listener;
+}
+
+static int bound_to_port(const char *host, int port) {
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), yes = 1;
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
     struct sockaddr_in address = address_of(host, port);
     if (bind(listener, (struct sockaddr *)&address, sizeof address) < 0) die("bind");
+    return listener;
+}
+
+static int listen_at(const char *host, int port) {
+    int listener = *host == '/' ? bound_to_path(host) : bound_to_port(host, port);
     if (listen(listener, 4096) < 0) die("listen");
     return listener;
 }

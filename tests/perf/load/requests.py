@@ -22,26 +22,30 @@ def stream(key: str, events: int, size: int = 1024) -> bytes:
     return _message(key, size, "", max_tokens=events, stream=True)
 
 
-def _message(key: str, size: int, identity: str, **parameters: object) -> bytes:
-    empty = len(_body("", parameters))
-    # Text that JSON has to look at, not one letter again and again.
-    text = ("Tell me of the sea, and of the ships that sail it. " * (size // 50 + 1))[
-        : max(0, size - empty)
-    ]
-    body = _body(text, parameters)
+def post(path: str, body: bytes, *lines: str) -> bytes:
+    """A request with this body, and these header lines beside a usual client's."""
     head = (
-        f"POST {PATH} HTTP/1.1\r\n"
+        f"POST {path} HTTP/1.1\r\n"
         "Host: gateway.test\r\n"
         "Accept: application/json\r\n"
         "Content-Type: application/json\r\n"
         "User-Agent: OpenAI/Python 2.8.0\r\n"
         "X-Stainless-Lang: python\r\n"
         "X-Stainless-Async: false\r\n"
-        f"Authorization: Bearer {key}\r\n"
-        + f"X-Request-Id: {identity}\r\n" * bool(identity)
+        + "".join(f"{line}\r\n" for line in lines)
         + f"Content-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
+
+
+def _message(key: str, size: int, identity: str, **parameters: object) -> bytes:
+    empty = len(_body("", parameters))
+    # Text that JSON has to look at, not one letter again and again.
+    text = ("Tell me of the sea, and of the ships that sail it. " * (size // 50 + 1))[
+        : max(0, size - empty)
+    ]
+    lines = [f"Authorization: Bearer {key}"] + [f"X-Request-Id: {identity}"] * bool(identity)
+    return post(PATH, _body(text, parameters), *lines)
 
 
 def _body(text: str, parameters: dict[str, object]) -> bytes:

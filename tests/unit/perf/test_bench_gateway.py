@@ -7,7 +7,7 @@ import pytest
 from tests.cluster.errors import ClusterError
 from tests.perf.bench_gateway_memory import total
 from tests.perf.bench_gateway_ports import towards
-from tests.perf.bench_gateway_wake import engine_socket, has_text
+from tests.perf.bench_gateway_wake import engine_socket
 
 _TCP = """\
    0: 0100007F:9C40 0A0112C6:1F90 01 00000000:00000000 00:00000000 00000000 0 0 1
@@ -26,13 +26,6 @@ def test_a_gauge_is_the_sum_of_its_series() -> None:
     """Other families whose names begin alike do not count."""
     text = 'x_held{model="a"} 2.0\nx_held{model="b"} 3\nx_held_bytes{model="a"} 9\n# x_held{} 4\n'
     assert total(text, "x_held") == 5
-
-
-def test_the_first_token_is_the_first_event_with_text() -> None:
-    """llama-server's first event only names the role."""
-    assert not has_text('{"choices": [{"delta": {"role": "assistant", "content": null}}]}')
-    assert not has_text('{"choices": [], "usage": {}}')
-    assert has_text('{"choices": [{"delta": {"content": "Once"}}]}')
 
 
 def test_the_engine_of_a_pod_is_found_by_its_control_group(tmp_path: Path) -> None:
