@@ -13,7 +13,8 @@ _DONE: Final = b"[DONE]"
 _BROKEN: Final = "the engine ended its answer before it was whole"
 _SHAPELESS: Final = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
-_decode: Final = json.JSONDecoder().decode
+# Once per token: `decode` would look for blanks at both ends, of which there are none.
+_decode: Final = json.JSONDecoder().raw_decode
 
 
 class Stream:
@@ -62,7 +63,9 @@ class Stream:
         if data == _DONE:
             return self._finish() if self._last.ended else self._error(_BROKEN)
         try:
-            found = _decode(data.decode())
+            found, end = _decode(text := data.decode())
+            if end != len(text):
+                raise ValueError("more than one value")
             if "error" in found:
                 return self._error(_message(found["error"]))
             return self._say(said(self._path, found)).encode("ascii")

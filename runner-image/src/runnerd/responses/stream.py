@@ -15,7 +15,8 @@ _DATA: Final = b"data:"
 _DONE: Final = b"[DONE]"
 _FAILED: Final = "engine_failed"
 
-_decode: Final = json.JSONDecoder().decode
+# Once per token: `decode` would look for blanks at both ends, of which there are none.
+_decode: Final = json.JSONDecoder().raw_decode
 
 
 class Stream:
@@ -70,7 +71,9 @@ class Stream:
         if data == _DONE:
             return self._finish()
         try:
-            found = _decode(data.decode())
+            found, end = _decode(text := data.decode())
+            if end != len(text):
+                raise ValueError("more than one value")
             if "error" in found:
                 return self._fail(_message(found["error"]))
             piece = piece_of(found, self._top)

@@ -43,6 +43,7 @@ async def retell(
     upstream, epoch = begun
     readany = upstream.content.readany
     response: Streamed | None = None
+    write = None
     more = True
     while more:
         try:
@@ -57,11 +58,12 @@ async def retell(
             told, more = stream.take(chunk) if chunk else stream.end(), bool(chunk)
         if not told:
             continue
-        if response is None:
+        if write is None:
             response = Streamed(status=200, headers=headers)
             await response.prepare(request)
+            write = writer(request, response)
         # Waits while the client takes less than the engine gives: nothing piles up here.
-        await writer(request, response)(told)
+        await write(told)
         more = more and not stream.broken
     if response is None:
         return await proxy.lost(dialect, epoch)

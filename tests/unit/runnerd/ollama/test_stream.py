@@ -151,11 +151,12 @@ def test_logprobs() -> None:
         (event({"error": "plain"}), "plain"),
         (event({"error": {}}), "failed"),
         (b"data: {\n\n", "no part of an answer"),
+        (b"data: {}{}\n\n", "no part of an answer"),
         (event([]), "no part of an answer"),
         (event({"choices": 3}), "no part of an answer"),
         (b"data: [DONE]\n\n", "before it was whole"),
     ],
-    ids=range(7),
+    ids=range(8),
 )
 def test_errors_in_a_stream(raw: bytes, words: str) -> None:
     """The last line says so, and nothing follows."""

@@ -131,6 +131,7 @@ def test_ends(finish: str, status: str, reason: dict[str, str] | None) -> None:
         (b'data: {"error":"no"}\n\n', "no"),
         (b'data: {"error":{}}\n\n', "failed at this request"),
         (b"data: {\n\n", "no part of an answer"),
+        (b"data: {}{}\n\n", "no part of an answer"),
         (b"data: 5\n\n", "no part of an answer"),
         (b"data: \xff\n\n", "no part of an answer"),
         (delta(tool_calls=[{"index": 0, "function": {}}]), "no part of an answer"),
@@ -139,7 +140,7 @@ def test_ends(finish: str, status: str, reason: dict[str, str] | None) -> None:
         (delta(reasoning_content=5), "no part of an answer"),
         (event({"choices": [{"delta": {}, "logprobs": {"content": [{}]}}]}), "no part of"),
     ],
-    ids=range(11),
+    ids=range(12),
 )
 def test_failures(chunk: bytes, words: str) -> None:
     """An error and a failed response, once; what comes after them is not looked at."""
