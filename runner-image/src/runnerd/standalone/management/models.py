@@ -4,14 +4,16 @@ Source: docker/model-runner `pkg/inference/models/http_handler.go`.
 """
 
 import asyncio
-from collections.abc import Collection, Mapping
-from typing import Final
+import logging
+from collections.abc import Callable, Collection, Mapping
+from typing import Final, ParamSpec, TypeVar
 
 from aiohttp import web
 
 from modelrunner_protocol.dmr import model_object, removal_answer, tag_answer
+from runnerd.logs import fields
 from runnerd.server import answers
-from runnerd.server.dialects import Dialect, reject
+from runnerd.server.dialects import SERVER_ERROR, Dialect, Rejection, reject
 from runnerd.standalone.catalogue.catalogue import Catalogue, UnknownModelError
 from runnerd.standalone.catalogue.names import InvalidNameError
 from runnerd.standalone.catalogue.removal import Removal, SeveralTagsError
@@ -21,6 +23,11 @@ from runnerd.standalone.management.needs import Pool
 from runnerd.standalone.management.recorder import Recorder
 from runnerd.standalone.management.unknown import unknown
 from runnerd.standalone.pages import Page, RefusedError
+
+log = logging.getLogger(__name__)
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 _TRUE: Final = frozenset({"", "1", "t", "T", "true", "TRUE", "True"})
 
@@ -68,10 +75,10 @@ class Models:
         """Take a model away; engines that run it end when they are idle.
 
         Raises:
-            RefusedError: 404, or 409 when it has other names, too.
+            RefusedError: 404, 409 when it has other names, too, 500 when the volume forbids it.
         """
         try:
-            done = await asyncio.to_thread(self._catalogue.remove, name, force=force)
+            done = await _changed(self._catalogue.remove, name, force=force)
         except UnknownModelError as error:
             raise RefusedError(unknown(name)) from error
         except SeveralTagsError as error:
@@ -88,7 +95,7 @@ class Models:
             await self._pool.unload(gone)
 
     async def _purge(self, _: web.BaseRequest, __: Mapping[str, str]) -> web.Response:
-        await self._forget(await asyncio.to_thread(self._catalogue.purge))
+        await self._forget(await _changed(self._catalogue.purge))
         return web.Response(status=200, headers={"Server": answers.SERVER})
 
     async def _act(self, request: web.BaseRequest, groups: Mapping[str, str]) -> web.Response:
@@ -111,10 +118,11 @@ class Models:
         """Give a model one more name.
 
         Raises:
-            RefusedError: 404 for an unknown model, 400 for what is no name.
+            RefusedError: 404 for an unknown model, 400 for what is no name, 500 when the volume
+                forbids it.
         """
         try:
-            await asyncio.to_thread(self._catalogue.tag, name, target)
+            await _changed(self._catalogue.tag, name, target)
         except UnknownModelError as error:
             raise RefusedError(unknown(name)) from error
         except InvalidNameError as error:
@@ -130,6 +138,16 @@ class Models:
         if found is None:
             raise RefusedError(unknown(name))
         return found
+
+
+async def _changed(change: Callable[_P, _T], *given: _P.args, **named: _P.kwargs) -> _T:
+    """Change the catalogue; where the volume forbids it, say so: it is for somebody to mend."""
+    try:
+        return await asyncio.to_thread(change, *given, **named)
+    except OSError as error:
+        log.warning("the models' volume cannot be written", extra=fields(cause=str(error)))
+        text = f"the models' volume cannot be written: {error.strerror or type(error).__name__}"
+        raise RefusedError(Rejection(500, text, SERVER_ERROR)) from error
 
 
 def _truth(request: web.BaseRequest, name: str) -> bool:

@@ -186,3 +186,25 @@ async def test_wrong_methods(tmp_path: Path) -> None:
                 body = await answer.text()
                 assert (answer.status, answer.headers["Allow"]) == (405, allow), path
                 assert ("error" in body) is path.startswith("/api/")
+
+
+async def test_a_volume_that_cannot_be_written(tmp_path: Path) -> None:
+    """A sentence that says so, and nothing is changed: the server itself is not broken."""
+    async with managed(tmp_path) as site:
+        stock(site.catalogue, tmp_path, "ai/smollm2")
+        lock = site.catalogue.root / "models.lock"
+        lock.unlink()
+        lock.mkdir()
+        for method, path in (
+            ("DELETE", "/models/ai/smollm2"),
+            ("DELETE", "/models/purge"),
+            ("POST", "/models/ai/smollm2/tag?repo=a/b&tag=c"),
+            ("POST", "/api/copy"),
+            ("DELETE", "/api/delete"),
+        ):
+            body = {"model": "ai/smollm2", "source": "ai/smollm2", "destination": "a/b"}
+            async with site.client.request(method, path, json=body) as answer:
+                assert answer.status == 500
+                assert "the models' volume cannot be written: Is a directory" in await answer.text()
+        _, listed = await site.ask("GET", "/models")
+        assert [entry["tags"] for entry in listed] == [["ai/smollm2:latest"]]
