@@ -102,6 +102,14 @@ def test_store_of_somebody_else(tmp_path: Path) -> None:
     assert (tmp_path / "models.json").read_text() == "{}"
 
 
+def test_store_that_cannot_be_written(tmp_path: Path) -> None:
+    """It serves what is there, and says in its log, which is all JSON, that it could not sweep."""
+    (tmp_path / "models" / "models.lock").mkdir(parents=True)
+    with Serving(tmp_path, scripted_program(tmp_path)) as server, server.http as http:
+        assert http.get("/models").json() == []
+        assert any("is not swept" in line["msg"] for line in server.log())
+
+
 def test_empty_store(tmp_path: Path) -> None:
     """Without models the lists are empty, as a new server's are."""
     with Serving(tmp_path, scripted_program(tmp_path), DISABLE_METRICS="1") as server:

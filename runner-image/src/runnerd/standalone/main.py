@@ -64,6 +64,8 @@ def serve(arguments: Sequence[str]) -> int:
         patience = PullSettings.from_environment(os.environ)
         find_llama_server(settings.engine.llama_server)
         first_arguments(settings.engine.llama_args or "")
+        # Before the store is looked at: what is found there is told as everything else is.
+        set_up(settings.engine.log_level)
         catalogue = _catalogue(settings)
         listener = open_listener(settings.port, settings.engine.stall_timeout, settings.host)
     except (ConfigError, ValueError) as error:
@@ -71,7 +73,6 @@ def serve(arguments: Sequence[str]) -> int:
         return 2
     # Imports make few cycles and many objects; the collector is back once the server listens.
     gc.disable()
-    set_up(settings.engine.log_level)
     tail = LogTail()
     logging.getLogger().addHandler(tail)
     read_less_at_once()
