@@ -51,7 +51,8 @@ class Beginning:
         """Return once all are there; what fails is tried again, ever more seldom."""
         pause = self._first_pause
         while True:
-            for name in list(self.missing):
+            # What is in the store does not wait for a registry that may be away.
+            for name in await asyncio.to_thread(self._stored_first):
                 await self._bring(name)
             if not self.missing:
                 return
@@ -73,6 +74,10 @@ class Beginning:
             self._pool.configure(stored.identity, Configuration(), meant_mode(stored))
             log.info("model is there", extra=fields(model=name, id=stored.identity))
             self.missing.pop(name, None)
+
+    def _stored_first(self) -> list[str]:
+        """The models that are missing, those ahead that only have to be configured."""
+        return sorted(self.missing, key=lambda name: self._found(name) is None)
 
     def _failed(self, name: str, cause: str) -> None:
         self.missing[name] = cause

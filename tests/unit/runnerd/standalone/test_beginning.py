@@ -90,6 +90,23 @@ async def test_what_is_there_is_not_pulled(registry: Registry) -> None:
     assert registry.asked == ["a"]
 
 
+async def test_what_is_there_waits_for_no_registry(registry: Registry) -> None:
+    """A model of the store is configured before one is asked for that a registry may not give."""
+    stored = add(registry.catalogue, Ingredients(weights=[registry.file]), "ai/b")
+    registry.answers = {"ai/a": [[PullRefusedError(404, "no such model")], ["add", dmr.pulled()]]}
+    pool = Configurable()
+    seen: list[list[str]] = []
+
+    async def pull(reference: str, *, token: str = "") -> AsyncIterator[Any]:
+        seen.append(list(pool.configured))
+        async for event in Registry.pull(registry, reference, token=token):
+            yield event
+
+    registry.pull = pull  # type: ignore[method-assign]  # as it is, and what had been done by then
+    await beginning(registry, pool, "ai/a", "ai/b").run()
+    assert seen[0] == [stored.identity]
+
+
 async def test_failures(registry: Registry, caplog: pytest.LogCaptureFixture) -> None:
     """Whatever fails is told and tried again; the others do not wait for it."""
     registry.answers = {
