@@ -1,4 +1,4 @@
-"""Real runner processes in front of the scripted engine, which stand for pods."""
+"""Real runner processes, which stand for pods, in front of the scripted engine or a real one."""
 
 import os
 import re
@@ -8,7 +8,7 @@ import subprocess
 import sys
 import types
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import httpx
 
@@ -20,28 +20,32 @@ _ENGINE = Path(__file__).with_name("scripted_engine.py")
 
 
 class RunnerProcess:
-    """One `runnerd run` on a free port of all addresses; `folder` is the scripted engine's."""
+    """One `runnerd run` on a free port of all addresses; `folder` is the scripted engine's.
+
+    `program` is a real llama-server instead; `more` are further members of RunConfig.
+    """
 
     def __init__(
-        self, model: str, folder: Path, *, aliases: tuple[str, ...] = (), slots: int = 8
+        self,
+        model: str,
+        folder: Path,
+        *,
+        aliases: tuple[str, ...] = (),
+        slots: int = 8,
+        program: Path | None = None,
+        **more: Any,
     ) -> None:
         folder.mkdir()
         self.folder = folder
-        program = folder / "llama-server"
-        # -I -S: no site, no user's environment; it starts twice as fast.
-        command = shlex.join([sys.executable, "-I", "-S", str(_ENGINE), "--slots", str(slots)])
-        program.write_text(f'#!/bin/sh\nexec {command} "$@"\n', encoding="ascii")
-        program.chmod(0o700)
-        config = RunConfig(
-            model=model,
-            aliases=aliases,
-            namespace="tests",
-            runner="default",
-            engine="llama.cpp",
-            weights="/models/x.gguf",
-            drain_timeout=10,
-            port=0,
-        )
+        program = program or _scripted(folder, slots)
+        usual: dict[str, Any] = {
+            "namespace": "tests",
+            "weights": "/models/x.gguf",
+            "drain_timeout": 10,
+            "port": 0,
+        }
+        engine = {"runner": "default", "engine": "llama.cpp"}
+        config = RunConfig(model=model, aliases=aliases, **usual | engine | more)
         environment = {
             "PATH": os.environ["PATH"],
             "LLAMA_SERVER_PATH": str(program),
@@ -106,3 +110,12 @@ class RunnerProcess:
         except httpx.TransportError:
             return False
         return answer.status_code == 200
+
+
+def _scripted(folder: Path, slots: int) -> Path:
+    program = folder / "llama-server"
+    # -I -S: no site, no user's environment; it starts twice as fast.
+    command = shlex.join([sys.executable, "-I", "-S", str(_ENGINE), "--slots", str(slots)])
+    program.write_text(f'#!/bin/sh\nexec {command} "$@"\n', encoding="ascii")
+    program.chmod(0o700)
+    return program

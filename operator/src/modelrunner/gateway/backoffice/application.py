@@ -49,7 +49,8 @@ class Probes:
         """`/healthz`, `/readyz`, `/metrics` and `/version`.
 
         Where they are `public`, anybody may ask for the first two, so they tell no details, and
-        metrics are not for keys of some models only: they tell of all.
+        metrics are not for keys of some models only: they tell of all. There is `/health` then,
+        too, which clients of llama-server and vLLM ask for.
         """
 
         def told(report: Report) -> web.Response:
@@ -61,6 +62,10 @@ class Probes:
         async def readyz(_: web.Request) -> web.Response:
             return told(self.ready())
 
+        async def health(_: web.Request) -> web.Response:
+            well = self.health().ok
+            return json_answer({"status": "ok" if well else "error"}, 200 if well else 503)
+
         async def metrics(request: web.Request) -> web.Response:
             if public and not _may_see_all(request):
                 why = "Metrics tell of all models, and this API key is for some of them"
@@ -68,13 +73,14 @@ class Probes:
             return web.Response(body=await self.metrics(), headers={"Content-Type": CONTENT_TYPE})
 
         async def version(_: web.Request) -> web.Response:
-            return web.json_response({"version": self.version})
+            return json_answer({"version": self.version})
 
         return [
             web.get("/healthz", healthz),
             web.get("/readyz", readyz),
             web.get("/metrics", metrics),
             web.get("/version", version),
+            *([web.get("/health", health)] if public else []),
         ]
 
 
@@ -127,10 +133,13 @@ def back_office(
     ]
     for prefix in ("", "/engines", "/engines/{engine}"):
         routes.append(web.get(f"{prefix}/v1/models", models))
-        routes.append(web.get(f"{prefix}/v1/models/{{name:.*}}", model))
+        # A base URL that ends with a slash is a habit.
+        routes.append(web.get(f"{prefix}/v1/models/", models))
+        routes.append(web.get(f"{prefix}/v1/models/{{name:.+}}", model))
         routes.append(web.post(f"{prefix}/v1/images/generations", _images))
     routes.append(web.get("/anthropic/v1/models", anthropic_models))
-    routes.append(web.get("/anthropic/v1/models/{name:.*}", anthropic_model))
+    routes.append(web.get("/anthropic/v1/models/", anthropic_models))
+    routes.append(web.get("/anthropic/v1/models/{name:.+}", anthropic_model))
     return _application(routes)
 
 

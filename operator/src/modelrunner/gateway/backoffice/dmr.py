@@ -54,6 +54,9 @@ def routes(catalogue: Catalogue) -> list[web.RouteDef]:
         found = catalogue.models(allowed(request))
         return json_answer([dmr.model_object(described(catalogue, one)) for one in found])
 
+    async def posted(request: web.Request) -> web.Response:
+        raise web.HTTPMethodNotAllowed(request.method, ["POST"])
+
     async def model(request: web.Request) -> web.Response:
         if request.query.get("remote", "").lower() in {"1", "t", "true"}:
             raise Refused(501, "not_implemented", _REMOTE)
@@ -88,6 +91,8 @@ def routes(catalogue: Catalogue) -> list[web.RouteDef]:
     return [
         web.get("/models", models),
         web.get("/models/", models),
+        web.get("/models/create", posted),
+        web.get("/models/load", posted),
         web.get("/models/{name:.+}", model),
         web.get("/engines/status", status),
         web.get("/engines/ps", ps),

@@ -16,7 +16,7 @@ from modelrunner.gateway.routing.responses import follow_up
 ENGINES: Final = ("llama.cpp", "vllm")
 """Engines that a path may name, as Docker Model Runner's paths do."""
 
-OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", "/version"})
+OPEN_PATHS: Final = frozenset({"/health", "/healthz", "/readyz", "/version"})
 """The back office's paths that never ask for a key."""
 
 BACK_OFFICE: Final = "back_office"

@@ -56,10 +56,12 @@ async def get(http: aiohttp.ClientSession, path: str, method: str = "GET", **mor
     ("path", "ids"),
     [
         ("/v1/models", ["ai/smollm2", "smollm2", "tensors"]),
+        ("/v1/models/", ["ai/smollm2", "smollm2", "tensors"]),
         ("/engines/v1/models", ["ai/smollm2", "smollm2", "tensors"]),
         ("/engines/llama.cpp/v1/models", ["ai/smollm2", "smollm2"]),
         ("/engines/vllm/v1/models", ["tensors"]),
         ("/anthropic/v1/models", ["ai/smollm2", "smollm2", "tensors"]),
+        ("/anthropic/v1/models/", ["ai/smollm2", "smollm2", "tensors"]),
     ],
 )
 async def test_models_are_listed(http: aiohttp.ClientSession, path: str, ids: list[str]) -> None:
@@ -101,7 +103,6 @@ async def test_one_model_is_told_by_any_name(http: aiohttp.ClientSession, path: 
     ("method", "path", "status", "code"),
     [
         ("GET", "/v1/models/nothing", 404, "model_not_found"),
-        ("GET", "/v1/models/", 404, "model_not_found"),
         ("GET", "/engines/vllm/v1/models/smollm2", 404, "model_not_found"),
         ("GET", "/engines/bogus/v1/models", 404, "engine_not_found"),
         ("GET", "/nope", 404, "not_found"),
@@ -191,6 +192,7 @@ async def test_probes_version_and_a_word_of_welcome(http: aiohttp.ClientSession)
     assert (await get(http, "/"))[::2] == (200, WELCOME)
     assert (await get(http, "/version"))[::2] == (200, {"version": "1.2.3"})
     assert (await get(http, "/healthz"))[::2] == (200, {"ok": True})
+    assert (await get(http, "/health"))[::2] == (200, {"status": "ok"})
     # Anybody may ask: what is wrong is told at the admin port.
     assert (await get(http, "/readyz"))[::2] == (503, {"ok": False})
     status, headers, body = await get(http, "/metrics")

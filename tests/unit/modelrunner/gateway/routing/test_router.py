@@ -252,7 +252,7 @@ async def test_keys_are_asked_for_first() -> None:
 
 
 @virtual
-@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/version"])
+@pytest.mark.parametrize("path", ["/health", "/healthz", "/readyz", "/version"])
 async def test_probes_need_no_key(path: str) -> None:
     """Load balancers have none."""
     async with World(keys=ring()) as world:
