@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.support.clients.driving import Desk
-from tests.support.clients.expectations import CHAT_MODEL, EMBEDDING_MODEL
+from tests.support.clients.expectations import CHAT_MODEL, EMBEDDING_MODEL, STEADY
 from tests.support.clients.installs import clients_ready
 from tests.support.clients.models import stocked_registry, usual_stock
 from tests.support.engine import Engine, engine
@@ -31,6 +31,7 @@ def server(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             "DEFAULT_REGISTRY": registry.address,
             "INSECURE_REGISTRY": "true",
             "MODELS": f"{CHAT_MODEL},{EMBEDDING_MODEL}",
+            "LLAMA_ARGS": " ".join(("--metrics", *STEADY)),
         }
         folder = tmp_path_factory.mktemp("server")
         with Serving(folder, engine.llama_server, **settings) as found:

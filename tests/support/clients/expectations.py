@@ -11,6 +11,9 @@ CHAT_MODEL: Final = "ai/smollm2"
 EMBEDDING_MODEL: Final = "ai/embeddinggemma"
 PULLED_MODEL: Final = "ai/pulled"
 COPIED_MODEL: Final = "ai/copied"
+STEADY: Final = ("--temp", "0", "--predict", "64")
+"""Flags of the engine where clients set no limits: a small model may else talk without end."""
+
 # As the scripts say it, too.
 _MAX_TOKENS: Final = 24
 _WIDTH: Final = 576
