@@ -33,6 +33,9 @@ class Tool(Enum):
     MDLTOOL = ("mdltool", "github.com/docker/model-runner/cmd/mdltool")
     """Packages, pushes and pulls with the code of Docker Model Runner."""
 
+    VERSITYGW = ("versitygw", "github.com/versity/versitygw/cmd/versitygw")
+    """An S3 server whose objects are files of a folder."""
+
     DOCKER_MODEL = ("clients/docker-model", "github.com/docker/model-runner/cmd/cli")
     """Docker's command line for models: the plugin behind `docker model`."""
 

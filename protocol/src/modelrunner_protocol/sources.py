@@ -12,6 +12,7 @@ from modelrunner_protocol.wire import (
     HttpSource,
     HuggingFaceSource,
     OciSource,
+    S3Source,
     Source,
 )
 
@@ -22,6 +23,8 @@ MANIFEST: Final = "manifest.json"
 _HUB: Final = re.compile(r"(?:hf\.co|huggingface\.co)/", re.IGNORECASE)
 _NAME: Final = "[A-Za-z0-9_][A-Za-z0-9._-]{0,95}"
 _REPOSITORY: Final = re.compile(rf"({_NAME}/{_NAME})(?::([A-Za-z0-9][A-Za-z0-9_-]{{0,63}}))?")
+_S3: Final = "s3://"
+_BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -41,11 +44,12 @@ def parse_source(text: str, *, insecure: bool = False) -> Source:
     """The source that people write as one word, as clients send it and command lines have it.
 
     `https://host/file.gguf` is a file, `hf.co/owner/name:Q4_K_M` (or `huggingface.co/…`) a
-    repository of the Hub with a quantization, anything else an artifact in a registry.
+    repository of the Hub with a quantization, `s3://bucket/prefix` a bucket, anything else an
+    artifact in a registry.
 
     Args:
         text: The word.
-        insecure: Whether a registry is spoken to over plain http.
+        insecure: Whether a registry or a store is spoken to over plain http.
 
     Raises:
         ValueError: it is none of these; the message says why.
@@ -56,6 +60,8 @@ def parse_source(text: str, *, insecure: bool = False) -> Source:
         return Source(http=HttpSource(url=text))
     if (found := _HUB.match(text)) is not None:
         return Source(hugging_face=_repository(unquote(text[found.end() :])))
+    if text.startswith(_S3):
+        return Source(s3=_bucket(text.removeprefix(_S3), insecure=insecure))
     locate(text)
     return Source(oci=OciSource(reference=normalize(text), insecure=insecure))
 
@@ -70,6 +76,13 @@ def _repository(text: str) -> HuggingFaceSource:
     return HuggingFaceSource(repository=found[1], quantization=quantization)
 
 
+def _bucket(text: str, *, insecure: bool) -> S3Source:
+    bucket, _, prefix = text.partition("/")
+    if _BUCKET.fullmatch(bucket) is None:
+        raise ValueError(f"{bucket[:80]!r} is not a bucket: write s3://bucket/folder")
+    return S3Source(bucket=bucket, prefix=prefix.strip("/"), insecure=insecure)
+
+
 def describe(source: Source) -> str:
     """A source in words, without the query and user parts of a URL (they may hold secrets)."""
     if source.http is not None:
@@ -80,6 +93,8 @@ def describe(source: Source) -> str:
         return source.oci.reference
     if source.hugging_face is not None:
         return describe_hugging_face(source.hugging_face)
+    if source.s3 is not None:
+        return describe_s3(source.s3)
     return "no source"
 
 
@@ -101,6 +116,14 @@ def describe_hugging_face(source: HuggingFaceSource) -> str:
     if source.quantization:
         name += f":{source.quantization}"
     return f"{name} at {source.revision}" if source.revision else name
+
+
+def describe_s3(source: S3Source) -> str:
+    """A bucket's model in words: `s3://bucket/folder:Q4_K_M at https://store.example.com`."""
+    name = f"s3://{source.bucket}/{source.prefix}"
+    if source.quantization:
+        name += f":{source.quantization}"
+    return f"{name} at {describe_url(source.endpoint)}" if source.endpoint else name
 
 
 def _split(url: str) -> SplitResult:

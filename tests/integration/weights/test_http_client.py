@@ -1,18 +1,13 @@
 """Redirects, credentials, proxies and certificates."""
 
-import datetime as dt
-import ipaddress
-import ssl
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from modelrunner_protocol.reasons import Reason
 from tests.integration.weights.commands import Commands, Ended
 from tests.integration.weights.conftest import SIZE
+from tests.support.certificates import server_certificate
 from tests.support.file_server import Fault, FileServer
 from tests.support.gguf_files import model
 
@@ -117,7 +112,7 @@ async def test_user_agent(server: FileServer, commands: Commands) -> None:
 
 async def test_certificate_of_the_environment(commands: Commands, tmp_path: Path) -> None:
     """SSL_CERT_FILE makes a private certificate authority trusted; without it, it says so."""
-    context = _server_certificate(tmp_path)
+    context = server_certificate(tmp_path)
     async with FileServer({"/model.gguf": model(SIZE)}).running(tls=context) as server:
         commands.url = server.url()
         _refused(await commands.resolve(), "set SSL_CERT_FILE")
@@ -129,42 +124,10 @@ async def test_redirect_from_https_to_http(
     server: FileServer, commands: Commands, tmp_path: Path
 ) -> None:
     """What began encrypted does not go on in the clear."""
-    context = _server_certificate(tmp_path)
+    context = server_certificate(tmp_path)
     commands.environment["SSL_CERT_FILE"] = str(tmp_path / "certificate.pem")
     async with FileServer({}).running(tls=context) as secure:
         secure.faults.extend(_redirect(server.url()))
         commands.url = secure.url()
         _refused(await commands.resolve(), "redirects from https to http")
     assert server.requests == []
-
-
-def _server_certificate(folder: Path) -> ssl.SSLContext:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "weights")])
-    now = dt.datetime.now(tz=dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + dt.timedelta(hours=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
-            critical=False,
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "certificate.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (folder / "key.pem").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "certificate.pem", folder / "key.pem")
-    return context

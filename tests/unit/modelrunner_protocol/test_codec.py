@@ -26,6 +26,7 @@ from modelrunner_protocol.wire import (
     RunConfig,
     RunnerState,
     RunnerStatus,
+    S3Source,
     Source,
     Warmup,
     WeightsFile,
@@ -215,7 +216,7 @@ def test_every_message_is_covered() -> None:
         if isinstance(item, type) and hasattr(item, "__dataclass_fields__")
     }
     nested = {WeightsFile, HttpSource, ClaimSource, OciSource, HuggingFaceSource}
-    nested |= {Source, Credentials, Warmup, Draft}
+    nested |= {S3Source, Source, Credentials, Warmup, Draft}
     assert messages == {type(m) for m in _MESSAGES} | nested
 
 

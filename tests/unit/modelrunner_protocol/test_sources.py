@@ -18,6 +18,7 @@ from modelrunner_protocol.wire import (
     HttpSource,
     HuggingFaceSource,
     OciSource,
+    S3Source,
     Source,
 )
 
@@ -36,6 +37,7 @@ def test_keys_are_stable() -> None:
     assert artifact_key(_http("https://h/m.gguf")) == "a2593bb61b241f4d"
     assert artifact_key(Source(claim=ClaimSource(claim="c", path="m.gguf"))) == "9b1069a86ab17911"
     assert artifact_key(Source(oci=OciSource(reference="ai/a:latest"))) == "20315ba6ae5ed359"
+    assert artifact_key(Source(s3=S3Source(bucket="abc", prefix="m"))) == "e96d7eff21221f17"
 
 
 def test_equal_sources_share_a_key() -> None:
@@ -115,6 +117,8 @@ def test_describe() -> None:
     assert describe(Source(oci=OciSource(reference="ai/a:latest"))) == "ai/a:latest"
     hub = HuggingFaceSource(repository="a/B", quantization="Q8_0", revision="v1")
     assert describe(Source(hugging_face=hub)) == "hf.co/a/B:Q8_0 at v1"
+    bucket = S3Source(bucket="b", prefix="a/m", quantization="Q8_0", endpoint="https://s:9000/")
+    assert describe(Source(s3=bucket)) == "s3://b/a/m:Q8_0 at https://s:9000/"
     assert describe(Source()) == "no source"
 
 
@@ -126,12 +130,17 @@ def test_describe() -> None:
         ("huggingface.co/Acme/Tiny-GGUF:q8_0", _hub("Acme/Tiny-GGUF", "Q8_0")),
         ("HF.co/a/b:latest", _hub("a/b")),
         ("hf.co/a%2Fb", _hub("a/b")),
+        (
+            "s3://my-bucket/a/m.gguf/",
+            Source(s3=S3Source(bucket="my-bucket", prefix="a/m.gguf", insecure=True)),
+        ),
+        ("s3://abc", Source(s3=S3Source(bucket="abc", insecure=True))),
         ("SmolLM2", Source(oci=OciSource(reference="ai/smollm2:latest", insecure=True))),
         ("r:5000/a/b:v1", Source(oci=OciSource(reference="r:5000/a/b:v1", insecure=True))),
     ],
 )
 def test_a_source_in_one_word(text: str, source: Source) -> None:
-    """An address, a repository of the Hub with its capitals, or a normalised reference."""
+    """An address, a repository of the Hub with its capitals, a bucket, or a normalised reference."""
     assert parse_source(text, insecure=True) == source
 
 
@@ -141,6 +150,8 @@ def test_a_source_in_one_word(text: str, source: Source) -> None:
         ("https:///a", "not the address of a file"),
         ("hf.co/a", "write hf.co/owner/name:Q4_K_M"),
         ("hf.co/a/../b", "is not a repository"),
+        ("s3://A_b/c", "write s3://bucket/folder"),
+        ("s3:///c", "is not a bucket"),
         ("../etc/passwd", "is not"),
         ("", "no reference"),
         ("a b", "no reference"),

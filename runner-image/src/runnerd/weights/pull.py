@@ -16,6 +16,7 @@ from runnerd.weights.download import Download, TooLongError, partial_size, verif
 from runnerd.weights.failure import WeightsError
 from runnerd.weights.headers import read_headers
 from runnerd.weights.http_body import is_strong
+from runnerd.weights.names import digest_of
 from runnerd.weights.pace import Pace
 from runnerd.weights.partial import PartialFile
 from runnerd.weights.progress import ProgressMeter
@@ -139,8 +140,8 @@ class Pull:
             found.append(one)
             self.meter.finished(one.size_bytes)
         header, parameters = await asyncio.to_thread(read_headers, store.partial, found, where)
-        # What the source calls the artifact; of a single file without a name it is its own digest.
-        digest = expected.digest or f"sha256:{found[0].sha256}"
+        # What the source calls the artifact; without a name it is that of its bytes.
+        digest = expected.digest or digest_of(found)
         artifact = formats.artifact_of(
             header,
             tuple(found),
@@ -156,6 +157,10 @@ class Pull:
         """One whole file in the partial folder; with its digest, and its ETag as sent."""
         async with PartialFile(store.partial, file.path, file.size_bytes) as partial:
             await partial.recover(self.meter.verifying)
+            if file.etag and partial.validator not in {"", file.etag}:
+                logger.warning("%s of %s changed: starting over", file.path, where)
+                await partial.restart(file.etag)
+            etag = file.etag or etag
             if partial.held:
                 held, total = disk.size_text(partial.held), disk.size_text(file.size_bytes)
                 logger.info("resuming %s: %s of %s are there", file.path, held, total)

@@ -119,7 +119,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "source",
         metavar="SOURCE",
-        help="ai/smollm2 (a registry), hf.co/owner/name:Q4_K_M (the Hub) or https://… (a file)",
+        help=(
+            "ai/smollm2 (a registry), hf.co/owner/name:Q4_K_M (the Hub), s3://bucket/folder (S3) or "
+            "https://… (a file)"
+        ),
     )
     parser.add_argument(
         "--root",
@@ -130,6 +133,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--json", action="store_true", help="progress and result as JSON lines")
     parser.add_argument(
-        "--insecure", action="store_true", help="the registry is spoken to over plain http"
+        "--insecure", action="store_true", help="the registry or store is spoken to over plain http"
     )
     return parser

@@ -8,7 +8,7 @@ import aiohttp
 
 from modelrunner_protocol.reasons import Reason
 from modelrunner_protocol.references import locate
-from modelrunner_protocol.wire import Artifact, HuggingFaceSource, OciSource, PullConfig
+from modelrunner_protocol.wire import Artifact, HuggingFaceSource, OciSource, PullConfig, S3Source
 from runnerd.weights.claim import resolve_claim
 from runnerd.weights.clock import Clock
 from runnerd.weights.failure import WeightsError
@@ -43,7 +43,11 @@ async def open_source(
     Raises:
         WeightsError: there is none; a volume is used in place.
     """
-    http, oci, hub = config.source.http, config.source.oci, config.source.hugging_face
+    source = config.source
+    if source.s3 is not None:
+        yield _s3_weights(source.s3, config, settings, clock)
+        return
+    http, oci, hub = source.http, source.oci, source.hugging_face
     if http is None and oci is None and hub is None:
         raise WeightsError("there is nothing to pull: weights on a volume are used in place")
     async with new_session(settings.stall_timeout) as session:
@@ -94,3 +98,14 @@ def _hub_weights(
     origin = f"the Secret {config.credentials.secret}" if config.credentials else ""
     hub = Hub(token=token, origin=origin)
     return HuggingFaceWeights(source, hub, session, timeout=settings.resolve_timeout, clock=clock)
+
+
+def _s3_weights(
+    source: S3Source, config: PullConfig, settings: Settings, clock: Clock
+) -> WeightsSource:
+    # Its library is large, and other sources never need it.
+    from runnerd.weights.s3.bucket import Bucket  # noqa: PLC0415  # see above
+    from runnerd.weights.s3.weights import S3Weights  # noqa: PLC0415  # see above
+
+    bucket = Bucket(source, config.credentials, stall_timeout=settings.stall_timeout)
+    return S3Weights(source, bucket, timeout=settings.resolve_timeout, clock=clock)
