@@ -20,6 +20,8 @@ from runnerd.standalone.catalogue.stored import Stored
 from runnerd.standalone.meant import meant_mode
 from runnerd.standalone.pages import Page, RefusedError
 from runnerd.standalone.pool import Pool, Running
+from runnerd.weights.abilities import abilities
+from runnerd.weights.gguf import GgufError, read
 
 _PREFIX = "(?:/engines(?:/(?P<backend>[^/]+))?)?"
 
@@ -67,7 +69,10 @@ class Lists:
     async def find(self, name: str) -> Described | None:
         """For Ollama's /api/show."""
         found = await asyncio.to_thread(self._catalogue.find, name)
-        return self._described(tagged(name), found) if found else None
+        if found is None:
+            return None
+        template = await asyncio.to_thread(_template, found)
+        return replace(self._described(tagged(name), found, abilities(template)), template=template)
 
     async def _models(self, _: web.BaseRequest, groups: Mapping[str, str]) -> web.Response:
         named = await self._named(groups["backend"])
@@ -115,10 +120,15 @@ class Lists:
             context_size=self._context(stored),
         )
 
-    def _described(self, name: str, stored: Stored) -> Described:
+    def _described(
+        self, name: str, stored: Stored, able: tuple[str, ...] | None = None
+    ) -> Described:
+        """`able`: what the template shows, where it was read; else what the weights' own does."""
         artifact = stored.artifact
         mode = meant_mode(stored, self._pool.configurations(stored.identity))
-        does = (*artifact.abilities, "vision") if stored.projector else artifact.abilities
+        does = artifact.abilities if able is None else able
+        if stored.projector:
+            does = (*does, "vision")
         return Described(
             identity=stored.identity,
             name=name,
@@ -183,6 +193,18 @@ def _check(backend: str) -> None:
 
 def _names(stored: Stored) -> tuple[str, ...]:
     return stored.tags or (stored.identity,)
+
+
+def _template(stored: Stored) -> str:
+    """The chat template that the engine takes: the model's own file, else that of the weights."""
+    try:
+        if stored.chat_template is not None:
+            return stored.chat_template.read_text("utf-8", "replace")
+        with stored.weights.open("rb") as file:
+            return read(file).template
+    except (OSError, GgufError):
+        # Removed meanwhile, or broken since: what asks gets to know when it is loaded.
+        return ""
 
 
 def _anthropic(name: str, stored: Stored) -> dict[str, Any]:

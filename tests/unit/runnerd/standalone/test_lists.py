@@ -14,7 +14,7 @@ from runnerd.standalone.catalogue.catalogue import Catalogue
 from runnerd.standalone.lists import Lists
 from runnerd.standalone.pool import Configured, Running
 from runnerd.weights.oci.package import Ingredients
-from tests.support.gguf_files import model
+from tests.support.gguf_files import MODEL, model
 
 if TYPE_CHECKING:
     from runnerd.standalone.pool import Pool
@@ -128,3 +128,24 @@ async def _found(catalogue: Catalogue, engines: Engines) -> Described:
     found = await Lists(catalogue, cast("Pool", engines)).find("team/a:v2")
     assert found is not None
     return found
+
+
+async def test_templates(tmp_path: Path) -> None:
+    """That of the weights, or the file that replaces it, which also tells what the model can do."""
+    catalogue = Catalogue(tmp_path / "models")
+    file, template = tmp_path / "m.gguf", tmp_path / "t.jinja"
+    file.write_bytes(model(metadata={**MODEL, "tokenizer.chat_template": "{{ messages }}"}))
+    template.write_text("{{ tools }}{{ messages }}")
+    add(catalogue, Ingredients(weights=[file]), "ai/inside")
+    packaged = add(catalogue, Ingredients(weights=[file], chat_template=template), "ai/beside")
+    lists = Lists(catalogue, cast("Pool", Engines()))
+    inside, beside = await lists.find("ai/inside"), await lists.find("ai/beside")
+    assert inside is not None
+    assert beside is not None
+    assert (inside.template, inside.capabilities) == ("{{ messages }}", ("completion",))
+    assert (beside.template, "tools" in beside.capabilities) == (template.read_text(), True)
+    assert packaged.chat_template is not None
+    packaged.chat_template.unlink()
+    broken = await lists.find("ai/beside")
+    assert broken is not None
+    assert broken.template == ""
