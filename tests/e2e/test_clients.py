@@ -149,7 +149,7 @@ def test_docker_model_configures(desk: Desk, url: str, stack: Stack, home: str) 
     refused = desk.docker_model_refuses(url, "configure", "--context-size", "1024", CHAT_MODEL)
     assert "409" in refused or "contextSize" in refused
     model("configure", "--keep-alive", "7m", CHAT_MODEL)
-    stack.wait("keepAlive is set", lambda: _spec(stack, home, "chats").get("keepAlive") == "7m")
+    stack.wait("keepAlive is set", lambda: _spec(stack, home, "chats").get("keepAlive") == "7m0s")
     (shown,) = json.loads(model("configure", "show", CHAT_MODEL))
     assert shown["Config"]["keep_alive"] == "7m0s"
     assert shown["Config"]["context-size"] == CONTEXT
