@@ -49,11 +49,11 @@ class S3Server:
 
 
 @contextmanager
-def running_s3(folder: Path) -> Iterator[S3Server]:
-    """A store for the block."""
+def running_s3(folder: Path, host: str = "127.0.0.1") -> Iterator[S3Server]:
+    """A store for the block, at an address of this machine."""
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        listener.bind((host, 0))
+        address = f"{host}:{listener.getsockname()[1]}"
     data, notes, users = folder / "buckets", folder / "notes", folder / "users"
     for one in (data, notes, users):
         one.mkdir()

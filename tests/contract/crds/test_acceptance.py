@@ -56,6 +56,22 @@ MODELS: dict[str, Any] = {
             "credentialsSecret": "hub",
         }
     },
+    "a bucket": {
+        "source": {
+            "s3": {
+                "bucket": "my.models-1",
+                "prefix": "team/Smol LM2/m-Q4_K_M.gguf",
+                "endpoint": "http://minio.storage.svc:9000",
+                "region": "auto",
+                "insecure": True,
+                "quantization": "Q4_K_M",
+                "files": ["Q4/*.gguf"],
+                "ignoredFiles": ["mmproj-*"],
+            },
+            "credentialsSecret": "bucket",
+        }
+    },
+    "a whole bucket": {"source": {"s3": {"bucket": "abc"}}},
     "a short reference": {"source": {"oci": {"reference": "x", "insecure": False}}},
     "dots in a path": {
         "source": {"persistentVolumeClaim": {"name": "a.b", "path": "..a/b...c/.d"}}

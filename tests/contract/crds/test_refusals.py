@@ -11,9 +11,7 @@ HTTP = {"http": {"url": "https://models.example.com/a.gguf"}}
 CLAIM = {"persistentVolumeClaim": {"name": "models", "path": "a.gguf"}}
 ONE_SOURCE = "spec.source: Invalid value: set exactly one source: oci"
 OCI = {"oci": {"reference": "ai/a"}}
-SECRET = (
-    "credentialsSecret holds the credentials of a registry or a token of the Hub: set it beside"
-)
+SECRET = "credentialsSecret holds the credentials of a registry, a token of the Hub or the keys of a bucket"
 HUB = {"huggingFace": {"repository": "acme/m-GGUF"}}
 REFERENCE = 'use a reference such as "ai/smollm2:135M-Q4_0"'
 NO_REFERENCES = (
@@ -58,6 +56,11 @@ def hub(**fields: Any) -> dict[str, Any]:
     return {"source": {"huggingFace": HUB["huggingFace"] | fields}}
 
 
+def s3(**fields: Any) -> dict[str, Any]:
+    """A Model's spec with a bucket."""
+    return {"source": {"s3": {"bucket": "models"} | fields}}
+
+
 def sha256(digest: str) -> dict[str, Any]:
     """A Model's spec with this digest."""
     return {"source": {"http": {**HTTP["http"], "sha256": digest}}}
@@ -77,7 +80,7 @@ MODELS: list[tuple[str, Any, str]] = [
     ("no spec", None, "spec: Required value"),
     ("no source", {}, "spec.source: Required value"),
     ("empty source", {"source": {}}, ONE_SOURCE),
-    ("a source of later", {"source": {"s3": {"bucket": "a"}}}, ONE_SOURCE),
+    ("a source of later", {"source": {"gcs": {"bucket": "a"}}}, ONE_SOURCE),
     ("two sources", {"source": HTTP | CLAIM}, ONE_SOURCE),
     ("three sources", {"source": HTTP | CLAIM | OCI}, ONE_SOURCE),
     ("a registry's Secret for a URL", {"source": HTTP | {"credentialsSecret": "s"}}, SECRET),
@@ -94,6 +97,17 @@ MODELS: list[tuple[str, Any, str]] = [
     ("a revision with a space", hub(revision="a b"), "use a branch, a tag or a commit"),
     ("a file as quantization", hub(quantization="m.gguf"), "use the word in the file's name"),
     ("an empty pattern", hub(files=[""]), "spec.source.huggingFace.files[0]"),
+    ("a bucket and a URL", {"source": s3()["source"] | HTTP}, ONE_SOURCE),
+    ("a bucket's URL", s3(bucket="s3://models"), "use the bucket's name alone"),
+    ("a bucket in capitals", s3(bucket="Models"), "use the bucket's name alone"),
+    ("a slash before a prefix", s3(prefix="/a"), 'no "/" at its ends'),
+    ("a slash behind a prefix", s3(prefix="a/"), 'no "/" at its ends'),
+    ("two slashes in a prefix", s3(prefix="a//b"), 'no "/" at its ends'),
+    ("a prefix that leads out", s3(prefix="a/../b"), 'no ".."'),
+    ("an endpoint without a scheme", s3(endpoint="minio:9000"), "use the store's URL"),
+    ("a login in an endpoint", s3(endpoint="https://a:b@minio"), "use the store's URL"),
+    ("a plain endpoint", s3(endpoint="http://minio:9000"), "lets everybody on the way read"),
+    ("a region's sentence", s3(region="eu west"), "use the name of a region"),
     ("no reference", {"source": {"oci": {}}}, "spec.source.oci.reference: Required value"),
     *((f"reference {text!r}", oci(text), REFERENCE) for text in NO_REFERENCES),
     ("a long reference", oci("a" * 513), "Too long"),

@@ -16,6 +16,7 @@ from modelrunner.api.v1alpha1 import (
     Scaling,
 )
 from modelrunner.api.v1alpha1 import HuggingFaceSource as RepositorySpec
+from modelrunner.api.v1alpha1 import S3Source as BucketSpec
 from modelrunner.api.v1alpha1 import defaults as absent
 from modelrunner_protocol.durations import parse_duration, parse_keep_alive
 from modelrunner_protocol.flags import mode_of, split_flags
@@ -27,6 +28,7 @@ from modelrunner_protocol.wire import (
     HuggingFaceSource,
     Mode,
     OciSource,
+    S3Source,
     Source,
     Warmup,
 )
@@ -165,6 +167,8 @@ def wire_source(source: ModelSource) -> Source:
         return Source(oci=OciSource(reference=reference, insecure=bool(source.oci.insecure)))
     if source.hugging_face is not None:
         return Source(hugging_face=_repository(source.hugging_face))
+    if source.s3 is not None:
+        return Source(s3=_bucket(source.s3))
     claim = source.persistent_volume_claim
     if claim is None:
         return Source()
@@ -176,6 +180,19 @@ def _repository(found: RepositorySpec) -> HuggingFaceSource:
         repository=found.repository,
         revision=found.revision or "",
         # The Hub's files are found in either case: one spelling for one cache entry.
+        quantization=(found.quantization or "").upper(),
+        files=tuple(found.files or ()),
+        ignored=tuple(found.ignored_files or ()),
+    )
+
+
+def _bucket(found: BucketSpec) -> S3Source:
+    return S3Source(
+        bucket=found.bucket,
+        prefix=found.prefix or "",
+        endpoint=(found.endpoint or "").rstrip("/"),
+        region=found.region or "",
+        insecure=bool(found.insecure),
         quantization=(found.quantization or "").upper(),
         files=tuple(found.files or ()),
         ignored=tuple(found.ignored_files or ()),

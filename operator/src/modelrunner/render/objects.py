@@ -327,7 +327,7 @@ def _job(
         read_only=effective.in_place,
         credentials_secret=effective.credentials_secret,
         credentials_mount=CREDENTIALS_MOUNT,
-        **_credentials_file(effective),
+        credentials_files=_credentials_files(effective),
         **_constants(),
     )
     template = found["spec"]["template"]
@@ -345,11 +345,14 @@ def _credentials(effective: Effective) -> Credentials | None:
     return Credentials(secret=secret) if secret else None
 
 
-def _credentials_file(effective: Effective) -> dict[str, str]:
-    """Which key of the user's Secret the program needs, and the file that it reads it from."""
+def _credentials_files(effective: Effective) -> dict[str, str]:
+    """Which keys of the user's Secret the program needs, and the files that it reads them from."""
     if effective.source.hugging_face is not None:
-        return {"credentials_key": "token", "credentials_file": "token"}
-    return {"credentials_key": ".dockerconfigjson", "credentials_file": "config.json"}
+        return {"token": "token"}
+    if effective.source.s3 is not None:
+        keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+        return {key: key for key in keys}
+    return {".dockerconfigjson": "config.json"}
 
 
 def _job_overlay(pod_template: Mapping[str, Any]) -> dict[str, Any]:

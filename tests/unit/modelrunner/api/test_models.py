@@ -72,8 +72,13 @@ WRONG: list[tuple[type[Model | ModelRunner], Any, str]] = [
     ),
     (
         Model,
+        {"spec": {"source": {"s3": {"bucket": "abc", "endpoint": "http://s:9000"}}}},
+        "spec.source.s3: an http:// endpoint lets everybody on the way read the weights",
+    ),
+    (
+        Model,
         {"spec": {"source": {**SOURCE, "credentialsSecret": "s"}}},
-        "spec.source: credentialsSecret holds the credentials of a registry or a token of the Hub",
+        "spec.source: credentialsSecret holds the credentials of a registry, a token of the Hub or",
     ),
     (
         Model,

@@ -13,7 +13,14 @@ from modelrunner.domain.effective import (
 )
 from modelrunner_protocol.flags import FlagError
 from modelrunner_protocol.sources import artifact_key
-from modelrunner_protocol.wire import HttpSource, HuggingFaceSource, Mode, OciSource, Source
+from modelrunner_protocol.wire import (
+    HttpSource,
+    HuggingFaceSource,
+    Mode,
+    OciSource,
+    S3Source,
+    Source,
+)
 from tests.unit.modelrunner.domain.settings_of import CLAIM, HTTP, OCI, URL, settings_of
 
 
@@ -76,6 +83,18 @@ def test_spellings_of_a_repository_share_a_cache() -> None:
     assert found.source == Source(hugging_face=repository)
     assert found.key == settings_of(_hub(quantization="Q8_0", ignoredFiles=["mmproj-*"])).key
     assert settings_of(_hub()).key != settings_of(_hub(revision="v1")).key
+
+
+def test_spellings_of_a_bucket_share_a_cache() -> None:
+    """The end of a URL is no other store; another region might be."""
+    found = settings_of(_s3(endpoint="https://s:9000/", quantization="q8_0", prefix="a/m"))
+    bucket = S3Source(bucket="b-1", prefix="a/m", endpoint="https://s:9000", quantization="Q8_0")
+    assert found.source == Source(s3=bucket)
+    assert settings_of(_s3()).key != settings_of(_s3(region="r-2")).key
+
+
+def _s3(**fields: object) -> dict[str, Any]:
+    return {"source": {"s3": {"bucket": "b-1"} | fields}}
 
 
 def _hub(**fields: object) -> dict[str, Any]:

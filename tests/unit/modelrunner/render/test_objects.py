@@ -223,6 +223,15 @@ def test_a_token_is_mounted_under_its_own_name() -> None:
     assert volume["secret"]["items"] == [{"key": "token", "path": "token"}]
 
 
+def test_keys_of_a_bucket_are_mounted_into_jobs() -> None:
+    """By the names of the variables that S3's tools have; more of the Secret is not."""
+    bucket = {"s3": {"bucket": "b-1"}, "credentialsSecret": "keys"}
+    found = objects.pull_job(settings_of({"source": bucket}), DEFAULTS, [OWNER], 1, ARTIFACT)
+    volume = next(one for one in pod(found)["volumes"] if one["name"] == "credentials")
+    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+    assert volume["secret"]["items"] == [{"key": name, "path": name} for name in names]
+
+
 def test_another_secret_is_another_job() -> None:
     """A Job that failed for its credentials is made again; Jobs without any stay what they were."""
     bare = {"source": {"oci": OCI["source"]["oci"]}}

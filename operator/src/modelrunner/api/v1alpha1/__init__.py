@@ -38,6 +38,7 @@ from modelrunner.api.v1alpha1.sources import (
     HuggingFaceSource,
     ModelSource,
     OciSource,
+    S3Source,
 )
 from modelrunner.api.v1alpha1.status import (
     ActivationStatus,
@@ -93,6 +94,7 @@ __all__ = [
     "PodTemplateMetadata",
     "Resources",
     "Retention",
+    "S3Source",
     "Scaling",
     "Scheduling",
     "StartupStatus",
