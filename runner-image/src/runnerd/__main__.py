@@ -1,5 +1,6 @@
 """`runnerd run | serve | resolve | pull | verify | package`: one program, imported only as far as it needs."""
 
+import gc
 import os
 import sys
 import time
@@ -34,6 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
 
             return run(started_at=_STARTED_AT)
         case ["serve", *rest]:
+            # Imports make few cycles and many objects; the collector is back once it listens.
+            gc.disable()
             from runnerd.standalone.main import serve  # noqa: PLC0415  # pods never need it
 
             return serve(rest)

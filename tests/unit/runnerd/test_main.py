@@ -20,6 +20,19 @@ def test_words(arguments: list[str], status: int, capsys: pytest.CaptureFixture[
 
 def test_light_imports() -> None:
     """Until the engine is started, nothing slow is imported."""
-    code = "import runnerd.server.run, sys; print(*sys.modules)"
+    found = imported("runnerd.server.run")
+    assert not {"aiohttp", "asyncio", "prometheus_client", "logging"} & found
+
+
+def test_a_server_starts_with_what_it_needs() -> None:
+    """The Hub's library, and what reads packages' versions, come when somebody wants them."""
+    found = imported("runnerd.standalone.main")
+    assert "aiohttp" in found
+    assert not {"huggingface_hub", "httpx", "importlib.metadata"} & found
+
+
+def imported(module: str) -> set[str]:
+    """All modules that are there when this one was imported."""
+    code = f"import {module}, sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert not {"aiohttp", "asyncio", "prometheus_client", "logging"} & set(done.stdout.split())
+    return set(done.stdout.split())

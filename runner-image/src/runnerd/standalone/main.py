@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -71,8 +70,6 @@ def serve(arguments: Sequence[str]) -> int:
     except (ConfigError, ValueError) as error:
         print(f"runnerd serve: {error}", file=sys.stderr)  # noqa: T201  # the answer of a command
         return 2
-    # Imports make few cycles and many objects; the collector is back once the server listens.
-    gc.disable()
     tail = LogTail()
     logging.getLogger().addHandler(tail)
     read_less_at_once()

@@ -1,15 +1,11 @@
 """What the server says of itself: is it there, does it serve, what is it."""
 
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
-from typing import Final
 
 from aiohttp import web
 
 from runnerd.server import answers
 from runnerd.standalone.pages import Handler, Page
-
-VERSION: Final = version("runnerd")
 
 
 class Probes:
@@ -52,4 +48,6 @@ class Probes:
         return answers.json_answer(200, {"state": "ready", "missing": {}})
 
     async def _version(self, _: web.BaseRequest, __: Mapping[str, str]) -> web.Response:
-        return answers.json_answer(200, {"version": VERSION})
+        from importlib.metadata import version  # noqa: PLC0415  # slow to import
+
+        return answers.json_answer(200, {"version": version("runnerd")})

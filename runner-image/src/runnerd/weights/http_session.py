@@ -4,7 +4,6 @@ import re
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from importlib.metadata import version
 from typing import Any, Final
 
 import aiohttp
@@ -23,8 +22,6 @@ _BUFFER: Final = 1024 * 1024
 # Signed redirect targets of object stores and hubs are a few KiB long.
 _LONGEST_HEADER: Final = 32 * 1024
 _WIRE_SAFE: Final = re.compile(r"[!-~]+")
-# The session's own header only says who we are; what must not cross hosts is in the URL.
-_USER_AGENT: Final = f"model-runner-operator/{version('runnerd')}"
 
 
 def new_session(stall_timeout: float) -> aiohttp.ClientSession:
@@ -33,11 +30,17 @@ def new_session(stall_timeout: float) -> aiohttp.ClientSession:
     Args:
         stall_timeout: Seconds without a byte after which a connection is dead.
     """
+    from importlib.metadata import version  # noqa: PLC0415  # slow to import, and not all pull
+
     return aiohttp.ClientSession(
         trust_env=True,
         auto_decompress=False,
-        # Ranges count the bytes of the file, not those of a compressed form.
-        headers={"User-Agent": _USER_AGENT, "Accept-Encoding": "identity"},
+        # Ranges count the bytes of the file, not those of a compressed form. The session's own
+        # headers only say who we are; what must not cross hosts is in the URL.
+        headers={
+            "User-Agent": f"model-runner-operator/{version('runnerd')}",
+            "Accept-Encoding": "identity",
+        },
         timeout=aiohttp.ClientTimeout(
             total=None, sock_connect=CONNECT_TIMEOUT, sock_read=stall_timeout
         ),
