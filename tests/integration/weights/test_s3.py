@@ -12,7 +12,7 @@ import pytest
 
 from modelrunner_protocol.reasons import Reason
 from modelrunner_protocol.wire import FileKind, S3Source, Source
-from tests.integration.weights.commands import Commands, Ended
+from tests.integration.weights.commands import Commands, Ended, until
 from tests.integration.weights.conftest import MIB, SIZE
 from tests.support.gguf_files import MODEL, model
 from tests.support.s3_server import KEY, KEY_ID, REGION, S3Server, keys, running_s3
@@ -155,6 +155,29 @@ async def test_an_object_that_changed_is_fetched_anew(store: S3Server, commands:
     assert ended.code == 0, ended.outcome.message
     assert "starting over" in ended.log
     assert (commands.folder / "model.gguf").read_bytes() == other
+
+
+async def test_files_of_two_versions_are_never_mixed(store: S3Server, commands: Commands) -> None:
+    """A file that was complete comes again when its object changed before the others came."""
+    commands.environment["RUNNERD_PULL_BANDWIDTH"] = "1Mi"
+    shards = [{**MODEL, "split.no": i, "split.count": 2} for i in range(2)]
+    names = [f"pair/m-0000{i}-of-00002.gguf" for i in (1, 2)]
+    for name, keys_, size in zip(names, shards, (MIB // 4, SIZE), strict=True):
+        store.put(BUCKET, name, model(size, keys_))
+    _ask(commands, store, prefix="pair")
+    running = await commands.start("pull")
+    second = commands.partial.with_name("model-00002-of-00002.gguf")
+    await until(lambda: second.exists() and second.stat().st_size > 0)
+    running.process.kill()
+    await running.process.wait()
+    del commands.environment["RUNNERD_PULL_BANDWIDTH"]
+    new = [model(size, keys_, seed=5) for keys_, size in zip(shards, (MIB // 4, SIZE), strict=True)]
+    for name, data in zip(names, new, strict=True):
+        store.put(BUCKET, name, data)
+    ended = await commands.pull()
+    assert ended.code == 0, ended.outcome.message
+    for i, data in enumerate(new, 1):
+        assert (commands.folder / f"model-0000{i}-of-00002.gguf").read_bytes() == data
 
 
 async def test_another_size_than_was_resolved(store: S3Server, commands: Commands) -> None:
