@@ -6,11 +6,14 @@ from contextlib import ExitStack
 import pytest
 
 from modelrunner_protocol.wire import Mode
+from tests.cluster.control_plane import ControlPlane
 from tests.integration.gateway.worlds import World
 from tests.integration.gateway_dmr.served import MODES, Served
 from tests.integration.gateway_management.conftest import Homes, homes
+from tests.integration.gateway_management.homes import Home
 from tests.support.addresses import borrowed
 from tests.support.engine import Engine, engine
+from tests.support.gateway_process import GatewayProcess
 from tests.support.runner_process import RunnerProcess
 
 __all__ = ["engine", "homes"]
@@ -23,34 +26,41 @@ def borrow() -> Iterator[Callable[[], str]]:
         yield lambda: kept.enter_context(borrowed())
 
 
-@pytest.fixture(scope="session")
-def runners(
-    engine: Engine, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, RunnerProcess]]:
-    """One model in each mode, by its reference."""
-    folder = tmp_path_factory.mktemp("runners")
-    with ExitStack() as stack:
-        made = {
-            name: RunnerProcess(
-                name.removeprefix("ai/"),
-                folder / mode,
-                aliases=(f"{name}:latest",),
-                program=engine.llama_server,
-                weights=str(engine.model),
-                mode=mode,
-                context_size=2048,
-                runtime_flags=("--threads", "1", "--parallel", "2"),
-            )
-            for name, mode in MODES.items()
-        }
-        yield {name: stack.enter_context(one) for name, one in made.items()}
+@pytest.fixture(scope="module")
+def home(homes: Homes) -> Home:
+    """A gateway through which models are managed, and which one page may ask."""
+    return homes("gateway.management.enabled=true", MODELRUNNER_GATEWAY_ORIGINS="http://localhost")
 
 
 @pytest.fixture(scope="module")
-def served(homes: Homes, borrow: Callable[[], str], runners: dict[str, RunnerProcess]) -> Served:
+def start(
+    home: Home, engine: Engine, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], RunnerProcess]]:
+    """`start("ai/smollm2")`: a runner of that model, in its mode."""
+    folder = tmp_path_factory.mktemp("runners")
+    with ExitStack() as stack:
+
+        def make(name: str) -> RunnerProcess:
+            made = RunnerProcess(
+                name.removeprefix("ai/"),
+                folder / MODES[name],
+                aliases=(f"{name}:latest",),
+                namespace=home.namespace,
+                program=engine.llama_server,
+                weights=str(engine.model),
+                mode=MODES[name],
+                context_size=2048,
+                runtime_flags=("--threads", "1", "--parallel", "2"),
+            )
+            return stack.enter_context(made)
+
+        yield make
+
+
+@pytest.fixture(scope="module")
+def served(home: Home, borrow: Callable[[], str], start: Callable[[str], RunnerProcess]) -> Served:
     """A gateway with management, through which the model of the recording was pulled."""
-    home = homes("gateway.management.enabled=true", MODELRUNNER_GATEWAY_ORIGINS="http://localhost")
-    found = Served(home, World(home.api, home.namespace, borrow), runners)
+    found = Served(home, World(home.api, home.namespace, borrow), start)
     found.pull("ai/smollm2")
     return found
 
@@ -62,3 +72,23 @@ def all_modes(served: Served) -> Served:
         if mode is not Mode.COMPLETION:
             served.pull(name)
     return served
+
+
+Gateways = Callable[..., GatewayProcess]
+
+
+@pytest.fixture(scope="module")
+def gateways(
+    all_modes: Served, control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Gateways]:
+    """`gateways(SETTING="x")` starts one more gateway over the same models, without management."""
+    with ExitStack() as stack:
+
+        def make(**settings: str) -> GatewayProcess:
+            folder = tmp_path_factory.mktemp("more") / "gateway"
+            made = GatewayProcess(
+                control_plane.kubeconfig, all_modes.home.namespace, folder, **settings
+            )
+            return stack.enter_context(made).serving()
+
+        yield make

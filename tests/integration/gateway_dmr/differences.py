@@ -76,7 +76,7 @@ def _each(numbers: tuple[int, ...], answer: Answer, why: str) -> dict[int, tuple
     return dict.fromkeys(numbers, (answer, why))
 
 
-_OTHERWISE: Final[Mapping[int, tuple[Answer, str]]] = {
+DIFFERENT: Final[Mapping[int, tuple[Answer, str]]] = {
     6: (Answer(404, JSON, OPENAI), SDKS),
     9: (
         Answer(403, JSON, OPENAI),
@@ -130,9 +130,9 @@ def at_gateway(row: Row, *, name: str = NAME) -> Row:
     if name != NAME:
         renamed = {one: _renamed(getattr(row, one), name) for one in ("body", "theirs", "ours")}
         return replace(row, **renamed)
-    if row.number not in _OTHERWISE:
+    if row.number not in DIFFERENT:
         return row
-    ours, why = _OTHERWISE[row.number]
+    ours, why = DIFFERENT[row.number]
     return replace(row, ours=ours, why=why)
 
 

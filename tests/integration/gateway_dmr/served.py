@@ -1,9 +1,9 @@
 """Models that are pulled through a gateway and have ready runners, and the operator's part in it."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import httpx
@@ -21,11 +21,12 @@ _NOWHERE: Final = ("127.0.0.1:9/", "none")
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A gateway, the namespace of its models, and the runners that they may have."""
+    """A gateway, the namespace of its models, and their runners by reference."""
 
     home: Home
     world: World
-    runners: Mapping[str, RunnerProcess]
+    start: Callable[[str], RunnerProcess]
+    runners: dict[str, RunnerProcess] = field(default_factory=dict)
 
     @property
     def http(self) -> httpx.Client:
@@ -43,6 +44,7 @@ class Served:
         digest = DIGEST[:-1] + str(list(MODES).index(reference))
         told = {"digest": digest, "sizeBytes": SIZE, **ARTIFACT}
         self.home.told(name, READY, artifact=told, phase="Ready", replicas=1)
+        self.runners[reference] = self.start(reference)
         self.world.endpoint(name, self.runners[reference].port)
         self.home.gateway.wait(name, lambda: name in self._running())
 

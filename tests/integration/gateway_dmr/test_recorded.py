@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from tests.integration.gateway_dmr.differences import at_gateway
+from tests.integration.gateway_dmr.differences import DIFFERENT, at_gateway
 from tests.integration.gateway_dmr.served import EMBEDDER, RANKER, Served
 from tests.integration.runnerd_serve_dmr.recorded import Row
 from tests.integration.runnerd_serve_dmr.rows_engines import ENGINES, USED
@@ -86,3 +86,11 @@ def test_other_modes(all_modes: Served) -> None:
     embeds = (at_gateway(row, name=EMBEDDER) for row in rows if row.number in _EMBEDS)
     ranks = (at_gateway(row, name=RANKER) for row in rows if row.number in _RANKS)
     _replay(all_modes, (*embeds, *ranks))
+
+
+def test_every_difference_is_one() -> None:
+    """What is listed as one is answered otherwise than by `runnerd serve`."""
+    tables = (SERVER, MODELS, ENGINES, USED, INFERENCE, MESSAGES_ROWS, OLLAMA_ROWS, PULLS)
+    rows = {row.number: row for table in tables for row in table}
+    same = [number for number in DIFFERENT if at_gateway(rows[number]).ours == rows[number].ours]
+    assert not same
