@@ -12,7 +12,7 @@ import json
 import tempfile
 import time
 import timeit
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -114,6 +114,26 @@ class Measured:
         return self.report.first_byte.p50 / 1e3
 
 
+@dataclass(frozen=True)
+class Column:
+    """A number of a dialect, beside that of plain chats."""
+
+    title: str
+    value: Callable[[Measured], float]
+    digits: int
+
+    def cells(self, own: Sequence[Measured], chat: Sequence[Measured]) -> tuple[str, str, str]:
+        """The number, its ratio and its difference to that of chats, round by round."""
+        values, floor = ([self.value(one) for one in side] for side in (own, chat))
+        more = [mine - other for mine, other in zip(values, floor, strict=True)]
+        texts = (Spread.of(values).text(self.digits), ratios(values, floor).text(2))
+        return (*texts, Spread.of(more).text(self.digits))
+
+
+_PER_CHUNK: Final = Column("CPU µs/chunk", lambda one: one.per_chunk, 1)
+_PER_ANSWER: Final = Column("CPU µs/request", lambda one: one.per_answer, 0)
+_FIRST: Final = Column("first chunk p50 ms", lambda one: one.first, 2)
+
 Found = dict[Dialect, list[Measured]]
 
 
@@ -175,8 +195,13 @@ def main(options: Options = USUAL) -> None:
             with progress.during("measuring streams of one token"):
                 short = bench.take_turns(1, streams=1, rounds=rounds, seconds=seconds)
     title = f"{_STREAMS} streams of {_TOKENS} tokens at once, each gets one every"
-    _show(f"{title} {_PACE / 1e3:g} ms", long, first=False)
-    _show(f"one stream of 1 token after the other, it comes after {_PACE / 1e3:g} ms", short)
+    _show(f"{title} {_PACE / 1e3:g} ms", long, _PER_CHUNK)
+    _show(
+        f"one stream of 1 token after the other, it comes after {_PACE / 1e3:g} ms",
+        short,
+        _PER_ANSWER,
+        _FIRST,
+    )
     real = ensure_engine()
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -185,7 +210,9 @@ def main(options: Options = USUAL) -> None:
         bench = Bench(pid, port, Path(folder), programs.generator)
         with progress.during("measuring before llama-server"):
             found = bench.take_turns(_REAL_TOKENS, streams=1, rounds=rounds, seconds=2 * seconds)
-    _show(f"llama-server, SmolLM2-135M, streams of {_REAL_TOKENS} tokens", found)
+    _show(
+        f"llama-server, SmolLM2-135M, streams of {_REAL_TOKENS} tokens", found, _PER_CHUNK, _FIRST
+    )
     print("\nthe translation of one event of text without sockets, at best")
     for name, stream in (("Ollama", _ollama()), ("Responses", _responses())):
         print(f"  {name:9}  {_at_best(stream):.1f} µs", flush=True)
@@ -222,37 +249,17 @@ def _fast_engine(folder: Path, backend: Path) -> Path:
     return program
 
 
-def _show(title: str, found: Found, *, first: bool = True) -> None:
+def _show(title: str, found: Found, *columns: Column) -> None:
     rounds = len(found[CHAT])
-    print(f"\n{title}; runnerd's CPU, {rounds} rounds, median [least-most]")
-    head = ["", "chunks", "µs/chunk", "by chat's", "more µs/chunk", "µs/request", "by chat's"]
-    rows = [(*head, *(["first chunk p50 ms", "by chat's"] * first))]
-    rows += [_row(dialect, found[dialect], found[CHAT], first=first) for dialect in found]
-    print(table(rows), flush=True)
-
-
-def _row(
-    dialect: Dialect, own: Sequence[Measured], chat: Sequence[Measured], *, first: bool
-) -> tuple[str, ...]:
-    chunk, answer, delay = (
-        (Spread.of(values), ratios(values, floor))
-        for values, floor in (
-            ([one.per_chunk for one in own], [one.per_chunk for one in chat]),
-            ([one.per_answer for one in own], [one.per_answer for one in chat]),
-            ([one.first for one in own], [one.first for one in chat]),
+    print(f"\n{title}; {rounds} rounds, median [least-most]")
+    head = [cell for column in columns for cell in (column.title, "by chat's", "more")]
+    rows = [("", "chunks", *head)]
+    for dialect, own in found.items():
+        cells = [cell for column in columns for cell in column.cells(own, found[CHAT])]
+        rows.append(
+            (dialect.name, str(sum(one.chunks * one.report.answers for one in own)), *cells)
         )
-    )
-    more = [mine.per_chunk - other.per_chunk for mine, other in zip(own, chat, strict=True)]
-    return (
-        dialect.name,
-        str(sum(one.chunks * one.report.answers for one in own)),
-        chunk[0].text(1),
-        chunk[1].text(2),
-        Spread.of(more).text(1),
-        answer[0].text(0),
-        answer[1].text(2),
-        *((delay[0].text(2), delay[1].text(2)) if first else ()),
-    )
+    print(table(rows), flush=True)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,10 @@ def cpu_seconds(session: int) -> float:
 
 
 def busy_seconds(pid: int) -> float:
-    """Time that one process has run so far, to the microsecond; threads that ended are left out."""
+    """Time that one process has run so far; threads that ended are left out.
+
+    To the microsecond while it sleeps, else to the last clock tick.
+    """
     total = 0
     for task in Path(_PROC / str(pid) / "task").iterdir():
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):

@@ -4,7 +4,14 @@ import os
 import subprocess
 import sys
 
-from tests.perf.usage import cpu_seconds, memory_mib, proportional, ticks
+from tests.perf.usage import (
+    busy_seconds,
+    cpu_seconds,
+    memory_mib,
+    proportional,
+    resident_mib,
+    ticks,
+)
 
 
 def test_a_name_with_blanks_and_parentheses_shifts_nothing() -> None:
@@ -38,3 +45,18 @@ def test_all_processes_of_a_session_count() -> None:
         process.stdin.close()
     assert cpu_seconds(process.pid) == 0
     assert os.getsid(0) != process.pid
+
+
+def test_one_process_is_looked_at_finely() -> None:
+    """Its time is not cut to clock ticks; what it shares with others is not all its own."""
+    with subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", "print(flush=True); input()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert busy_seconds(process.pid) > 0
+        whole, share = resident_mib(process.pid)
+        assert 1 < share <= whole
+        process.communicate(b"\n")
