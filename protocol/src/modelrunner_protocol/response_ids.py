@@ -6,6 +6,7 @@ resp_ 8 hex digits of the runner's address, 24 hex digits that are random
 import hashlib
 import ipaddress
 import re
+from functools import lru_cache
 from typing import Final
 
 PREFIX: Final = "resp_"
@@ -15,6 +16,8 @@ MARK: Final = 8
 _ID: Final = re.compile(r"[a-z]+_([0-9a-f]{8})[0-9a-f]{24}")
 
 
+# Once per request, of few addresses: those that a runner listens at, those of a gateway's runners.
+@lru_cache(maxsize=4096)
 def mark(host: str, port: int) -> str:
     """How a runner at this address marks its IDs; every spelling of an address gives the same."""
     try:
