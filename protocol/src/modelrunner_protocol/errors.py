@@ -1,5 +1,6 @@
 """Error bodies in the shapes that clients parse."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -45,3 +46,14 @@ def anthropic_error(message: str, *, kind: str) -> dict[str, Any]:
 def ollama_error(message: str) -> dict[str, Any]:
     """Ollama's error object: `{"error": "…"}`. Source: ollama/ollama docs/api.md."""
     return {"error": message}
+
+
+def why_not_json(error: Exception) -> str:
+    """Why a body cannot be read, in words without those of Python's insides."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg} at line {error.lineno}, column {error.colno}"
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8"
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    return str(error)[:200]

@@ -119,7 +119,7 @@ def shown(model: Described) -> dict[str, Any]:
     """
     information: dict[str, Any] = {
         "general.architecture": model.architecture,
-        "general.basename": model.name,
+        "general.basename": model.name.rpartition("/")[2].partition(":")[0],
     }
     parameters = ""
     if model.context is not None:

@@ -65,7 +65,7 @@ def test_shown() -> None:
     found = shown(MODEL)
     assert found["model_info"] == {
         "general.architecture": "llama",
-        "general.basename": "smol:latest",
+        "general.basename": "smol",
         "llama.context_length": 2048,
     }
     assert found["capabilities"] == ["completion", "tools"]

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 
+from modelrunner_protocol.errors import why_not_json
 from runnerd.server.dialects import Rejection, reject
 
 Object = Mapping[str, Any]
@@ -29,7 +30,7 @@ def decoded(raw: bytes) -> dict[str, Any]:
         # From text, since from bytes Python would also take UTF-16.
         data = _DECODER.decode(raw.decode())
     except (ValueError, RecursionError) as error:
-        raise AskedWronglyError(f"the body is not JSON: {str(error)[:200]}") from error
+        raise AskedWronglyError(f"the body is not JSON: {why_not_json(error)}") from error
     if not isinstance(data, dict):
         raise AskedWronglyError("the body must be a JSON object")
     return data

@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 
+from modelrunner_protocol.errors import why_not_json
 from runnerd.server.dialects import Rejection, reject
 
 MISSING: Final = "missing_required_parameter"
@@ -133,10 +134,8 @@ def decoded(raw: bytes) -> dict[str, Any]:
     try:
         # From text, since from bytes Python would also take UTF-16.
         data = _DECODER.decode(raw.decode())
-    except UnicodeDecodeError as error:
-        raise AskedWronglyError("The body is not JSON: it is not UTF-8") from error
     except (ValueError, RecursionError) as error:
-        raise AskedWronglyError(f"The body is not JSON: {str(error)[:200]}") from error
+        raise AskedWronglyError(f"The body is not JSON: {why_not_json(error)}") from error
     if not isinstance(data, dict):
         raise AskedWronglyError("The body must be a JSON object")
     return data

@@ -1,7 +1,8 @@
 """An engine's answers as their clients need them. Pure.
 
-llama-server calls a model by the name it was started with, whatever it was asked for; and where
-the first token of a stream is half a character, it leaves out the stream's first event.
+llama-server calls a model by the name it was started with, whatever it was asked for; where the
+first token of a stream is half a character, it leaves out the stream's first event; and it never
+says `ping` on Anthropic's route, as Anthropic's own streams do after they have begun.
 """
 
 import json
@@ -11,6 +12,8 @@ from typing import Any, Final
 from runnerd.server.dialects import Dialect
 from runnerd.server.routes import Inference
 
+PING: Final = b'event: ping\ndata: {"type":"ping"}\n\n'
+_END: Final = b"\n\n"
 _COMMENTS: Final = re.compile(rb"(?::[^\n]*\n|\n)*")
 _HEADLESS: Final = re.compile(rb"event: (?:content_block_|message_delta|message_stop)")
 _CHAT: Final = "chat_completions"
@@ -101,6 +104,15 @@ def message_start(model: str, identity: str, tokens: int) -> bytes:
     }
     data = json.dumps({"type": "message_start", "message": message}, separators=(",", ":"))
     return b"event: message_start\ndata: " + data.encode() + b"\n\n"
+
+
+def with_ping(piece: bytes) -> bytes:
+    """The first events of Anthropic's stream, a `ping` after the first whole one of them."""
+    end = piece.find(_END, _beginning(piece))
+    if end < 0:
+        return piece
+    end += len(_END)
+    return piece[:end] + PING + piece[end:]
 
 
 def with_role(piece: bytes) -> bytes:

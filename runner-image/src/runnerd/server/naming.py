@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 
+from modelrunner_protocol.errors import why_not_json
 from runnerd.server.dialects import Rejection, reject
 from runnerd.server.keep_alive import without_member
 
@@ -21,7 +22,7 @@ def object_of(raw: bytes) -> tuple[str, dict[str, Any]] | Rejection:
         text = raw.decode()
         data = DECODER.decode(text)
     except (ValueError, RecursionError) as error:
-        return reject(400, f"The body is not JSON: {_reason(error)}")
+        return reject(400, f"The body is not JSON: {why_not_json(error)}")
     if not isinstance(data, dict):
         return reject(400, "The body must be a JSON object")
     return text, data
@@ -61,13 +62,3 @@ def _not_json(word: str) -> NoReturn:
 # Made once: it costs more than reading a short body. Numbers are for the engine to judge; as
 # a float even one of a million digits costs nothing.
 DECODER: Final = json.JSONDecoder(parse_int=float, parse_constant=_not_json)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, json.JSONDecodeError):
-        return f"{error.msg} at line {error.lineno}, column {error.colno}"
-    if isinstance(error, UnicodeDecodeError):
-        return "it is not UTF-8"
-    if isinstance(error, RecursionError):
-        return "it is nested too deeply"
-    return str(error)[:200]

@@ -30,6 +30,7 @@ from runnerd.server.mending import (
     lacks_start,
     message_start,
     opens,
+    with_ping,
     with_role,
 )
 from runnerd.server.refusals import refusal
@@ -236,7 +237,7 @@ class Proxy:
         if route.dialect is not Dialect.ANTHROPIC:
             return with_role(chunk)
         if not lacks_start(chunk):
-            return chunk
+            return with_ping(chunk)
         tokens = 0
         with contextlib.suppress(ClientError, OSError, ValueError, LookupError, TypeError):
             headers = {"Content-Type": "application/json"}
@@ -244,7 +245,8 @@ class Proxy:
                 f"{route.path}/count_tokens", sent.body, headers
             ) as counted:
                 tokens = int(json.loads(await counted.read())["input_tokens"])
-        return message_start(sent.asked or self._model, os.urandom(12).hex(), tokens) + chunk
+        start = message_start(sent.asked or self._model, os.urandom(12).hex(), tokens)
+        return with_ping(start) + chunk
 
     async def _break_off(
         self,

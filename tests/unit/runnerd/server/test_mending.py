@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 
 from runnerd.server.dialects import Dialect
 from runnerd.server.mending import (
+    PING,
     Renaming,
     is_comment,
     lacks_start,
     message_start,
     opens,
+    with_ping,
     with_role,
 )
 from runnerd.server.routes import inference_routes
@@ -165,3 +167,22 @@ def test_the_role_that_was_left_out(piece: bytes, told: bytes) -> None:
 def test_a_first_event_of_something_else() -> None:
     """What does not say that it is a piece of a chat is none."""
     assert with_role(b'data: {"delta":{}}\n\n') == b'data: {"delta":{}}\n\n'
+
+
+START = b'event: message_start\ndata: {"type":"message_start"}\n\n'
+BLOCK = b'event: content_block_start\ndata: {"type":"content_block_start"}\n\n'
+
+
+@pytest.mark.parametrize(
+    ("piece", "told"),
+    [
+        (START, START + PING),
+        (START + BLOCK, START + PING + BLOCK),
+        (b": comment\n\n" + START, b": comment\n\n" + START + PING),
+        (START[:-1], START[:-1]),
+        (b"", b""),
+    ],
+)
+def test_a_ping_follows_the_first_event(piece: bytes, told: bytes) -> None:
+    """Between whole events only; what is cut stays as it is."""
+    assert with_ping(piece) == told

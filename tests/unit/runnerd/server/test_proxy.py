@@ -343,6 +343,9 @@ LOST = (
 """What llama-server b10434 says when the first token is half an emoji, shortened."""
 
 
+PING = 'event: ping\ndata: {"type":"ping"}\n\n'
+
+
 async def test_a_stream_of_anthropics_without_its_start(tmp_path: Path) -> None:
     """Its clients die of it, so it is said here; whoever said it is believed."""
     async with running(tmp_path) as runner:
@@ -354,10 +357,12 @@ async def test_a_stream_of_anthropics_without_its_start(tmp_path: Path) -> None:
             start = json.loads(head.split("data: ")[1].split("\n\n")[0])
             assert start["message"]["model"] == "gpt-x"
             assert start["message"]["id"].startswith("msg_")
+            assert PING in head
             assert "event: content_block_start" + rest == LOST
-        whole = 'event: message_start\ndata: {"message":{"model":"smol"}}\n\n' + LOST
-        said = await _named(runner, "/anthropic/v1/messages", "smol", whole, size=9, stream=True)
-        assert said == whole
+        start = 'event: message_start\ndata: {"message":{"model":"smol"}}\n\n'
+        whole = start + LOST
+        said = await _named(runner, "/anthropic/v1/messages", "smol", whole, size=5000, stream=True)
+        assert said == start + PING + LOST
 
 
 async def test_a_stream_of_openais_without_its_role(tmp_path: Path) -> None:

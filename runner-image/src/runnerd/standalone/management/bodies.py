@@ -7,6 +7,7 @@ from typing import Any, Final, NoReturn
 from aiohttp import web
 
 from modelrunner_protocol.dmr import ShapeError
+from modelrunner_protocol.errors import why_not_json
 from runnerd.server.dialects import reject
 from runnerd.standalone.pages import RefusedError, body_of
 
@@ -24,7 +25,7 @@ async def body_object(request: web.BaseRequest, *, optional: bool = False) -> Ma
         # From text, since from bytes Python would also take UTF-16.
         found = _DECODER.decode(raw.decode())
     except (ValueError, RecursionError) as error:
-        text = f"invalid request body: it is not JSON: {str(error)[:200]}"
+        text = f"invalid request body: it is not JSON: {why_not_json(error)}"
         raise RefusedError(reject(400, text)) from error
     if not isinstance(found, dict):
         raise RefusedError(reject(400, "invalid request body: it must be a JSON object"))
