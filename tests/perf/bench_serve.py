@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tests.cluster.errors import ClusterError
 from tests.cluster.progress import Progress
 from tests.cluster.waiting import wait_until
 from tests.perf.engine_by_hand import engine_by_hand
@@ -99,13 +100,20 @@ def _serve(folder: Path, engine: Engine) -> Process:
     begin = time.monotonic()
     server = Serving(folder, engine.llama_server, MODEL_RUNNER_PORT=str(port))
     try:
-        wait_until("it answers", lambda: _lists_models(port), interval=_POLL)
+        wait_until("runnerd serve answers", lambda: _answers(server, port), interval=_POLL)
         return _looked_at(server.process.pid, begin)
     finally:
         server.stop()
 
 
-def _lists_models(port: int) -> bool:
+def _answers(server: Serving, port: int) -> bool:
+    """Whether it lists its models.
+
+    Raises:
+        ClusterError: it has ended.
+    """
+    if server.process.poll() is not None:
+        raise ClusterError(f"runnerd serve ended: {server.text()[-2000:]}")
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
         connection.request("GET", "/v1/models")
