@@ -25,7 +25,8 @@ Gateways = Callable[..., GatewayProcess]
 @pytest.fixture(scope="module")
 def other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunnerProcess]:
     """One more runner of the same model."""
-    with RunnerProcess("smol", tmp_path_factory.mktemp("runner") / "r") as found:
+    folder = tmp_path_factory.mktemp("runner") / "r"
+    with RunnerProcess("smol", folder, aliases=("gpt-x",)) as found:
         yield found
 
 

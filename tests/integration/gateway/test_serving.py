@@ -81,7 +81,7 @@ def test_models_are_listed_through_the_front(gateway: GatewayProcess) -> None:
         assert http.get("/nope").status_code == 404
         wrong = http.delete("/v1/models")
         assert (wrong.status_code, wrong.headers["Allow"]) == (405, "GET, HEAD")
-        assert http.get("/").text.startswith("Model Runner")
+        assert http.get("/").text.startswith("Docker Model Runner is running\n")
 
 
 def test_no_models_is_an_empty_list(gateways: Gateways) -> None:
