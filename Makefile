@@ -23,8 +23,8 @@ LLAMA_SERVER_SUFFIX = $(addprefix -,$(filter-out cpu,$(LLAMA_SERVER_VARIANT)))$(
 DOCKER_OPTIONS ?=
 DOCKER = $(or $(shell command -v docker),$(error there is no docker here: install it, or use `make run`))
 PACKAGES := protocol operator runner-image
-# Unit tests share nothing, so they may use every core; integration tests mostly wait, each file
-# for its own servers; the cluster is one for all tests.
+# Unit tests share nothing, so they may use every core; contract and integration tests mostly wait,
+# each file for its own servers; the cluster is one for all tests.
 PYTEST := $(RUN) pytest
 
 .PHONY: help
@@ -137,13 +137,13 @@ unit: venv ## Unit tests
 
 .PHONY: contract
 contract: tools ## Contract tests: schemas, chart, wire shapes against a real API server
-	@$(PYTEST) -q tests/contract
+	@$(PYTEST) -q -n 2 --dist loadfile tests/contract
 
 .PHONY: test
 test: tools ## Every test, on a real cluster, from nothing
 	@$(RUN) coverage erase
 	@$(RUN) coverage run -m pytest -q -n auto tests/unit
-	@$(RUN) coverage run -m pytest -q tests/contract
+	@$(RUN) coverage run -m pytest -q -n 2 --dist loadfile tests/contract
 	@$(RUN) coverage run -m pytest -q -n 2 --dist loadfile tests/integration
 	@$(RUN) coverage run -m pytest -q tests/e2e
 	@$(RUN) coverage combine --quiet
