@@ -83,6 +83,9 @@ async def test_an_operator_upgrade_leaves_the_pods_alone(bench: Bench) -> None:
     assert bench.must("apps/v1", "Deployment", "m")["metadata"]["resourceVersion"] == before
     bench.put("Model", "m", MODEL | {"aliases": ["other"]})
     await bench.once("m")
+    assert bench.must("apps/v1", "Deployment", "m")["metadata"]["resourceVersion"] == before
+    bench.put("Model", "m", MODEL | {"warmup": {"enabled": False}})
+    await bench.once("m")
     assert "model-runner:new" in str(bench.must("apps/v1", "Deployment", "m")["spec"])
 
 

@@ -163,7 +163,7 @@ class ModelSpec(ApiModel):
     ) = None
     """Other names that requests may use in their `model` field, e.g. `gpt-4o-mini` or
     `ai/smollm2:135M-Q4_0`. The Model's own name always works. The gateway knows a new one at once,
-    and no runner is restarted for it: asked directly, a runner knows it after its next start.
+    and no runner is restarted for it: asked directly, a runner goes by those that it was made with.
     Default: none.
     """
 
