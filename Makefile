@@ -103,7 +103,10 @@ install: venv ## Install the chart into the test cluster
 ##@ Check
 
 .PHONY: check
-check: format lint types layers drift unit contract ## Format, lint, types, layers, generated files, unit and contract tests
+check: static unit contract ## Format, lint, types, layers, generated files, unit and contract tests
+
+.PHONY: static
+static: format lint types layers drift ## What needs no test to run: format, lint, types, layers, generated files
 
 .PHONY: format
 format: venv ## Fail if a file is not formatted (`make fix` formats)
@@ -140,7 +143,7 @@ contract: tools ## Contract tests: schemas, chart, wire shapes against a real AP
 	@$(PYTEST) -q -n 2 --dist loadfile tests/contract
 
 .PHONY: test
-test: tools ## Every test, on a real cluster, from nothing
+test: static tools ## Every check and every test, on a real cluster, from nothing
 	@$(RUN) coverage erase
 	@$(RUN) coverage run -m pytest -q -n auto tests/unit
 	@$(RUN) coverage run -m pytest -q -n 2 --dist loadfile tests/contract
