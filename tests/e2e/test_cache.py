@@ -43,7 +43,8 @@ def test_models_with_one_source_share_one_download(stack: Stack, default_runner:
 def test_download_is_seen_while_it_runs(stack: Stack, default_runner: str) -> None:
     """status.download counts bytes, percent, speed and time left while the pull Job works."""
     path = stack.files.copy("slow.gguf")
-    stack.files.limit("slow.gguf", bytes_per_second=12 * 1024**2)
+    # Each of the four connections.
+    stack.files.limit("slow.gguf", bytes_per_second=3 * 1024**2)
     stack.apply(manifests.model(default_runner, "seen", stack.http_source(path)))
     percents: set[int] = set()
     versions: set[str] = set()
