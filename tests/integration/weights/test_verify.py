@@ -98,6 +98,14 @@ async def test_a_file_that_lost_bytes_costs_itself_alone(
     assert [(cached.folder / name).read_bytes() for name in NAMES] == PARTS
 
 
+async def test_a_cache_that_holds_nothing_is_told(tmp_path: Path) -> None:
+    """Silence would be taken for soundness: an empty cache is named, a missing one is an error."""
+    code, _, log = await _verify(tmp_path)
+    assert (code, "holds no artifacts" in log) == (0, True)
+    code, _, log = await _verify(tmp_path / "none")
+    assert (code, "there is no folder" in log) == (2, True)
+
+
 async def test_what_cannot_be_verified(cached: Commands, tmp_path: Path) -> None:
     """A name that is not there, a manifest that cannot be read."""
     code, _, log = await _verify(cached.root, "ffffffffffffffff")

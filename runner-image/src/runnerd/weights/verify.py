@@ -32,6 +32,8 @@ def stores(root: Path, keys: tuple[str, ...] = ()) -> list[Store]:
         WeightsError: there is no artifact of that name.
         OSError: the cache cannot be read.
     """
+    if not root.is_dir():
+        raise WeightsError(f"there is no folder {root}: name the cache with --root")
     if not keys:
         found = sorted(path.parent for path in root.glob(f"*/{MANIFEST}"))
         return [Store(root, path.name) for path in found if "." not in path.name]

@@ -30,7 +30,10 @@ def verify_cache(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     damaged = 0
     try:
-        for store in stores(options.root, tuple(options.keys)):
+        found = stores(options.root, tuple(options.keys))
+        if not found:
+            sys.stderr.write(f"{options.root} holds no artifacts: nothing to verify\n")
+        for store in found:
             damaged += _artifact(store, quarantine=options.quarantine, as_json=options.json)
     except (WeightsError, OSError) as error:
         sys.stderr.write(f"runnerd verify: {error}\n")
