@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.contract.crds.conftest import model, runner
+from tests.contract.crds.references import NO_REFERENCES
 from tests.support.kubeapi import KubeApi, Refused
 
 HTTP = {"http": {"url": "https://models.example.com/a.gguf"}}
@@ -14,23 +15,6 @@ OCI = {"oci": {"reference": "ai/a"}}
 SECRET = "credentialsSecret holds the credentials of a registry, a token of the Hub or the keys of a bucket"
 HUB = {"huggingFace": {"repository": "acme/m-GGUF"}}
 REFERENCE = 'use a reference such as "ai/smollm2:135M-Q4_0"'
-NO_REFERENCES = (
-    "",
-    " ",
-    "https://registry.example.com/a",
-    "user:password@host/a",
-    "a/../b",
-    "a//b",
-    "/a",
-    "a/",
-    "a:",
-    "a@sha256:abc",
-    "a b",
-    "{{ model.name }}",
-    "sha256:" + "a" * 64,
-    "a" * 64,
-    "host:port/a",
-)
 USERINFO = "the URL holds a user name or password"
 SHA256 = "use the 64 lower-case hexadecimal digits that sha256sum prints"
 PATH = "use a path below the volume's root"

@@ -68,6 +68,11 @@ class Asked:
     store: bool
 
 
+def _streaming(*, stream: bool) -> dict[str, Any]:
+    told: dict[str, Any] = {"stream": stream}
+    return told | {"stream_options": {"include_usage": True}} if stream else told
+
+
 def asked(data: dict[str, Any], new_id: NewId) -> Asked:
     """What a body asks.
 
@@ -94,9 +99,7 @@ def asked(data: dict[str, Any], new_id: NewId) -> Asked:
     body |= {name: data[name] for name in _SAMPLING if members.has(name)}
     if (switches := members.nested(_SWITCHES)) is not None:
         body[_SWITCHES] = thinking.get(_SWITCHES, {}) | switches.data
-    body["stream"] = stream
-    if stream:
-        body["stream_options"] = {"include_usage": True}
+    body |= _streaming(stream=stream)
     told = {
         "instructions": instructions,
         "previous_response_id": previous or None,

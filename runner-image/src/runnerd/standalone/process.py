@@ -49,6 +49,15 @@ _LINGER: Final = 0.5
 _UNMANAGED: Final = "models are not made or uploaded here: package them with `runnerd package`"
 
 
+def _sources(settings: ServeSettings, catalogue: Catalogue, patience: PullSettings) -> Sources:
+    return Sources(
+        names=catalogue.names,
+        settings=patience,
+        clock=SystemClock(),
+        insecure=settings.insecure_registry,
+    )
+
+
 class StandAlone:
     """The parts of one server, put together."""
 
@@ -68,20 +77,14 @@ class StandAlone:
         self._on_listening = on_listening
         self._stopping = False
         limits = settings.engine
-        self._gate = Gate(
-            max_in_flight=limits.max_in_flight, max_held=limits.max_held, now=time.time
-        )
+        bounds = {"max_in_flight": limits.max_in_flight, "max_held": limits.max_held}
+        self._gate = Gate(**bounds, now=time.time)
         responses = Store(limits.max_stored, time.monotonic)
         budget = _budget(settings)
         variables = inherited(os.environ, budget)
         self._engines = _Engines(maker(limits, responses, variables))
         self._pool = pool = _pool(settings, self._engines.make, catalogue.find, budget, variables)
-        sources = Sources(
-            names=catalogue.names,
-            settings=patience,
-            clock=SystemClock(),
-            insecure=settings.insecure_registry,
-        )
+        sources = _sources(settings, catalogue, patience)
         self._pulls = Pulls(catalogue, sources)
         self._beginning = Beginning(settings.models, catalogue, self._pulls, pool)
         recorder = Recorder(enabled=settings.record)
@@ -103,12 +106,14 @@ class StandAlone:
             default_model=settings.default_model,
             stopping=lambda: self._stopping,
         )
-        probes = Probes(lambda: self._beginning.missing, lambda: self._stopping)
-        pages = [*probes.pages(), *lists.pages(), *response_pages(responses)]
+        pages = [*self._probes().pages(), *lists.pages(), *response_pages(responses)]
         if settings.metrics:
             pages += Exposition(metrics, self._gate, catalogue, pool).pages()
         pages += self._management.pages
         self._front = Front(settings.origins, inferences, pages, Shelf(lists, _UNMANAGED))
+
+    def _probes(self) -> Probes:
+        return Probes(lambda: self._beginning.missing, lambda: self._stopping)
 
     async def serve(self, stop: asyncio.Event) -> bool:
         """Serve until `stop` is set, then drain; set it a second time to hasten.

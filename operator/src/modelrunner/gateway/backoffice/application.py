@@ -110,6 +110,26 @@ def back_office(
             raise _unknown(name)
         return json_answer(openai(name, found))
 
+    routes = [
+        *probes.routes(public=True),
+        web.get("/", welcome),
+        *ollama.routes(catalogue, management),
+        *dmr.routes(catalogue),
+        *managing.routes(catalogue, management),
+        *_anthropic_routes(catalogue),
+    ]
+    for prefix in ("", "/engines", "/engines/{engine}"):
+        routes.append(web.get(f"{prefix}/v1/models", models))
+        # A base URL that ends with a slash is a habit.
+        routes.append(web.get(f"{prefix}/v1/models/", models))
+        routes.append(web.get(f"{prefix}/v1/models/{{name:.+}}", model))
+        routes.append(web.post(f"{prefix}/v1/images/generations", _images))
+    return _application(routes)
+
+
+def _anthropic_routes(catalogue: Catalogue) -> list[web.RouteDef]:
+    """Lists of models in Anthropic's shape."""
+
     async def anthropic_models(request: web.Request) -> web.Response:
         found = catalogue.listed(allowed(request))
         data = [anthropic(name, model) for name, model in found]
@@ -124,23 +144,11 @@ def back_office(
             raise _unknown(name)
         return json_answer(anthropic(name, found))
 
-    routes = [
-        *probes.routes(public=True),
-        web.get("/", welcome),
-        *ollama.routes(catalogue, management),
-        *dmr.routes(catalogue),
-        *managing.routes(catalogue, management),
+    return [
+        web.get("/anthropic/v1/models", anthropic_models),
+        web.get("/anthropic/v1/models/", anthropic_models),
+        web.get("/anthropic/v1/models/{name:.+}", anthropic_model),
     ]
-    for prefix in ("", "/engines", "/engines/{engine}"):
-        routes.append(web.get(f"{prefix}/v1/models", models))
-        # A base URL that ends with a slash is a habit.
-        routes.append(web.get(f"{prefix}/v1/models/", models))
-        routes.append(web.get(f"{prefix}/v1/models/{{name:.+}}", model))
-        routes.append(web.post(f"{prefix}/v1/images/generations", _images))
-    routes.append(web.get("/anthropic/v1/models", anthropic_models))
-    routes.append(web.get("/anthropic/v1/models/", anthropic_models))
-    routes.append(web.get("/anthropic/v1/models/{name:.+}", anthropic_model))
-    return _application(routes)
 
 
 async def _images(request: web.Request) -> web.Response:

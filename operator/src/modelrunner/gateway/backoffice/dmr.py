@@ -54,9 +54,6 @@ def routes(catalogue: Catalogue) -> list[web.RouteDef]:
         found = catalogue.models(allowed(request))
         return json_answer([dmr.model_object(described(catalogue, one)) for one in found])
 
-    async def posted(request: web.Request) -> web.Response:
-        raise web.HTTPMethodNotAllowed(request.method, ["POST"])
-
     async def model(request: web.Request) -> web.Response:
         if request.query.get("remote", "").lower() in {"1", "t", "true"}:
             raise Refused(501, "not_implemented", _REMOTE)
@@ -91,8 +88,8 @@ def routes(catalogue: Catalogue) -> list[web.RouteDef]:
     return [
         web.get("/models", models),
         web.get("/models/", models),
-        web.get("/models/create", posted),
-        web.get("/models/load", posted),
+        web.get("/models/create", _posted),
+        web.get("/models/load", _posted),
         web.get("/models/{name:.+}", model),
         web.get("/engines/status", status),
         web.get("/engines/ps", ps),
@@ -101,6 +98,10 @@ def routes(catalogue: Catalogue) -> list[web.RouteDef]:
         web.get("/engines/{engine}/_configure", configurations),
         *(web.route(method, path, _never(why)) for method, path, why in _NEVER),
     ]
+
+
+async def _posted(request: web.Request) -> web.Response:
+    raise web.HTTPMethodNotAllowed(request.method, ["POST"])
 
 
 def meant(catalogue: Catalogue, name: str, allowed: Allowed) -> ModelEntry:
