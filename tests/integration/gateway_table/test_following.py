@@ -11,8 +11,8 @@ from modelrunner.domain.conditions import merge, not_ready, stalled
 from modelrunner.kube.errors import Gone
 from modelrunner.kube.resources import MODELS, SECRETS
 from modelrunner.kube.watch import Watch
-from modelrunner.render import objects
-from modelrunner.render.objects import Owner
+from modelrunner.render import serving
+from modelrunner.render.common import Owner
 from modelrunner_protocol.reasons import Reason
 from tests.cluster.control_plane import ControlPlane
 from tests.integration.gateway_table.conftest import Feeding
@@ -110,7 +110,7 @@ async def test_the_controllers_slices_carry_the_services_labels(
     """The operator's own Service, real controllers: its slices are ours without our doing."""
     world = await feeding(namespace)
     model = world.put_model(namespace, "m")
-    service = objects.service(settings_of(), Owner("Model", "m", model["metadata"]["uid"]))
+    service = serving.service(settings_of(), Owner("Model", "m", model["metadata"]["uid"]))
     service["metadata"]["namespace"] = namespace
     world.api.create(service)
     entry = await world.find("m")

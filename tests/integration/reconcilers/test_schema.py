@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from modelrunner.api.v1alpha1 import Model, ModelRunner
 from modelrunner.domain.effective import Effective, OperatorDefaults, settle
-from modelrunner.render import objects
-from modelrunner.render.objects import Owner
+from modelrunner.render import claims, jobs, serving
+from modelrunner.render.common import Owner
 from modelrunner_protocol.codec import decode
 from modelrunner_protocol.wire import RunConfig
 from tests.integration.reconcilers.bench import DEFAULTS, Bench
@@ -103,11 +103,11 @@ def effective(namespace: str, spec: dict[str, Any], runner: dict[str, Any]) -> E
 def everything(settings: Effective, defaults: OperatorDefaults) -> list[dict[str, Any]]:
     """All objects of one Model."""
     return [
-        objects.deployment(settings, ARTIFACT, defaults, OWNER),
-        objects.service(settings, OWNER),
-        objects.claim(settings, ARTIFACT, [OWNER], None, complete=True),
-        objects.resolve_job(settings, defaults, [OWNER], 1),
-        objects.pull_job(settings, defaults, [OWNER], 2, ARTIFACT),
+        serving.deployment(settings, ARTIFACT, defaults, OWNER),
+        serving.service(settings, OWNER),
+        claims.claim(settings, ARTIFACT, [OWNER], None, complete=True),
+        jobs.resolve_job(settings, defaults, [OWNER], 1),
+        jobs.pull_job(settings, defaults, [OWNER], 2, ARTIFACT),
     ]
 
 
@@ -166,7 +166,7 @@ def test_hostile_text_stays_text(bench: Bench, prompt: str, value: str) -> None:
         HTTP | {"warmup": {"prompt": prompt}},
         {"env": [{"name": "X", "value": value}]},
     )
-    body = objects.deployment(settings, ARTIFACT, DEFAULTS, OWNER)
+    body = serving.deployment(settings, ARTIFACT, DEFAULTS, OWNER)
     stored = accepted(bench.api, body)
     env = stored["spec"]["template"]["spec"]["containers"][0]["env"]
     config = decode(RunConfig, env[0]["value"])

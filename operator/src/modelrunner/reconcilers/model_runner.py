@@ -30,7 +30,8 @@ from modelrunner.kube.store import Store
 from modelrunner.reconcilers.executing import Hands, StepRefused
 from modelrunner.reconcilers.plan import Apply, Delete, Event, Plan, Step
 from modelrunner.reconcilers.planning import settled
-from modelrunner.render.objects import Owner, service_monitor
+from modelrunner.render.common import Owner
+from modelrunner.render.monitors import service_monitor
 
 LOOK_EVERY: Final = 240.0
 """Seconds in which a ServiceMonitor is not looked at again: a little less than a resync."""

@@ -9,7 +9,7 @@ from modelrunner.domain.names import Claimant
 from modelrunner.domain.objects import Object
 from modelrunner.domain.problem import Problem
 from modelrunner.domain.scaling import Demand
-from modelrunner.render.objects import Owner
+from modelrunner.render.common import Owner
 from modelrunner_protocol.wire import Progress, RunnerStatus
 
 

@@ -38,7 +38,7 @@ from modelrunner.kube.store import Store
 from modelrunner.reconcilers.index import Entry, ModelIndex, NameIndex
 from modelrunner.reconcilers.observation import JobAndPods, Observation
 from modelrunner.reconcilers.probe import RunnerProbe, ask_runners
-from modelrunner.render.objects import Owner
+from modelrunner.render.common import Owner
 from modelrunner_protocol.reasons import Reason
 from modelrunner_protocol.wire import Progress
 

@@ -39,8 +39,8 @@ from modelrunner.reconcilers.observation import JobAndPods, Observation
 from modelrunner.reconcilers.plan import Apply, Create, Delete, Event, Plan, Step
 from modelrunner.reconcilers.steering import scaling_of, steer, visible, with_use
 from modelrunner.reconcilers.timing import look_again
-from modelrunner.render import objects as desired
-from modelrunner.render.objects import Owner
+from modelrunner.render import claims, jobs, serving
+from modelrunner.render.common import Owner
 from modelrunner_protocol.reasons import PROGRESSING, Reason
 from modelrunner_protocol.wire import Artifact
 
@@ -173,7 +173,7 @@ def _stale(seen: Observation, settings: Effective, found: JobAndPods | None) -> 
     others = {sharer.name for sharer in seen.sharers if sharer.uid != uid_of(seen.model)}
     if maker in others:
         return False
-    return annotation(found.job, naming.INPUTS_ANNOTATION) != desired.job_inputs(settings)
+    return annotation(found.job, naming.INPUTS_ANNOTATION) != jobs.job_inputs(settings)
 
 
 def _cache_steps(
@@ -185,10 +185,10 @@ def _cache_steps(
         yield from _claim_steps(seen, settings, artifact, complete=cache.complete)
     if cache.resolve in {JobWish.CREATE, JobWish.AGAIN}:
         yield from _again(seen.resolve, cache.resolve)
-        yield Create(JOBS, desired.resolve_job(settings, defaults, seen.sharers, cache.attempt))
+        yield Create(JOBS, jobs.resolve_job(settings, defaults, seen.sharers, cache.attempt))
     elif cache.pull in {JobWish.CREATE, JobWish.AGAIN} and artifact is not None:
         yield from _again(seen.pull, cache.pull)
-        job = desired.pull_job(settings, defaults, seen.sharers, cache.attempt, artifact)
+        job = jobs.pull_job(settings, defaults, seen.sharers, cache.attempt, artifact)
         yield Create(JOBS, job)
     yield from _adoptions(seen, cache)
 
@@ -202,7 +202,7 @@ def _claim_wanted(seen: Observation, cache: CacheDecision) -> bool:
 def _claim_steps(
     seen: Observation, settings: Effective, artifact: Artifact, *, complete: bool
 ) -> Iterator[Step]:
-    body = desired.claim(settings, artifact, seen.claim_owners, seen.claim, complete=complete)
+    body = claims.claim(settings, artifact, seen.claim_owners, seen.claim, complete=complete)
     if seen.claim is None or not settled(seen.claim, body):
         yield Apply(CLAIMS, body)
 
@@ -212,7 +212,7 @@ def _adoptions(seen: Observation, cache: CacheDecision) -> Iterator[Step]:
         if found is None or wish is not JobWish.KEEP or being_deleted(found.job):
             continue
         if not {sharer.uid for sharer in seen.sharers} <= owner_uids(found.job):
-            yield Apply(JOBS, desired.owners_of_job(found.job, seen.sharers))
+            yield Apply(JOBS, jobs.owners_of_job(found.job, seen.sharers))
 
 
 def _again(found: JobAndPods | None, wish: JobWish) -> Iterator[Step]:
@@ -234,11 +234,11 @@ def _serving_steps(
         return
     owner = Owner("Model", name_of(seen.model), uid)
     if seen.deployment is None or not being_deleted(seen.deployment):
-        wanted = desired.deployment(settings, artifact, defaults, owner, draft)
+        wanted = serving.deployment(settings, artifact, defaults, owner, draft)
         if not _leave(seen.deployment, wanted):
             yield Apply(DEPLOYMENTS, wanted)
     if seen.service is None or not being_deleted(seen.service):
-        service = desired.service(settings, owner)
+        service = serving.service(settings, owner)
         if seen.service is None or not settled(seen.service, service):
             yield Apply(SERVICES, service)
 

@@ -18,7 +18,7 @@ from modelrunner.kube.resources import CLAIMS, DEPLOYMENTS, JOBS, SERVICES
 from modelrunner.reconcilers.observation import JobAndPods, Observation
 from modelrunner.reconcilers.plan import Apply, Create, Delete, Plan
 from modelrunner.reconcilers.planning import plan_model, refused
-from modelrunner.render.objects import Owner
+from modelrunner.render.common import Owner
 from modelrunner_protocol.reasons import Reason
 from modelrunner_protocol.wire import Outcome, RunnerState, RunnerStatus
 from tests.unit.modelrunner.domain.settings_of import CLAIM, HTTP, settings_of

@@ -10,7 +10,7 @@ from modelrunner.domain.objects import name_of
 from modelrunner.kube.resources import CLAIMS, DEPLOYMENTS, JOBS, SERVICES
 from modelrunner.reconcilers.observation import JobAndPods, Observation
 from modelrunner.reconcilers.plan import Apply, Create, Delete, Plan, Step
-from modelrunner.render.objects import Owner
+from modelrunner.render.common import Owner
 from modelrunner_protocol.codec import encode
 from modelrunner_protocol.wire import Artifact, Outcome, WeightsFile
 from tests.unit.modelrunner.domain.pod_json import (

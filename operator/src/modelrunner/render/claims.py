@@ -1,0 +1,53 @@
+"""The desired cache claim of an artifact."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from modelrunner.domain import naming
+from modelrunner.domain.effective import Effective
+from modelrunner.domain.objects import Object, dig, text
+from modelrunner.domain.sizing import request_of
+from modelrunner.render.common import Owner
+from modelrunner.render.documents import render
+from modelrunner.render.hashing import sealed
+from modelrunner_protocol.codec import encode
+from modelrunner_protocol.sources import describe
+from modelrunner_protocol.wire import (
+    Artifact,
+)
+
+
+def claim(
+    effective: Effective,
+    artifact: Artifact,
+    owners: Sequence[Owner],
+    observed: Object | None,
+    *,
+    complete: bool,
+) -> dict[str, Any]:
+    """The cache claim of an artifact.
+
+    Of a claim that exists, what cannot change is repeated as it is: to server-side apply a field
+    that is left out is a field to remove. `owners` is empty for claims that outlive their Models.
+    """
+    spec = dig(observed, "spec") or {}
+    cache = effective.cache
+    annotations = {
+        naming.ARTIFACT_ANNOTATION: encode(artifact),
+        naming.SOURCE_ANNOTATION: describe(effective.source),
+    }
+    if complete:
+        annotations[naming.COMPLETE_ANNOTATION] = "true"
+    granted = text(spec, "resources", "requests", "storage")
+    found = render(
+        "claim",
+        name=naming.claim_name(effective.key),
+        namespace=effective.namespace,
+        labels=naming.base_labels(naming.COMPONENT_CACHE) | {naming.ARTIFACT_LABEL: effective.key},
+        annotations=annotations,
+        owners=[owner.reference(controller=False) for owner in owners],
+        access_modes=dig(spec, "accessModes") or [str(cache.access_mode)],
+        storage_class_name=dig(spec, "storageClassName") if spec else cache.storage_class_name,
+        storage=request_of(artifact.size_bytes, cache.size, granted),
+    )
+    return sealed(found)

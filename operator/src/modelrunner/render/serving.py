@@ -1,0 +1,126 @@
+"""The desired objects that serve a Model: its Deployment and its Service."""
+
+import json
+import math
+from typing import Any, Final
+
+from modelrunner.domain import naming
+from modelrunner.domain.cache import cache_claim
+from modelrunner.domain.drafts import Draft
+from modelrunner.domain.effective import Effective, OperatorDefaults
+from modelrunner.domain.expressions import Variables, expand
+from modelrunner.render.common import Owner, constants, inert, model_labels
+from modelrunner.render.documents import render
+from modelrunner.render.engines import llamacpp
+from modelrunner.render.hashing import digest, sealed
+from modelrunner.render.overlay import lay_over
+from modelrunner_protocol.codec import encode
+from modelrunner_protocol.wire import (
+    DRAFT_MOUNT,
+    RUN_CONFIG_VARIABLE,
+    Artifact,
+)
+
+DEADLINE_MARGIN: Final = 600
+"""Seconds of a Deployment's progress deadline for what comes before the engine: node, image."""
+
+
+GRACE_MARGIN: Final = 15
+"""Seconds that a pod may take to end once its requests are drained."""
+
+
+def deployment(
+    effective: Effective,
+    artifact: Artifact,
+    defaults: OperatorDefaults,
+    owner: Owner,
+    draft: Draft | None = None,
+) -> dict[str, Any]:
+    """The Deployment of a Model, without `replicas`; the podTemplate is laid over it last.
+
+    Raises:
+        ExpressionError: Jinja in env or podTemplate that cannot be rendered.
+        RenderError: a value that cannot be written.
+    """
+    variables = Variables(
+        model=effective.name,
+        namespace=effective.namespace,
+        runner=effective.runner,
+        format=artifact.format,
+    )
+    labels = model_labels(effective, naming.COMPONENT_RUNNER)
+    found = render(
+        "deployment",
+        name=effective.name,
+        namespace=effective.namespace,
+        labels=labels,
+        pod_labels=labels,
+        annotations={
+            naming.INPUTS_ANNOTATION: inputs(effective, artifact, draft),
+            naming.ARTIFACT_KEY_ANNOTATION: effective.key,
+            naming.ARTIFACT_ANNOTATION: encode(artifact),
+        },
+        owners=[owner.reference(controller=True)],
+        progress_deadline=math.ceil(effective.startup_timeout) + DEADLINE_MARGIN,
+        grace_period=math.ceil(effective.drain_timeout) + GRACE_MARGIN,
+        accelerated=effective.accelerator is not None,
+        selector=naming.pod_selector(effective.name),
+        image=effective.image or defaults.runner_image,
+        image_pull_policy=defaults.image_pull_policy,
+        env=_runner_env(effective, artifact, draft, variables),
+        resources=_resources(effective),
+        claim=cache_claim(effective),
+        in_place=effective.in_place,
+        draft_claim=cache_claim(draft.settings) if draft else None,
+        draft_mount=DRAFT_MOUNT,
+        **constants(),
+    )
+    template = found["spec"]["template"]
+    template["spec"] |= effective.scheduling
+    overlay = expand(effective.pod_template, variables, "spec.podTemplate")
+    found["spec"]["template"] = lay_over(template, overlay)
+    return sealed(found)
+
+
+def service(effective: Effective, owner: Owner) -> dict[str, Any]:
+    """The Service of a Model: port 80 to its runners."""
+    found = render(
+        "service",
+        name=effective.name,
+        namespace=effective.namespace,
+        labels=model_labels(effective, naming.COMPONENT_RUNNER),
+        annotations={},
+        owners=[owner.reference(controller=True)],
+        selector=naming.pod_selector(effective.name),
+        **constants(),
+    )
+    return sealed(found)
+
+
+def inputs(effective: Effective, artifact: Artifact, draft: Draft | None = None) -> str:
+    """Hash of what users wrote, and of the weights: another value means other pods."""
+    found = {"written": effective.written, "weights": _weights(artifact)}
+    if draft is not None:
+        place = [cache_claim(draft.settings), draft.settings.key]
+        found["draft"] = [*place, *_weights(draft.artifact)]
+    return digest(found)
+
+
+def _weights(artifact: Artifact) -> list[Any]:
+    return [artifact.digest, *((file.path, file.size_bytes) for file in artifact.files)]
+
+
+def _runner_env(
+    effective: Effective, artifact: Artifact, draft: Draft | None, variables: Variables
+) -> list[dict[str, Any]]:
+    config = inert(encode(llamacpp.run_config(effective, artifact, draft)))
+    own = {"name": RUN_CONFIG_VARIABLE, "value": config}
+    return [own, *expand(effective.env, variables, "spec.env")]
+
+
+def _resources(effective: Effective) -> dict[str, Any]:
+    found = json.loads(json.dumps(effective.resources))
+    if effective.accelerator is not None:
+        resource, count = effective.accelerator
+        found.setdefault("limits", {})[resource] = str(count)
+    return dict(found)
