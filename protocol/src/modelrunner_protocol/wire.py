@@ -84,7 +84,8 @@ class WeightsFile:
 class Artifact:
     """What a source turned out to hold. `digest` is "sha256:<hex>", "" until it is known.
 
-    `revision` is the commit that a branch or a tag stood for.
+    `revision` is the commit that a branch or a tag stood for. `memory_bytes` is an estimate of what
+    an engine needs to run it with its default settings, None where nobody can tell.
     The model file comes first in `files`, its further shards in their order. Where there is too
     little room for all (a termination message), the last ones are left out: `size_bytes` counts
     them nevertheless.
@@ -101,6 +102,7 @@ class Artifact:
     abilities: tuple[str, ...] = ()
     etag: str = ""
     revision: str = ""
+    memory_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,7 +212,8 @@ class Outcome:
     """How `runnerd resolve` or `runnerd pull` ended: its termination message.
 
     Failures carry a reason, a message that says what to do, and whether trying the same
-    again later may help.
+    again later may help. `cached`: the cache holds all of it already, so nothing has to be pulled.
+    `seconds`, `downloaded_bytes` and `retries` are what this one Job took, whatever became of it.
     """
 
     artifact: Artifact | None = None
@@ -218,6 +221,9 @@ class Outcome:
     message: str = ""
     retryable: bool = False
     downloaded_bytes: int = 0
+    cached: bool = False
+    seconds: float = 0.0
+    retries: int = 0
 
 
 class PullPhase(StrEnum):
@@ -234,6 +240,8 @@ class Progress:
     """How far a pull is. `bytes_per_second` and `eta_seconds` are None until measured.
 
     `message` says why a pull makes no way ("the server answered 503 ..."); "" when it does.
+    `idle_seconds`: so long no byte has come; None while none is waited for. `resumed_bytes` are
+    those of `completed_bytes` that an earlier pull had left.
     """
 
     phase: PullPhase
@@ -242,6 +250,8 @@ class Progress:
     bytes_per_second: float | None = None
     eta_seconds: float | None = None
     message: str = ""
+    idle_seconds: float | None = None
+    resumed_bytes: int = 0
 
 
 class Mode(StrEnum):

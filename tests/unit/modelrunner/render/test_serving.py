@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 from modelrunner.domain import naming
 from modelrunner.domain.effective import OperatorDefaults
