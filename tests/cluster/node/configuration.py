@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Final
 
 from tests.cluster.images import PAUSE
 from tests.cluster.settings import (
@@ -12,6 +13,9 @@ from tests.cluster.settings import (
     NODE_ADDRESS,
     POD_NETWORK,
 )
+
+INIT: Final = "init"
+"""The program that a node starts with, in its folder."""
 
 
 def write_files(
@@ -49,13 +53,13 @@ def write_files(
         "NODE_ADDRESS": NODE_ADDRESS,
         "PAUSE": PAUSE,
     }
-    for source, target in (("containerd.toml", "containerd.toml"), ("init.sh", "init")):
+    for source, target in (("containerd.toml", "containerd.toml"), ("init.sh", INIT)):
         text = (HERE / "node" / source).read_text(encoding="utf-8")
         for name, value in values.items():
             text = text.replace(f"@{name}@", str(value))
         _write(folder / target, text)
-    (folder / "init").chmod(0o755)
-    return folder / "init"
+    (folder / INIT).chmod(0o755)
+    return folder / INIT
 
 
 def _cni_network() -> dict[str, object]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from tests.cluster import build as builds
+from tests.cluster.errors import ClusterError
 from tests.cluster.progress import Progress
 
 
@@ -17,6 +18,9 @@ class Provider(abc.ABC):
     routes_pods: bool = False
     # Node ports of Services that are reached on this machine's loopback, with their port there.
     published_ports: Mapping[int, int] = MappingProxyType({})
+
+    # Whether `reboot_node` works.
+    reboots: bool = False
 
     @property
     @abc.abstractmethod
@@ -49,6 +53,16 @@ class Provider(abc.ABC):
     @abc.abstractmethod
     def down(self, progress: Progress) -> None:
         """Take it down and remove all it left; nothing happens when it is not there."""
+
+    def reboot_node(self) -> None:
+        """Cut the power of the one node and start it again; returns before its pods are back.
+
+        Raises:
+            ClusterError: this provider's nodes are not ours to end.
+        """
+        raise ClusterError(
+            f"the nodes of a cluster of kind {self.name!r} are not rebooted by tests"
+        )
 
     @abc.abstractmethod
     def load_images(self, archives: Sequence[Path], progress: Progress) -> None:

@@ -44,6 +44,7 @@ class EmbeddedCluster(Provider):
 
     name = "embedded"
     routes_pods = True
+    reboots = True
 
     def __init__(self, run_folder: Path) -> None:
         self._run_folder = run_folder
@@ -221,6 +222,15 @@ class EmbeddedCluster(Provider):
             size = archive.stat().st_size / 1e6
             with progress.during(f"loading {archive.name} ({size:.0f} MB)"):
                 self._node.load(Build(Path(state.build)), archive)
+
+    def reboot_node(self) -> None:
+        """See Provider. The control plane runs on, as it would beside another node."""
+        state = self._state()
+        if state is None or not self.running():
+            raise ClusterError("the cluster is down: run `python -m tests.cluster up`")
+        build = Build(Path(state.build))
+        self._node.reboot(build)
+        self._node.wait_for_containerd(build)
 
     def details(self) -> Sequence[str]:
         """The version and the processes with their resident memory."""
