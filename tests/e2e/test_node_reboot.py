@@ -15,7 +15,7 @@ def test_pull_goes_on_after_a_reboot_of_its_node(stack: Stack, default_runner: s
 
     What the file system had not yet on the disk may be fetched again, what it had is not.
     """
-    if not stack.provider.reboots:
+    if not stack.provider.owns_node:
         pytest.skip("the nodes of this cluster belong to somebody else")
     path = stack.files.copy("reboot.gguf")
     size = stack.weights.stat().st_size

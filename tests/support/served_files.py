@@ -81,6 +81,10 @@ class ServedFiles:
         if self._server.folder is not None:
             (self._server.folder / name).write_bytes(content)
 
+    def requests(self, name: str) -> int:
+        """How often this file was asked for so far."""
+        return sum(one.path == f"/{name}" for one in list(self._server.requests))
+
     def bytes_sent(self, name: str) -> int:
         """Bytes of this file's content that were sent so far."""
         return sum(one.sent for one in list(self._server.requests) if one.path == f"/{name}")

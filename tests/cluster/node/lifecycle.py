@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.cluster.build import Build
@@ -64,6 +65,15 @@ class Node:
         for left in ("connected", "containerd.sock"):
             (self._files / left).unlink(missing_ok=True)
         self._boot(build, self._files / INIT)
+
+    @contextlib.contextmanager
+    def cut_off(self) -> Iterator[Callable[[], int]]:
+        """See `network.cut_off`."""
+        identity = self._processes.identity(_PROCESS)
+        if identity is None:
+            raise ClusterError("the node does not run")
+        with network.cut_off(identity.pid) as lost:
+            yield lost
 
     def _boot(self, build: Build, init: Path) -> None:
         namespaces = ("--net", "--mount", "--pid", "--uts", "--ipc")

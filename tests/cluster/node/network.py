@@ -4,6 +4,8 @@ The namespace has no name: it ends with the node's last process, and the link an
 with it, so a crash leaves nothing behind.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.cluster.commands import run, succeeds
@@ -48,6 +50,28 @@ def connect(pid: int) -> None:
         "net.bridge.bridge-nf-call-iptables=1",
         "net.ipv4.conf.all.route_localnet=1",
     )
+
+
+@contextmanager
+def cut_off(pid: int) -> Iterator[Callable[[], int]]:
+    """No way out of the node of process `pid` but to this machine, while the block runs.
+
+    Yields a count of the packets of pods that found no way since then.
+    """
+    inside = ("nsenter", f"--net=/proc/{pid}/ns/net")
+    run(*inside, "ip", "route", "del", "default")
+    try:
+        before = _lost(pid)
+        yield lambda: _lost(pid) - before
+    finally:
+        run(*inside, "ip", "route", "add", "default", "via", HOST_ADDRESS)
+
+
+def _lost(pid: int) -> int:
+    """Packets that the network namespace of a process was to forward and had no route for."""
+    lines = Path(f"/proc/{pid}/net/netstat").read_text("ascii").splitlines()
+    names, values = (line.split() for line in lines if line.startswith("IpExt:"))
+    return int(dict(zip(names, values, strict=True))["InNoRoutes"])
 
 
 def disconnect(seconds: float = 10) -> None:

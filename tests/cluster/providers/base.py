@@ -1,7 +1,8 @@
 """What every provider of a cluster can do."""
 
 import abc
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import MappingProxyType
 
@@ -19,8 +20,8 @@ class Provider(abc.ABC):
     # Node ports of Services that are reached on this machine's loopback, with their port there.
     published_ports: Mapping[int, int] = MappingProxyType({})
 
-    # Whether `reboot_node` works.
-    reboots: bool = False
+    # Whether the node is ours: `reboot_node` and `cut_off` work.
+    owns_node: bool = False
 
     @property
     @abc.abstractmethod
@@ -53,6 +54,16 @@ class Provider(abc.ABC):
     @abc.abstractmethod
     def down(self, progress: Progress) -> None:
         """Take it down and remove all it left; nothing happens when it is not there."""
+
+    def cut_off(self) -> AbstractContextManager[Callable[[], int]]:
+        """Pods reach nothing beyond the node and this machine, while the block runs.
+
+        Yields a count of the packets that wanted to go further since then.
+
+        Raises:
+            ClusterError: this provider's nodes are not ours.
+        """
+        raise ClusterError(f"the nodes of a cluster of kind {self.name!r} are not cut off by tests")
 
     def reboot_node(self) -> None:
         """Cut the power of the one node and start it again; returns before its pods are back.

@@ -44,7 +44,7 @@ class EmbeddedCluster(Provider):
 
     name = "embedded"
     routes_pods = True
-    reboots = True
+    owns_node = True
 
     def __init__(self, run_folder: Path) -> None:
         self._run_folder = run_folder
@@ -222,6 +222,10 @@ class EmbeddedCluster(Provider):
             size = archive.stat().st_size / 1e6
             with progress.during(f"loading {archive.name} ({size:.0f} MB)"):
                 self._node.load(Build(Path(state.build)), archive)
+
+    def cut_off(self) -> contextlib.AbstractContextManager[Callable[[], int]]:
+        """See Provider."""
+        return self._node.cut_off()
 
     def reboot_node(self) -> None:
         """See Provider. The control plane runs on, as it would beside another node."""

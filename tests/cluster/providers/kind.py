@@ -10,7 +10,6 @@ from tests.cluster.errors import ClusterError
 from tests.cluster.progress import Progress
 from tests.cluster.providers.base import Provider
 from tests.cluster.settings import NAME, ROOT
-from tests.cluster.waiting import wait_until
 
 CONFIG = ROOT / "kind-config.yaml"
 _GATEWAYS = "{{range .IPAM.Config}}{{.Gateway}} {{end}}"
@@ -20,7 +19,6 @@ class KindCluster(Provider):
     """One cluster named after the project, whose kubeconfig lies in the run folder."""
 
     name = "kind"
-    reboots = True
     # As kind-config.yaml maps them.
     published_ports = MappingProxyType({32434: 12434})
 
@@ -76,11 +74,6 @@ class KindCluster(Provider):
             with progress.during(f"loading {archive.name}"):
                 command = ("load", "image-archive", archive, f"--name={NAME}")
                 run(self._kind, *command, timeout=900)
-
-    def reboot_node(self) -> None:
-        """See Provider. The control plane is on the same node, and goes and comes with it."""
-        run("docker", "restart", "--time=0", f"{NAME}-control-plane", timeout=120)
-        wait_until("the API server", self.running, seconds=120)
 
     def details(self) -> Sequence[str]:
         """The version of kind."""
