@@ -162,7 +162,7 @@ def _peak_memory(pid: int) -> int:
 
 
 def _value(metrics: str, name: str) -> float:
-    return float(metrics.partition(f"\n{name} ")[2].split()[0])
+    return float(metrics.partition(f'\n{name}{{source="http"}} ')[2].split()[0])
 
 
 async def test_progress_is_served(server: FileServer, commands: Commands) -> None:
@@ -180,6 +180,7 @@ async def test_progress_is_served(server: FileServer, commands: Commands) -> Non
     metrics = (await running.get("/metrics")).text
     assert _value(metrics, "modelrunner_pull_downloaded_bytes_total") == MIB
     assert _value(metrics, "modelrunner_pull_size_bytes") == SIZE
+    assert _value(metrics, "modelrunner_pull_repeated_attempts_total") == 0
     assert (await running.get("/elsewhere")).status_code == 404
     server.release.set()
     assert (await running.ended()).code == 0

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import pty
+import re
 import signal
 import sys
 from collections.abc import Mapping
@@ -51,9 +52,10 @@ async def test_a_file(server: FileServer, tmp_path: Path) -> None:
     code, answer, _ = await _run(tmp_path / "new", url)
     folder = tmp_path / "new" / artifact_key(parse_source(url))
     assert code == 0
-    assert answer == (
-        f"{url}: llama 1.05 M Q4_1, 4.01 MiB (4.01 MiB came)\n  {folder}/model.gguf\n"
-    )
+    begin = f"{url}: llama 1.05 M Q4_1, 4.01 MiB (4.01 MiB came in "
+    assert answer.startswith(begin), answer
+    assert re.fullmatch(r"\d+s, [\d.]+ [KMG]iB/s\)", answer[len(begin) :].partition("\n")[0])
+    assert answer.endswith(f"\n  {folder}/model.gguf\n")
     assert (folder / "model.gguf").read_bytes() == model(SIZE)
     code, answer, _ = await _run(tmp_path / "new", url)
     assert (code, "(it was there already)" in answer) == (0, True)
@@ -70,7 +72,12 @@ async def test_the_hub_in_one_word(server: FileServer, tmp_path: Path) -> None:
     lines = [json.loads(line) for line in answer.splitlines()]
     assert lines[-1]["source"] == "hf.co/Acme/Tiny-GGUF:Q8_0"
     assert lines[-1]["downloadedBytes"] == SIZE
-    assert lines[-2] == {"phase": "done", "completedBytes": SIZE, "totalBytes": SIZE}
+    assert lines[-2] == {
+        "phase": "done",
+        "completedBytes": SIZE,
+        "totalBytes": SIZE,
+        "resumedBytes": 0,
+    }
 
 
 async def test_a_bar_on_a_terminal(server: FileServer, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from modelrunner_protocol.sources import (
     describe_url,
     file_name,
     parse_source,
+    source_kind,
 )
 from modelrunner_protocol.wire import (
     ClaimSource,
@@ -161,3 +162,19 @@ def test_no_source(text: str, says: str) -> None:
     """The message says what is wrong with the word."""
     with pytest.raises(ValueError, match=says):
         parse_source(text)
+
+
+def test_kinds_are_named_as_in_a_spec() -> None:
+    """Metrics and people call a source as the Model does."""
+    kinds = [
+        source_kind(source)
+        for source in (
+            _http("https://h/m.gguf"),
+            _hub("a/b"),
+            Source(oci=OciSource(reference="ai/a:latest")),
+            Source(s3=S3Source(bucket="abc")),
+            Source(claim=ClaimSource(claim="c", path="m.gguf")),
+            Source(),
+        )
+    ]
+    assert kinds == ["http", "huggingFace", "oci", "s3", "persistentVolumeClaim", ""]

@@ -6,11 +6,12 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Final, TypeVar
 
 from modelrunner_protocol.codec import WireError, decode, encode
 from modelrunner_protocol.reasons import Reason
-from modelrunner_protocol.sources import describe
+from modelrunner_protocol.sources import describe, source_kind
 from modelrunner_protocol.wire import PULL_CONFIG_VARIABLE, Artifact, Outcome, PullConfig
 from runnerd import logs
 from runnerd.weights import outcome as termination
@@ -30,7 +31,7 @@ STOPPED: Final = 128 + signal.SIGTERM
 
 T = TypeVar("T")
 
-_Work = Callable[[PullConfig, Settings], Awaitable[Outcome]]
+_Work = Callable[[PullConfig, Settings, ProgressMeter, Clock], Awaitable[Outcome]]
 
 
 def resolve() -> int:
@@ -62,8 +63,21 @@ def _run(work: _Work, environment: Mapping[str, str]) -> tuple[Outcome, int]:
     except (WireError, ValueError) as error:
         message = f"{PULL_CONFIG_VARIABLE} or a setting cannot be read: {error}"
         return Outcome(reason=Reason.INVALID_CONFIGURATION, message=message), 1
+    clock = SystemClock()
+    meter, begun = ProgressMeter(clock), clock.now()
+    ended, code = _ended(work(config, settings, meter, clock), config)
+    took = replace(
+        ended,
+        downloaded_bytes=meter.downloaded,
+        retries=meter.retries,
+        seconds=round(clock.now() - begun, 3),
+    )
+    return took, code
+
+
+def _ended(work: Awaitable[Outcome], config: PullConfig) -> tuple[Outcome, int]:
     try:
-        return asyncio.run(until_stopped(work(config, settings))), 0
+        return asyncio.run(until_stopped(work)), 0
     except WeightsError as error:
         return _failed(error.reason, str(error), retryable=error.retryable), 1
     except asyncio.CancelledError:
@@ -104,16 +118,20 @@ async def pull_by(
         return await pull_from(source, config, settings, meter, clock)
 
 
-async def _resolve(config: PullConfig, settings: Settings) -> Outcome:
-    artifact = await resolving.resolve(config, settings, SystemClock())
+async def _resolve(
+    config: PullConfig, settings: Settings, meter: ProgressMeter, clock: Clock
+) -> Outcome:
+    del meter  # headers are not worth telling: it is over in a moment
+    artifact = await resolving.resolve(config, settings, clock)
     logger.info("resolved %s: %s", describe(config.source), encode(artifact))
     return Outcome(artifact=artifact)
 
 
-async def _pull(config: PullConfig, settings: Settings) -> Outcome:
-    clock = SystemClock()
-    meter = ProgressMeter(clock)
-    async with serving(meter, config.port), reporting(meter, clock, sys.stderr):
+async def _pull(
+    config: PullConfig, settings: Settings, meter: ProgressMeter, clock: Clock
+) -> Outcome:
+    kind = source_kind(config.source)
+    async with serving(meter, config.port, kind), reporting(meter, clock, sys.stderr):
         artifact = await pull_by(config, settings, meter, clock)
     logger.info("%s is in the cache; %d bytes came", describe(config.source), meter.downloaded)
-    return Outcome(artifact=artifact, downloaded_bytes=meter.downloaded)
+    return Outcome(artifact=artifact)

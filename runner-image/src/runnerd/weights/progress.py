@@ -11,6 +11,9 @@ from runnerd.weights.disk import size_text
 WINDOW: Final = 10.0
 """Seconds over which the rate is averaged."""
 
+SILENCE: Final = 5.0
+"""Seconds without a byte after which people are told so."""
+
 _SHORTEST: Final = 0.5
 _SPACING: Final = 0.25
 
@@ -19,6 +22,10 @@ class ProgressMeter:
     """Counts bytes and measures their rate over the last ten seconds.
 
     Bytes that an earlier pull left on the volume count as completed, not as fast.
+
+    Attributes:
+        message: Why nothing comes; "" when all is well.
+        retries: Attempts that failed and were made again.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -30,17 +37,39 @@ class ProgressMeter:
         self.completed = 0
         self._finished = 0
         self.downloaded = 0
+        self.retries = 0
         self.message = ""
+        self._waiting = False
+        self._resumed = 0
+        self._resumed_before = 0
+
+    def asking(self) -> None:
+        """The source is asked for something: from now on silence counts."""
+        self.message = ""
+        self._await_bytes()
+
+    def retrying(self, message: str) -> None:
+        """An attempt failed. The message stays until a byte comes: a silence has a reason."""
+        self.retries += 1
+        self.message = message
+
+    def resuming(self, held: int) -> None:
+        """An earlier pull has left `held` bytes of the file that comes next."""
+        self._resumed = held
 
     def downloading(self, completed: int) -> None:
         """The download of a file goes on (or starts) with `completed` bytes of it."""
         self.phase = PullPhase.DOWNLOADING
         self.completed = self._finished + completed
+        # Who has to start over resumes nothing.
+        self._resumed = min(self._resumed, completed)
+        self._await_bytes()
         if not self._samples:
             self._samples.append((self._clock.now(), self.downloaded))
 
     def add(self, count: int) -> None:
         """`count` more bytes came from the source."""
+        self.message = ""
         self.completed += count
         self.downloaded += count
         self._last = now = self._clock.now()
@@ -54,17 +83,29 @@ class ProgressMeter:
         """`completed` bytes of a file are on the volume and have been hashed."""
         self.phase = PullPhase.VERIFYING
         self.completed = self._finished + completed
+        self._waiting = False
 
     def finished(self, size: int) -> None:
         """A file of `size` bytes is complete; what follows belongs to the next."""
         self._finished += size
         self.completed = self._finished
+        self._resumed_before, self._resumed = self._resumed_before + self._resumed, 0
 
     def done(self, total: int) -> None:
         """Everything is there."""
         self.phase = PullPhase.DONE
         self.total = self.completed = total
         self.message = ""
+        self._waiting = False
+
+    @property
+    def resumed(self) -> int:
+        """Bytes that an earlier pull had left, of all files so far."""
+        return self._resumed_before + self._resumed
+
+    def idle(self) -> float | None:
+        """Seconds since the last byte, or since one is waited for; None while none is."""
+        return max(0.0, self._clock.now() - self._last) if self._waiting else None
 
     def rate(self) -> float | None:
         """Bytes per second over the window; None before there is anything to measure."""
@@ -93,7 +134,14 @@ class ProgressMeter:
             bytes_per_second=rate,
             eta_seconds=eta,
             message=self.message,
+            idle_seconds=self.idle(),
+            resumed_bytes=self.resumed,
         )
+
+    def _await_bytes(self) -> None:
+        if not self._waiting:
+            self._waiting = True
+            self._last = self._clock.now()
 
 
 def bar(progress: Progress, width: int = 24) -> str:
@@ -116,6 +164,10 @@ def line(progress: Progress) -> str:
         parts.append(f"{size_text(progress.bytes_per_second)}/s")
     if progress.eta_seconds is not None:
         parts.append(f"{format_duration(round(progress.eta_seconds))} left")
+    if progress.resumed_bytes:
+        parts.append(f"{size_text(progress.resumed_bytes)} were there")
+    if progress.idle_seconds is not None and progress.idle_seconds >= SILENCE:
+        parts.append(f"no byte for {format_duration(int(progress.idle_seconds))}")
     if progress.message:
         parts.append(progress.message)
     return " · ".join(parts)

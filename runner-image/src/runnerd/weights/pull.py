@@ -86,8 +86,8 @@ class Pull:
             await self.clock.sleep(_LOCK_INTERVAL)
 
     async def _fetch(self, store: Store) -> Artifact:
-        self.meter.message = ""
         await asyncio.to_thread(_salvage, store)
+        self.meter.asking()
         expected = self.config.expected or await self.source.resolve()
         files = await self._files(expected)
         total = sum(file.size_bytes for file in files)
@@ -110,6 +110,7 @@ class Pull:
             limit=self.give_up_after,
             clock=self.clock,
             chance=self.chance,
+            on_wait=self._tell,
         )
         names = [safe_name(file.path) for file in files]
         if not names or len({name.lower() for name in names}) < len(names):
@@ -161,6 +162,8 @@ class Pull:
                 logger.warning("%s of %s changed: starting over", file.path, where)
                 await partial.restart(file.etag)
             etag = file.etag or etag
+            self.meter.resuming(partial.held)
+            self.meter.asking()
             if partial.held:
                 held, total = disk.size_text(partial.held), disk.size_text(file.size_bytes)
                 logger.info("resuming %s: %s of %s are there", file.path, held, total)
@@ -183,7 +186,9 @@ class Pull:
         return replace(file, sha256=digest), download.etag
 
     def _tell(self, message: str) -> None:
-        self.meter.message = message
+        # When it goes on is known once a byte comes: until then the reason stays.
+        if message:
+            self.meter.retrying(message)
 
     @staticmethod
     def _forget(store: Store) -> None:

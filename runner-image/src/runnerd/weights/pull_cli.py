@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import math
 import os
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from modelrunner_protocol.codec import to_dict
+from modelrunner_protocol.durations import format_duration
 from modelrunner_protocol.sources import artifact_key, describe, parse_source
 from modelrunner_protocol.wire import CACHE_MOUNT, PullConfig, Source
 from runnerd import logs
@@ -55,7 +57,7 @@ def pull_by_hand(arguments: Sequence[str]) -> int:
 async def _pull(source: Source, root: Path, settings: Settings, as_json: bool) -> dict[str, Any]:
     clock = SystemClock()
     meter = ProgressMeter(clock)
-    key = artifact_key(source)
+    key, begun = artifact_key(source), clock.now()
     config = PullConfig(source=source, key=key, root=str(root))
     telling = _telling(meter) if as_json else reporting(meter, clock, sys.stderr)
     async with telling:
@@ -64,6 +66,9 @@ async def _pull(source: Source, root: Path, settings: Settings, as_json: bool) -
         "source": describe(source),
         "folder": str(root / key),
         "downloadedBytes": meter.downloaded,
+        "resumedBytes": meter.resumed,
+        "seconds": round(clock.now() - begun, 3),
+        "retries": meter.retries,
         "artifact": to_dict(artifact),
     }
 
@@ -86,12 +91,20 @@ async def _telling(meter: ProgressMeter) -> AsyncIterator[None]:
 
 
 def _in_words(told: Mapping[str, Any]) -> str:
-    artifact, came = told["artifact"], told["downloadedBytes"]
+    artifact = told["artifact"]
     what = " ".join(filter(None, map(artifact.get, ("architecture", "parameters", "quantization"))))
     size = size_text(artifact["sizeBytes"])
-    how = f"{size_text(came)} came" if came else "it was there already"
     files = "".join(f"\n  {told['folder']}/{file['path']}" for file in artifact["files"])
-    return f"{told['source']}: {what}, {size} ({how}){files}"
+    return f"{told['source']}: {what}, {size} ({_how_it_came(told)}){files}"
+
+
+def _how_it_came(told: Mapping[str, Any]) -> str:
+    came, seconds, resumed = told["downloadedBytes"], told["seconds"], told["resumedBytes"]
+    if not came:
+        return "it was there already"
+    rest = f"; {size_text(resumed)} were there" if resumed else ""
+    rate = f", {size_text(came / seconds)}/s" if seconds else ""
+    return f"{size_text(came)} came in {format_duration(math.ceil(seconds))}{rate}{rest}"
 
 
 def _failed(message: str, as_json: bool, status: int) -> int:

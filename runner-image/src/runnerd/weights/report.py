@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final, TextIO
 
 from runnerd.weights.clock import Clock
@@ -33,9 +34,17 @@ async def reporting(meter: ProgressMeter, clock: Clock, stream: TextIO) -> Async
 async def _draw(meter: ProgressMeter, clock: Clock, stream: TextIO) -> None:
     while True:
         progress = meter.progress()
-        stream.write(_CLEAR + bar(progress) + line(progress))
+        stream.write(_CLEAR + _cut(bar(progress) + line(progress), stream))
         stream.flush()
         await clock.sleep(LINE_INTERVAL)
+
+
+def _cut(text: str, stream: TextIO) -> str:
+    """As much as fits: what wraps is not cleared by the next line."""
+    with suppress(OSError):
+        if (width := os.get_terminal_size(stream.fileno()).columns) and len(text) >= width:
+            return text[: width - 2] + "…"
+    return text
 
 
 async def _log(meter: ProgressMeter, clock: Clock) -> None:

@@ -87,13 +87,16 @@ async def persistently(
     limit: float,
     clock: Clock,
     chance: Callable[[], float],
+    on_wait: Callable[[str], None] = lambda _: None,
 ) -> T:
     """Do something small, again after transient errors, for at most `limit` seconds.
+
+    `on_wait` as of a `Retrier`.
 
     Raises:
         WeightsError: it cannot be done, or not in time.
     """
-    retrier = Retrier(what=what, limit=limit, clock=clock, chance=chance)
+    retrier = Retrier(what=what, limit=limit, clock=clock, chance=chance, on_wait=on_wait)
     retrier.begin()
     while True:
         try:

@@ -17,40 +17,50 @@ logger = logging.getLogger(__name__)
 
 
 class _PullCollector(Collector):
-    """Metrics read from the meter when they are asked for."""
+    """Metrics read from the meter when they are asked for; `source` is the kind of source."""
 
-    def __init__(self, meter: ProgressMeter) -> None:
+    def __init__(self, meter: ProgressMeter, source: str) -> None:
         self._meter = meter
+        self._source = source
 
     def collect(self) -> Iterable[Metric]:
         """All metrics of a pull; sizes in bytes."""
-        progress = self._meter.progress()
-        yield CounterMetricFamily(
-            "modelrunner_pull_downloaded_bytes",
-            "Bytes that came from the source.",
-            value=self._meter.downloaded,
-        )
-        yield GaugeMetricFamily(
-            "modelrunner_pull_completed_bytes",
-            "Bytes of the artifact that are on the volume.",
-            value=progress.completed_bytes,
-        )
-        yield GaugeMetricFamily(
-            "modelrunner_pull_size_bytes",
-            "Bytes of the whole artifact, 0 until known.",
-            value=progress.total_bytes or 0,
-        )
-        yield GaugeMetricFamily(
-            "modelrunner_pull_bytes_per_second",
-            "Rate of the download over the last ten seconds.",
-            value=progress.bytes_per_second or 0,
-        )
+        meter, progress = self._meter, self._meter.progress()
+        for name, text, counted in (
+            ("downloaded_bytes", "Bytes that came from the source.", meter.downloaded),
+            ("repeated_attempts", "Attempts that failed and were made again.", meter.retries),
+        ):
+            counter = CounterMetricFamily(f"modelrunner_pull_{name}", text, labels=["source"])
+            counter.add_metric([self._source], counted)
+            yield counter
+        for name, text, value in (
+            (
+                "completed_bytes",
+                "Bytes of the artifact that are on the volume.",
+                progress.completed_bytes,
+            ),
+            (
+                "resumed_bytes",
+                "Bytes of them that an earlier pull had left.",
+                progress.resumed_bytes,
+            ),
+            ("size_bytes", "Bytes of the whole artifact, 0 until known.", progress.total_bytes),
+            (
+                "bytes_per_second",
+                "Rate of the download over the last ten seconds.",
+                progress.bytes_per_second,
+            ),
+            ("idle_seconds", "Seconds that no byte has come for.", progress.idle_seconds),
+        ):
+            gauge = GaugeMetricFamily(f"modelrunner_pull_{name}", text, labels=["source"])
+            gauge.add_metric([self._source], value or 0)
+            yield gauge
 
 
-def application(meter: ProgressMeter) -> web.Application:
-    """GET /progress (a `Progress`), /healthz and /metrics."""
+def application(meter: ProgressMeter, source: str) -> web.Application:
+    """GET /progress (a `Progress`), /healthz and /metrics, labelled with the kind of source."""
     registry = CollectorRegistry()
-    registry.register(_PullCollector(meter))
+    registry.register(_PullCollector(meter, source))
 
     async def progress(_: web.Request) -> web.Response:
         return web.Response(text=encode(meter.progress()), content_type="application/json")
@@ -70,9 +80,9 @@ def application(meter: ProgressMeter) -> web.Application:
 
 
 @asynccontextmanager
-async def serving(meter: ProgressMeter, port: int) -> AsyncIterator[None]:
+async def serving(meter: ProgressMeter, port: int, source: str) -> AsyncIterator[None]:
     """Serve while the block runs. A pull goes on when the port is taken: it only says so."""
-    runner = web.AppRunner(application(meter), access_log=None, shutdown_timeout=1.0)
+    runner = web.AppRunner(application(meter, source), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
         try:

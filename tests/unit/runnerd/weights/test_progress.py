@@ -29,7 +29,10 @@ def test_nothing_is_told_before_it_is_measured() -> None:
     clock.time += 0.1
     meter.add(50 * MIB)
     assert meter.progress() == Progress(
-        phase=PullPhase.DOWNLOADING, completed_bytes=50 * MIB, total_bytes=100 * MIB
+        phase=PullPhase.DOWNLOADING,
+        completed_bytes=50 * MIB,
+        total_bytes=100 * MIB,
+        idle_seconds=0.0,
     )
 
 
@@ -95,3 +98,57 @@ def test_line() -> None:
     expected = "downloading 25 % · 1.00 MiB of 4.00 MiB · 512.00 KiB/s · 6s left · why"
     assert line(progress) == expected
     assert line(Progress(phase=PullPhase.WAITING)) == "waiting"
+
+
+def test_silence_counts_while_bytes_are_waited_for() -> None:
+    """From the question on, from the last byte on; not while others work or bytes are hashed."""
+    clock = VirtualClock()
+    meter = ProgressMeter(clock)
+    clock.time += 30
+    assert meter.progress().idle_seconds is None
+    meter.asking()
+    clock.time += 70
+    assert meter.progress().idle_seconds == 70
+    meter.downloading(0)
+    assert meter.progress().idle_seconds == 70
+    meter.add(1)
+    clock.time += 2
+    assert meter.progress().idle_seconds == 2
+    meter.verifying(1)
+    assert meter.progress().idle_seconds is None
+
+
+def test_the_reason_of_a_silence_stays_until_a_byte_comes() -> None:
+    """Between two attempts it is still known why nothing comes."""
+    meter, _ = _meter()
+    meter.retrying("the server answered 503; trying again")
+    meter.downloading(0)
+    assert meter.progress().message == "the server answered 503; trying again"
+    meter.add(1)
+    assert meter.progress().message == ""
+    assert meter.retries == 1
+
+
+def test_bytes_of_an_earlier_pull() -> None:
+    """They are counted over all files; those of a file that starts over are not."""
+    meter = ProgressMeter(VirtualClock())
+    for held, begins_at in ((10, 10), (7, 0), (5, 5)):
+        meter.resuming(held)
+        meter.downloading(begins_at)
+        meter.finished(20)
+    assert meter.progress().resumed_bytes == 15
+
+
+def test_silence_and_resumed_bytes_in_the_line() -> None:
+    """People read what was there, and since when nothing came."""
+    progress = Progress(
+        phase=PullPhase.DOWNLOADING,
+        completed_bytes=3 * MIB,
+        total_bytes=4 * MIB,
+        bytes_per_second=0,
+        idle_seconds=80.4,
+        resumed_bytes=2 * MIB,
+        message="why",
+    )
+    words = "downloading 75 % · 3.00 MiB of 4.00 MiB · 0 B/s · 2.00 MiB were there"
+    assert line(progress) == f"{words} · no byte for 1m20s · why"
