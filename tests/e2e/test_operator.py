@@ -34,7 +34,7 @@ def _leader(stack: Stack) -> str:
         ("list", "secrets", False),
         ("create", "pods", False),
         ("create", "pods/exec", False),
-        ("delete", "persistentvolumeclaims", False),
+        ("delete", "persistentvolumeclaims", True),
         ("update", "models.modelrunner.dev", False),
         ("patch", "models.modelrunner.dev", False),
         ("patch", "models.modelrunner.dev/status", True),

@@ -53,8 +53,10 @@ def test_no_role_has_wildcards_or_secrets(settings: tuple[str, ...]) -> None:
         assert "nonResourceURLs" not in rule
 
 
-def test_the_operator_writes_neither_specs_nor_weights_away() -> None:
-    """Users' objects are theirs: only their status is written, and claims are never deleted."""
+def test_the_operator_writes_no_specs_and_deletes_little() -> None:
+    """Users' objects are theirs: only their status is written, and of what holds data only claims
+    can be deleted.
+    """
     role = next(
         one
         for one in of_kind(render(), "ClusterRole")
@@ -62,7 +64,8 @@ def test_the_operator_writes_neither_specs_nor_weights_away() -> None:
     )
     by_resource = {name: set(rule["verbs"]) for rule in role["rules"] for name in rule["resources"]}
     assert by_resource["models"] == by_resource["modelrunners"] == {"get", "list", "watch"}
-    assert "delete" not in by_resource["persistentvolumeclaims"]
+    deleted = {name for name, verbs in by_resource.items() if "delete" in verbs}
+    assert deleted == {"jobs", "servicemonitors", "persistentvolumeclaims"}
     assert by_resource["pods"] == {"get", "list", "watch", "patch"}
     assert by_resource["deployments/scale"] == {"get", "patch"}
 

@@ -59,7 +59,7 @@ RIGHTS = [
     rule("apps", "deployments", "get list watch create patch"),
     rule("batch", "jobs", "get list watch create patch delete"),
     rule("", "services", "get list watch create patch"),
-    rule("", "persistentvolumeclaims", "get list watch create patch"),
+    rule("", "persistentvolumeclaims", "get list watch create patch delete"),
     rule("apps", "deployments/scale", "get patch"),
     rule("", "pods", "get list watch patch"),
 ]

@@ -36,6 +36,12 @@ ARTIFACT_KEY_ANNOTATION: Final = f"{GROUP}/artifact-key"
 COMPLETE_ANNOTATION: Final = f"{GROUP}/complete"
 """On a claim: "true" once its pull has succeeded."""
 
+UNUSED_ANNOTATION: Final = f"{GROUP}/unused-since"
+"""On a claim that nobody uses: since when. Whoever uses it takes this away first."""
+
+UPKEEP_MANAGER: Final = f"{MANAGED_BY}-upkeep"
+"""Field manager of that annotation: an apply by the other one leaves it as it is."""
+
 SOURCE_ANNOTATION: Final = f"{GROUP}/source"
 INPUTS_ANNOTATION: Final = f"{GROUP}/inputs"
 """Hash of what users wrote: another value means that they want other pods."""

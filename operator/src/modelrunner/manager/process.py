@@ -14,7 +14,7 @@ Rights the process needs (RBAC), besides discovery, which every account may read
             modelrunners                                     update   (see below)
         batch jobs                                           get list watch create patch delete
         apps deployments, core services                      get list watch create patch
-        core persistentvolumeclaims                          get list watch create patch
+        core persistentvolumeclaims                          get list watch create patch delete
         apps deployments/scale                               get patch
         core pods                                            get list watch patch
         monitoring.coreos.com servicemonitors                get create patch delete

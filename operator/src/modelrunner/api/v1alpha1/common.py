@@ -20,6 +20,7 @@ API_VERSION: Final = f"{GROUP}/{VERSION}"
 DNS_LABEL: Final = "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 DNS_SUBDOMAIN: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 LONGEST_TIMEOUT: Final = "24h"
+SHORTEST_PERIOD: Final = "1m"
 
 # Numbers beyond these overflow CEL's duration(), which fails the rule without its message.
 _HUGE: Final = r"(^|[a-z])([0-9]{8}|[0-9]{6,}(\.[0-9]+)?h)"
@@ -65,6 +66,12 @@ def _timeout(text: str) -> str:
     return text
 
 
+def _period(text: str) -> str:
+    if parse_duration(text) < parse_duration(SHORTEST_PERIOD):
+        raise ValueError(f"use a duration of at least {SHORTEST_PERIOD}")
+    return text
+
+
 def _keep_alive(text: str) -> str:
     parse_keep_alive(text)
     return text
@@ -84,6 +91,21 @@ Timeout = Annotated[
     ),
 ]
 """A Go duration between 0 (exclusive) and 24 hours."""
+
+Period = Annotated[
+    str,
+    Field(max_length=32),
+    AfterValidator(_period),
+    Rules(
+        Rule(matches(DURATION_PATTERN), 'use a duration such as "10m", "24h" or "168h"'),
+        Rule(
+            f"!{matches(DURATION_PATTERN)} || (!{matches(_HUGE)}"
+            f" && duration(self) >= duration('{SHORTEST_PERIOD}'))",
+            f"use a duration of at least {SHORTEST_PERIOD}, and of less than 100000 hours",
+        ),
+    ),
+]
+"""A Go duration of a minute or more."""
 
 KeepAlive = Annotated[
     str,

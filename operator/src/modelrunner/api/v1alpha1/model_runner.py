@@ -11,6 +11,7 @@ from modelrunner.api.v1alpha1.common import (
     KeepAlive,
     ObjectMeta,
     ObjectName,
+    Period,
     Timeout,
 )
 from modelrunner.api.v1alpha1.pods import (
@@ -102,7 +103,10 @@ class Scheduling(ApiModel):
 
 
 class Cache(ApiModel):
-    """Where downloaded weights are kept. Changes count for claims made from then on."""
+    """Where downloaded weights are kept.
+
+    Another storageClassName or accessMode counts for claims made from then on.
+    """
 
     model_config = ConfigDict(
         json_schema_extra=rules(
@@ -111,7 +115,12 @@ class Cache(ApiModel):
                 " || has(self.size) || has(self.retention))",
                 "existingClaim is used as it is: remove storageClassName, accessMode, size and "
                 "retention, or remove existingClaim",
-            )
+            ),
+            Rule(
+                "!has(self.existingClaim) || !has(self.ttl)",
+                "ttl is for the operator's own claims: remove ttl or existingClaim; `runnerd prune` "
+                "removes what a shared claim no longer needs",
+            ),
         )
     )
 
@@ -161,7 +170,14 @@ class Cache(ApiModel):
 
     retention: Retention | None = None
     """What happens to a claim when no Model uses it any more. `Retain` keeps it, and it is found
-    again when the same source comes back; `Delete` deletes it. Default: Retain.
+    again when the same source comes back; `Delete` deletes it once no pod uses it. A switch counts
+    for claims that a Model uses then or later. Default: Retain.
+    """
+
+    ttl: Period | None = None
+    """How long a claim is kept that no Model refers to and no pod mounts, e.g. `168h` for a week.
+    Then it is deleted, and its weights are pulled again should a Model want them. What would go is
+    listed in status.cache beforehand. Default: for ever.
     """
 
 

@@ -192,6 +192,48 @@ class ModelStatus(ApiModel):
     """How many requests the gateway lets through; absent without limits."""
 
 
+class UnusedCacheStatus(ApiModel):
+    """A cache claim that no Model refers to and no pod mounts."""
+
+    claim: str
+    """Name of the PersistentVolumeClaim."""
+
+    source: str | None = None
+    """Where its weights are from."""
+
+    size: str | None = None
+    """Size of the claim for people, e.g. `2.1 GiB`."""
+
+    since: Annotated[str, Extend({"format": "date-time"})]
+    """When the operator first found it unused."""
+
+    deleted_after: Annotated[str, Extend({"format": "date-time"})] | None = None
+    """When it is deleted, unless a Model wants it before; absent where it never is."""
+
+
+class RunnerCacheStatus(ApiModel):
+    """The cache claims that were made for Models of this runner."""
+
+    claims: int | None = None
+    """How many there are."""
+
+    size_bytes: int | None = None
+    """Size of all of them, in bytes."""
+
+    size: str | None = None
+    """The same for people, e.g. `41.3 GiB`."""
+
+    unused_claims: int | None = None
+    """How many of them nobody uses."""
+
+    unused: Annotated[list[UnusedCacheStatus], Field(max_length=20), list_type("map", "claim")] = (
+        Field(default_factory=list)
+    )
+    """Those, at most 20, the longest unused first. They are listed without `cache.ttl`, too, so that
+    one can see what it would delete.
+    """
+
+
 class ModelRunnerStatus(ApiModel):
     """What the operator found. Written by the operator only."""
 
@@ -206,3 +248,6 @@ class ModelRunnerStatus(ApiModel):
 
     ready_models: int | None = None
     """How many of them are Ready."""
+
+    cache: RunnerCacheStatus | None = None
+    """The cache claims of its Models, and which of them nobody uses; absent without any."""
