@@ -20,6 +20,8 @@ MANAGED_BY_LABEL: Final = "app.kubernetes.io/managed-by"
 MODEL_LABEL: Final = f"{GROUP}/model"
 RUNNER_LABEL: Final = f"{GROUP}/runner"
 ARTIFACT_LABEL: Final = f"{GROUP}/artifact"
+SOURCE_KEY_LABEL: Final = f"{GROUP}/source-key"
+"""On what belongs to one version of a source: the key of the source."""
 
 COMPONENT_RUNNER: Final = "runner"
 COMPONENT_PULL: Final = "pull"
@@ -35,6 +37,14 @@ ARTIFACT_KEY_ANNOTATION: Final = f"{GROUP}/artifact-key"
 
 COMPLETE_ANNOTATION: Final = f"{GROUP}/complete"
 """On a claim: "true" once its pull has succeeded."""
+
+SOURCE_KEY: Final = f"{GROUP}/source-key"
+"""Label of a claim or Job, annotation of a Deployment: the key of the source whose version it is."""
+
+REFRESH_ANNOTATION: Final = f"{GROUP}/refresh"
+"""On a Model: any new value asks for one look at whether its source has moved. On a resolve Job:
+the value that it answers; it is there, if only empty, on all Jobs that look whether one has.
+"""
 
 UNUSED_ANNOTATION: Final = f"{GROUP}/unused-since"
 """On a claim that nobody uses: since when. Whoever uses it takes this away first."""
