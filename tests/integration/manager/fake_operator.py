@@ -37,14 +37,16 @@ def build(parts: Parts) -> Wiring:
     """Reconcilers that do nothing; a Model's artifact key is its http URL."""
     del parts
 
-    def artifact_key(model: KubeObject) -> str | None:
+    def artifact_keys(model: KubeObject) -> list[str]:
         source = model.get("spec", {}).get("source", {})
-        return str(source.get("http", {}).get("url", "")).rpartition("/")[2] or None
+        key = str(source.get("http", {}).get("url", "")).rpartition("/")[2]
+        return [key] if key else []
 
     async def close() -> None:
         sys.stdout.write("closed\n")
 
-    return Wiring({kind: Recording(kind) for kind in ("Model", "ModelRunner")}, artifact_key, close)
+    reconcilers = {kind: Recording(kind) for kind in ("Model", "ModelRunner")}
+    return Wiring(reconcilers, artifact_keys, close)
 
 
 if __name__ == "__main__":

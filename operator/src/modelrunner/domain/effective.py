@@ -117,7 +117,8 @@ class Effective:
     """Everything that decides how one Model runs. Times are seconds.
 
     `image` "" stands for the operator's default, which is not the user's wish: a new default
-    must not restart runners. `scheduling` holds fields of a PodSpec, `resources` those of a
+    must not restart runners. `source_key` names the source, `key` the version of it that is wanted
+    (see versions). `scheduling` holds fields of a PodSpec, `resources` those of a
     container, `pod_template` the user's overlay; all three as JSON. `written` is what users
     wrote of all that reaches a pod: unlike the values here, it does not change with the defaults
     of a newer operator.
@@ -130,6 +131,7 @@ class Effective:
     image: str
     source: Source
     credentials_secret: str | None
+    source_key: str
     key: str
     aliases: tuple[str, ...]
     mode: Mode
@@ -223,6 +225,7 @@ def settle(model: Model, runner: ModelRunner) -> Effective:
         image=(on.images.llama_cpp if on.images else None) or "",
         source=source,
         credentials_secret=spec.source.credentials_secret,
+        source_key=artifact_key(source),
         key=artifact_key(source),
         aliases=tuple(sorted(spec.aliases or ())),
         mode=(config.mode if config else None) or mode_of(flags) or absent.MODE,

@@ -38,8 +38,11 @@ ARTIFACT_KEY_ANNOTATION: Final = f"{GROUP}/artifact-key"
 COMPLETE_ANNOTATION: Final = f"{GROUP}/complete"
 """On a claim: "true" once its pull has succeeded."""
 
-SOURCE_KEY: Final = f"{GROUP}/source-key"
-"""Label of a claim or Job, annotation of a Deployment: the key of the source whose version it is."""
+SOURCE_KEY_LABEL: Final = f"{GROUP}/source-key"
+"""On a claim or Job: the key of the source whose version it holds."""
+
+SOURCE_KEY_ANNOTATION: Final = f"{GROUP}/source-key"
+"""The same on a Deployment that serves a later version than the first."""
 
 REFRESH_ANNOTATION: Final = f"{GROUP}/refresh"
 """On a Model: any new value asks for one look at whether its source has moved. On a resolve Job:

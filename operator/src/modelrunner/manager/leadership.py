@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
 from modelrunner.config import OperatorSettings
@@ -10,6 +10,7 @@ from modelrunner.controller.reconciler import Reconciler
 from modelrunner.controller.result import Result
 from modelrunner.controller.resync import Resync
 from modelrunner.controller.workqueue import WorkQueue
+from modelrunner.domain.downloads import PullEnd
 from modelrunner.kube.client import KubeClient
 from modelrunner.kube.collection import CollectionSource
 from modelrunner.kube.events import EventRecorder
@@ -30,21 +31,25 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What reconcilers are built from. `scaled` is told each scale step (see doors.Told)."""
+    """What reconcilers are built from.
+
+    `scaled` is told each scale step (see doors.Told), `pulled` each pull Job that ended.
+    """
 
     client: KubeClient
     store: Store
     recorder: EventRecorder
     settings: OperatorSettings
     scaled: Callable[[str, str], None] = lambda _direction, _result: None
+    pulled: Callable[[PullEnd], None] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """What the generic loop is given: one reconciler per kind, and how to read a Model's key."""
+    """What the generic loop is given: one reconciler per kind, and how to read a Model's keys."""
 
     reconcilers: Mapping[str, Reconciler[tuple[str, str]]]
-    artifact_key: Callable[[KubeObject], str | None]
+    artifact_keys: Callable[[KubeObject], Collection[str]]
     close: Callable[[], Awaitable[None]]
 
 
@@ -59,7 +64,7 @@ class Leadership:
         namespaces = settings.watch_namespaces
         self._parts = parts
         self._health = health
-        self._wiring = build(replace(parts, scaled=metrics.scaled))
+        self._wiring = build(replace(parts, scaled=metrics.scaled, pulled=metrics.pulls.ended))
         self._collections = watched(namespaces)
         self.queue: WorkQueue[Key] = WorkQueue(self._reconcile, observer=metrics)
         self.resync: Resync[Change] = Resync(
@@ -70,7 +75,7 @@ class Leadership:
         )
         self.intake = Intake(
             parts.store,
-            OwnerKeys(parts.store, self._wiring.artifact_key),
+            OwnerKeys(parts.store, self._wiring.artifact_keys),
             add=self.queue.add,
             relisted=self.resync.soon,
             missed=lambda label: metrics.missed.labels(resource=label).inc(),

@@ -1,6 +1,6 @@
 """Which keys a change makes dirty."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Protocol
 
 from modelrunner.api.v1alpha1 import defaults
@@ -34,12 +34,14 @@ class OwnerKeys:
     itself writes whenever a Model becomes ready, is none of theirs. A child → the Model and the artifact its labels name; one that names no Model
     → the ModelRunner it names.
 
-    `artifact_key` reads a Model's artifact key (None: its source is unreadable).
+    `artifact_keys` reads the keys of a Model's source and of the version of it that it wants.
     """
 
-    def __init__(self, store: Store, artifact_key: Callable[[KubeObject], str | None]) -> None:
+    def __init__(
+        self, store: Store, artifact_keys: Callable[[KubeObject], Collection[str]]
+    ) -> None:
         self._store = store
-        self._artifact_key = artifact_key
+        self._artifact_keys = artifact_keys
         self._specs: dict[tuple[str, str], tuple[str, object]] = {}
         self._names = NameIndex()
         self._drafts = _Drafts()
@@ -87,7 +89,7 @@ class OwnerKeys:
             yield Key(MODEL_RUNNERS.kind, namespace, runner)
         if artifact:
             for found in self._store.list(MODELS, namespace):
-                if self._artifact_key(found) == artifact:
+                if artifact in self._artifact_keys(found):
                     yield Key.of(MODELS, found)
 
 

@@ -26,10 +26,11 @@ def build(parts: Parts) -> Wiring:
         defaults=defaults,
         clock=time.time,
         scaled=parts.scaled,
+        pulled=parts.pulled,
     )
     runners = ModelRunnerReconciler(parts.client, parts.store, parts.recorder, clock=time.time)
     return Wiring(
         reconcilers={MODELS.kind: models, MODEL_RUNNERS.kind: runners},
-        artifact_key=ArtifactKeys(),
+        artifact_keys=ArtifactKeys(),
         close=probe.close,
     )

@@ -1,7 +1,7 @@
 """Which Models share a name or an artifact, without reading each Model anew every time."""
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -19,18 +19,27 @@ from modelrunner.domain.objects import (
     text,
     uid_of,
 )
+from modelrunner.domain.versions import stored_version
 from modelrunner.kube.resources import MODELS
 from modelrunner.kube.store import Store
 from modelrunner_protocol.sources import artifact_key
 
+_Read = tuple[str, int, tuple[str, str]]
+_State = tuple[str, int, tuple[str, str], bool]
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What others need to know of a Model. `key` None: its source cannot be read."""
+    """What others need to know of a Model.
+
+    `key` is the version of its source that it wants; both keys are None where its source cannot be
+    read.
+    """
 
     name: str
     uid: str
     created: float
+    source_key: str | None
     key: str | None
     deleting: bool
 
@@ -44,15 +53,15 @@ class ModelIndex:
     """Entries of the Models of each namespace, read again only when a Model has changed."""
 
     def __init__(self) -> None:
-        self._known: dict[str, dict[str, tuple[tuple[str, int, bool], Entry]]] = {}
+        self._known: dict[str, dict[str, tuple[_State, Entry]]] = {}
 
     def entries(self, namespace: str, models: Iterable[Object]) -> list[Entry]:
         """The entries of all Models of a namespace; what is not among them is forgotten."""
         known = self._known.get(namespace, {})
-        fresh: dict[str, tuple[tuple[str, int, bool], Entry]] = {}
+        fresh: dict[str, tuple[_State, Entry]] = {}
         for model in models:
             name = name_of(model)
-            version = (uid_of(model), number(model, "metadata", "generation"), being_deleted(model))
+            version = (*_read_from(model), being_deleted(model))
             old = known.get(name)
             fresh[name] = (
                 old if old is not None and old[0] == version else (version, entry_of(model))
@@ -116,35 +125,37 @@ class NameIndex:
 
 
 class ArtifactKeys:
-    """`key_of`, computed once for each generation of a Model.
+    """`keys_of`, computed once for each generation and version of a Model.
 
     Every event of a Job, claim or pod asks it of all Models of a namespace.
     """
 
     def __init__(self, limit: int = 20_000) -> None:
         self._limit = limit
-        self._known: OrderedDict[str, tuple[int, str | None]] = OrderedDict()
+        self._known: OrderedDict[str, tuple[_Read, Collection[str]]] = OrderedDict()
 
-    def __call__(self, model: Object) -> str | None:
-        """The artifact key of a Model, None where its source cannot be read."""
-        uid, generation = uid_of(model), number(model, "metadata", "generation")
-        known = self._known.get(uid)
-        if known is not None and known[0] == generation:
+    def __call__(self, model: Object) -> Collection[str]:
+        """The keys of a Model's source and of the version it wants; none: it cannot be read."""
+        read_from = _read_from(model)
+        known = self._known.get(uid_of(model))
+        if known is not None and known[0] == read_from:
             return known[1]
-        key = key_of(model)
-        self._known[uid] = generation, key
+        keys = keys_of(model)
+        self._known[uid_of(model)] = read_from, keys
         while len(self._known) > self._limit:
             self._known.popitem(last=False)
-        return key
+        return keys
 
 
 def entry_of(model: Object) -> Entry:
     """Read one Model."""
+    source_key = key_of(model)
     return Entry(
         name=name_of(model),
         uid=uid_of(model),
         created=created_at(model),
-        key=key_of(model),
+        source_key=source_key,
+        key=_wanted(model, source_key),
         deleting=being_deleted(model),
     )
 
@@ -161,8 +172,24 @@ def claimant_of(model: Object) -> Claimant:
     )
 
 
+def keys_of(model: Object) -> Collection[str]:
+    """The keys of a Model's source and of the version it wants; none: it cannot be read."""
+    source_key = key_of(model)
+    return frozenset(key for key in (source_key, _wanted(model, source_key)) if key is not None)
+
+
+def _wanted(model: Object, source_key: str | None) -> str | None:
+    return (stored_version(model, source_key) if source_key else None) or source_key
+
+
+def _read_from(model: Object) -> _Read:
+    """What the keys of a Model are read from: another value, and they are read again."""
+    stored = text(model, "status", "source", "sourceKey"), text(model, "status", "source", "key")
+    return (uid_of(model), number(model, "metadata", "generation"), stored)
+
+
 def key_of(model: Object) -> str | None:
-    """The artifact key of a Model, None where its source cannot be read."""
+    """The key of a Model's source, None where it cannot be read."""
     try:
         source = ModelSource.model_validate(dig(model, "spec", "source"))
     except ValidationError:

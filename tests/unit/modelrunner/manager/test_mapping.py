@@ -20,7 +20,7 @@ def keys(resource: Resource, item: KubeObject, *models: KubeObject) -> set[str]:
     store = Store()
     for model in models:
         store.put(MODELS, model)
-    mapper = OwnerKeys(store, lambda model: model["spec"].get("key"))
+    mapper = OwnerKeys(store, lambda model: model["spec"].get("keys", ()))
     return {str(key) for key in mapper.keys(resource, item, gone=False)}
 
 
@@ -32,7 +32,7 @@ def test_a_model_concerns_itself_and_its_runner() -> None:
 
 def test_a_name_concerns_whoever_wants_it() -> None:
     """When the older Model comes, lets go of it or is gone; not when only its status changes."""
-    mapper = OwnerKeys(Store(), lambda _: None)
+    mapper = OwnerKeys(Store(), lambda _: ())
 
     def told(item: KubeObject, *, gone: bool = False) -> set[str]:
         return {str(key) for key in mapper.keys(MODELS, item, gone=gone)}
@@ -61,7 +61,7 @@ def test_a_runners_status_is_none_of_its_models_business() -> None:
     """The operator writes it each time a Model becomes ready: 200 Models would look 200 times."""
     store = Store()
     store.put(MODELS, thing("a"))
-    mapper = OwnerKeys(store, lambda _: None)
+    mapper = OwnerKeys(store, lambda _: ())
 
     def told(generation: int, *, gone: bool = False) -> set[str]:
         runner = thing("default")
@@ -88,7 +88,7 @@ def test_a_child_without_a_model_concerns_its_runner() -> None:
 
 def test_an_artifact_concerns_every_model_that_shares_it() -> None:
     """Two Models wait for one pull Job and use one claim."""
-    models = [thing(name, spec={"key": key}) for name, key in (("a", "k"), ("b", "k"), ("c", "x"))]
+    models = [thing(name, spec={"keys": [key]}) for name, key in (("a", "k"), ("b", "k"), ("c", "x"))]
     assert keys(CLAIMS, thing("c", artifact="k"), *models) == {"Model ns/a", "Model ns/b"}
     assert keys(JOBS, thing("j", artifact="k", model="a"), *models) == {"Model ns/a", "Model ns/b"}
 
@@ -105,7 +105,7 @@ def test_keys_read_well() -> None:
 
 def test_a_draft_concerns_those_who_use_it() -> None:
     """When it comes, when its source or what it says of its weights changes, and when it goes."""
-    mapper = OwnerKeys(Store(), lambda _: None)
+    mapper = OwnerKeys(Store(), lambda _: ())
 
     def told(item: KubeObject, *, gone: bool = False) -> set[str]:
         found = {str(key) for key in mapper.keys(MODELS, item, gone=gone)}

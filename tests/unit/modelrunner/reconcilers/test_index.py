@@ -7,7 +7,7 @@ import pytest
 from modelrunner.kube.resources import MODELS
 from modelrunner.kube.store import Store
 from modelrunner.reconcilers import index
-from modelrunner.reconcilers.index import ArtifactKeys, ModelIndex, NameIndex, key_of
+from modelrunner.reconcilers.index import ArtifactKeys, ModelIndex, NameIndex, key_of, keys_of
 from modelrunner_protocol.sources import artifact_key
 from modelrunner_protocol.wire import ClaimSource, HttpSource, Source
 
@@ -31,22 +31,41 @@ def test_keys_are_the_protocols() -> None:
     assert key_of({}) is None
 
 
-def test_a_key_is_computed_once_for_each_generation(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A changed source has another key; of many Models only the latest are remembered."""
+def at_version(key: str, *, source_key: str | None = None) -> dict[str, Any]:
+    """The Model, with a version of its source in its status."""
+    of = source_key or key_of(model())
+    return model() | {"status": {"source": {"sourceKey": of, "key": key}}}
+
+
+def test_the_version_is_the_statuss_while_it_is_of_this_source() -> None:
+    """A changed source begins with its first version, whatever the status says of the old one."""
+    first = key_of(model())
+    assert keys_of(model()) == {first}
+    assert keys_of(at_version("v2")) == {first, "v2"}
+    assert keys_of(at_version("v2", source_key="other")) == {first}
+    assert keys_of(model(source={}) | {"status": at_version("v2")["status"]}) == set()
+
+
+def test_keys_are_computed_once_for_each_generation_and_version(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A changed source has other keys; of many Models only the latest are remembered."""
     asked: list[str] = []
 
-    def spy(found: dict[str, Any]) -> str | None:
+    def spy(found: dict[str, Any]) -> Any:
         asked.append(found["metadata"]["name"])
-        return key_of(found)
+        return keys_of(found)
 
-    monkeypatch.setattr(index, "key_of", spy)
+    monkeypatch.setattr(index, "keys_of", spy)
     keys = ArtifactKeys(limit=1)
-    assert keys(model()) == keys(model()) == key_of(model())
+    assert keys(model()) == keys(model()) == {key_of(model())}
     assert asked == ["m"]
-    assert keys(model(generation=2, source={})) is keys(model(generation=2)) is None
-    assert keys(model("n")) == key_of(model())
-    assert keys(model()) == key_of(model())
-    assert asked == ["m", "m", "n", "m"]
+    assert keys(at_version("v2")) == {key_of(model()), "v2"}
+    assert keys(model(generation=2, source={})) == keys(model(generation=2, source={})) == set()
+    assert asked == ["m", "m", "m"]
+    assert keys(model("n")) == keys_of(model())
+    assert keys(model()) == keys_of(model())
+    assert asked == ["m", "m", "m", "n", "m"]
 
 
 def test_only_changes_are_read_again() -> None:
@@ -56,6 +75,8 @@ def test_only_changes_are_read_again() -> None:
     second = entries("ml", [model(), model("n", 2, source={})])
     assert second[0] is first[0]
     assert (first[1].key, second[1].key) == (key_of(model()), None)
+    moved = entries("ml", [at_version("v2")])[0]
+    assert (moved.source_key, moved.key) == (key_of(model()), "v2")
     gone = model()
     gone["metadata"]["deletionTimestamp"] = "2026-11-21T10:00:00Z"
     assert entries("ml", [gone])[0].deleting

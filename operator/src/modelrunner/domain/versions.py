@@ -1,0 +1,102 @@
+"""Versions of a source that moves: a tag, a branch, an object that is written anew.
+
+A source has a key, and each version of what it holds has one. The first version's is the source's
+own, as that of a source that never moves. A later one is named after what was found; it may hold
+something else where the source moved once more during the pull, so versions are told apart by the
+artifact that is written down beside them, never by their names.
+"""
+
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from itertools import count
+
+from modelrunner.domain.objects import Object, text
+from modelrunner_protocol.sources import KEY_LENGTH
+from modelrunner_protocol.wire import Artifact
+
+_WEAK = "W/"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """A version that is somewhere: on a claim of ours, or where a Deployment serves it from.
+
+    `artifact` None: nobody has written down what it is. `age_order` sorts the older first.
+    """
+
+    key: str
+    artifact: Artifact | None
+    complete: bool
+    age_order: tuple[float, str] = (0.0, "")
+
+
+def stored_version(model: Object, source_key: str) -> str | None:
+    """The version that a Model's status says it wants of this source; None: it says nothing."""
+    if text(model, "status", "source", "sourceKey") != source_key:
+        return None
+    return text(model, "status", "source", "key") or None
+
+
+def version_key(source_key: str, artifact: Artifact, taken: Collection[str] = ()) -> str:
+    """The name of a later version of a source, other than those that are `taken` by others."""
+    for number in count():
+        words = (source_key, _identity(artifact), *((str(number),) if number else ()))
+        key = hashlib.sha256("\n".join(words).encode()).hexdigest()[:KEY_LENGTH]
+        if key not in taken:
+            return key
+    raise AssertionError("numbers have no end")
+
+
+def choose_version(source_key: str, artifact: Artifact, known: Sequence[Version]) -> str:
+    """The version that holds these weights: one that is there already, else a new one."""
+    for one in sorted(known, key=lambda item: (not item.complete, item.age_order)):
+        if one.artifact is not None and same_weights(one.artifact, artifact):
+            return one.key
+    return version_key(source_key, artifact, {one.key for one in known})
+
+
+def newest_version(known: Sequence[Version]) -> str | None:
+    """What a Model takes that does not know of any version yet: the newest that is complete."""
+    whole = [one for one in known if one.complete]
+    return max(whole, key=lambda one: one.age_order).key if whole else None
+
+
+def same_weights(old: Artifact, new: Artifact) -> bool:
+    """Whether two looks at a source have seen the same weights.
+
+    Equal files are the same, whatever the commit or the manifest around them is called. Where a
+    store tells neither digests nor versions, equal names and sizes have to be enough.
+    """
+    if old.digest and old.digest == new.digest:
+        return True
+    known = _by_digest(old), _by_digest(new)
+    if None not in known:
+        return known[0] == known[1]
+    if old.digest and new.digest:
+        return False
+    if _strong(old.etag) and _strong(new.etag):
+        return old.etag == new.etag
+    return _by_version(old) == _by_version(new)
+
+
+def _identity(artifact: Artifact) -> str:
+    if artifact.digest:
+        return artifact.digest
+    return repr((artifact.etag, artifact.revision, artifact.size_bytes, _by_version(artifact)))
+
+
+def _strong(etag: str) -> bool:
+    return bool(etag) and not etag.startswith(_WEAK)
+
+
+def _by_digest(artifact: Artifact) -> list[tuple[str, str]] | None:
+    """Each file with its digest; None where one is not known or not listed."""
+    listed = sum(file.size_bytes for file in artifact.files) == artifact.size_bytes
+    if not listed or not all(file.sha256 for file in artifact.files):
+        return None
+    return sorted((file.path, file.sha256) for file in artifact.files)
+
+
+def _by_version(artifact: Artifact) -> list[tuple[str, int, str]]:
+    return sorted((file.path, file.size_bytes, file.etag) for file in artifact.files)
