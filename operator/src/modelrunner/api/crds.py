@@ -94,6 +94,11 @@ MODEL: Final = Kind(
         Column(name="Engine", path=".status.engine", description="What serves it."),
         Column(name="Size", path=".status.artifact.size", description="Size of the weights."),
         Column(
+            name="Progress",
+            path=".status.download.progress",
+            description="How far the pull of the weights is, while it runs.",
+        ),
+        Column(
             name="Replicas",
             type="integer",
             path=".status.readyReplicas",
@@ -107,12 +112,6 @@ MODEL: Final = Kind(
         ),
         _AGE,
         _REASON,
-        Column(
-            name="Progress",
-            path=".status.download.progress",
-            description="How far the pull of the weights is.",
-            wide=True,
-        ),
         Column(
             name="Runner",
             path=".spec.runner",

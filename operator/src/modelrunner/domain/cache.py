@@ -12,6 +12,7 @@ from enum import StrEnum
 from modelrunner.api.text import format_size
 from modelrunner.domain import jobs, naming
 from modelrunner.domain.conditions import Verdict, cached, not_cached
+from modelrunner.domain.downloads import trouble
 from modelrunner.domain.effective import Effective
 from modelrunner.domain.jobs import JobState, JobView
 from modelrunner.domain.objects import Object, annotation, being_deleted, dig, items, text
@@ -286,5 +287,5 @@ def _sentence(
     if not pull:
         return f"finding out what {what} holds{waiting}"
     size = f" ({format_size(artifact.size_bytes)})" if artifact is not None else ""
-    stuck = facts.progress.message if facts.progress is not None else ""
+    stuck = trouble(facts.progress)
     return f"pulling {what}{size}{waiting}{f'; {stuck}' if stuck else ''}"

@@ -56,7 +56,8 @@ class JobView:
     """A Job and its newest pod in short.
 
     `problem` is why a running Job makes no way, or why a failed one failed. `waiting` is a
-    sentence about a running one. `retryable` and `finished_at` belong to failed ones.
+    sentence about a running one. `retryable` belongs to failed ones, `finished_at` and `outcome`
+    (what runnerd said itself, None when it could not) to those that ended.
     """
 
     state: JobState
@@ -67,6 +68,7 @@ class JobView:
     waiting: str = ""
     retryable: bool = False
     finished_at: float = 0.0
+    outcome: Outcome | None = None
 
     @property
     def retry_at(self) -> float | None:
@@ -112,6 +114,7 @@ def _judged(
             pod=pod,
             artifact=outcome.artifact,
             finished_at=finished_at,
+            outcome=outcome,
         )
     reason = outcome.reason or Reason.PULL_FAILED
     message = outcome.message or f"Job {name_of(job)} failed without a message"
@@ -127,6 +130,7 @@ def _judged(
         problem=Problem(reason, message),
         retryable=outcome.retryable,
         finished_at=finished_at,
+        outcome=outcome,
     )
 
 

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from modelrunner.api.text import format_progress, format_size
+from modelrunner.api.text import format_size
 from modelrunner.api.v1alpha1.values import ConditionType
+from modelrunner.domain.cache import JobWish
 from modelrunner.domain.conditions import find, merge, not_ready, ready, stalled
 from modelrunner.domain.decision import Decision, World
+from modelrunner.domain.downloads import download_status
 from modelrunner.domain.objects import Object, dig, number
 from modelrunner.domain.problem import Problem
 from modelrunner.domain.startup import startup_times
@@ -82,22 +84,6 @@ def artifact_status(artifact: Artifact) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value not in (None, "", [])}
 
 
-def download_status(progress: Progress) -> dict[str, Any]:
-    """`status.download`: how far the pull is."""
-    total, done = progress.total_bytes, progress.completed_bytes
-    percent = min(100, done * 100 // total) if total else None
-    speed, eta = progress.bytes_per_second, progress.eta_seconds
-    found: dict[str, Any] = {
-        "completedBytes": done,
-        "totalBytes": total,
-        "percent": percent,
-        "bytesPerSecond": round(speed) if speed is not None else None,
-        "etaSeconds": round(eta) if eta is not None else None,
-        "progress": format_progress(percent, speed, eta) or format_size(done),
-    }
-    return {key: value for key, value in found.items() if value is not None}
-
-
 def was_settled(status: Mapping[str, Any]) -> bool:
     """Whether the stored status is that of a Model at rest: ready, and nothing going on."""
     at_rest = find(status, ConditionType.READY)
@@ -120,8 +106,11 @@ def _download(
 ) -> dict[str, Any] | None:
     if world.cache is None or world.cache.verdict.reason is not Reason.PULLING:
         return None
+    if world.cache.pull in {JobWish.CREATE, JobWish.AGAIN}:
+        return None
+    before = old.get("download")
     # A pull that did not answer this once has not forgotten how far it was.
-    return download_status(progress) if progress is not None else old.get("download")
+    return before if progress is None else download_status(progress, before, now=world.now)
 
 
 def _startup(world: World, decision: Decision, old: Mapping[str, Any]) -> dict[str, Any] | None:

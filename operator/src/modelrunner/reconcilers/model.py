@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from modelrunner.controller.result import Result
+from modelrunner.domain.downloads import PullEnd
 from modelrunner.domain.effective import OperatorDefaults
 from modelrunner.domain.expressions import ExpressionError
 from modelrunner.domain.objects import uid_of
@@ -12,6 +13,7 @@ from modelrunner.kube.client import KubeClient
 from modelrunner.kube.events import EventRecorder
 from modelrunner.kube.resources import MODELS
 from modelrunner.kube.store import Store
+from modelrunner.reconcilers.counting import PullCounter
 from modelrunner.reconcilers.doors import Doors, Told
 from modelrunner.reconcilers.executing import Hands, StepRefused
 from modelrunner.reconcilers.glancing import Glance
@@ -30,7 +32,8 @@ from modelrunner_protocol.reasons import Reason
 class ModelReconciler:
     """Brings a Model from its source to a ready pod, and tells how far it is.
 
-    `clock` gives seconds since the epoch; `scaled` is told each change of the number of runners.
+    `clock` gives seconds since the epoch; `scaled` is told each change of the number of runners,
+    `pulled` each pull Job that ended.
     """
 
     def __init__(
@@ -43,12 +46,14 @@ class ModelReconciler:
         defaults: OperatorDefaults,
         clock: Callable[[], float],
         scaled: Told = lambda _direction, _result: None,
+        pulled: Callable[[PullEnd], None] = lambda _: None,
     ) -> None:
         self._sight = Sight(client, store, probe, ModelIndex())
         self._glance = Glance(store, probe, self._sight.names)
         self._hands = Hands(client, store, recorder, clock)
         self._doors = Doors(client, store, recorder, probe, clock, scaled)
         self._ledger = Ledger()
+        self._pulls = PullCounter(pulled, clock())
         self._defaults = defaults
         self._clock = clock
 
@@ -76,6 +81,7 @@ class ModelReconciler:
             plan = refused(seen, self._defaults, error.problem)
         await self._hands.tell(MODELS, model, plan)
         self._remember(seen, plan, record)
+        self._pulls.take(plan.pull_ended)
         if plan.scaling is not None:
             await self._doors.carry_out(model, plan.scaling, record)
         return Result(plan.requeue_after)

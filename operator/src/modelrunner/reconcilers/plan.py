@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from modelrunner.domain.downloads import PullEnd
 from modelrunner.domain.scaling import Grow, Reopen, Retire, Sleep
 from modelrunner.kube.resources import Resource
 
@@ -60,6 +61,7 @@ class Plan:
     """What one reconcile does. `status` is the whole value; it is written when it differs.
 
     `scaling` comes last: it needs runners that agree, and may be refused like any other race.
+    `pull_ended`: the pull Job whose result this plan has taken.
     `at_rest`: nothing is to be done, and only use or a change of an object can change that.
     """
 
@@ -69,3 +71,4 @@ class Plan:
     requeue_after: float | None
     scaling: Scaling | None = None
     at_rest: bool = False
+    pull_ended: PullEnd | None = None

@@ -16,6 +16,7 @@ from modelrunner.domain.cache import (
 from modelrunner.domain.conditions import find
 from modelrunner.domain.conflicts import foreign, left_over, lost_names
 from modelrunner.domain.decision import Decision, World, decide
+from modelrunner.domain.downloads import PullEnd, pull_end
 from modelrunner.domain.drafts import Draft, decide_draft
 from modelrunner.domain.effective import Effective, OperatorDefaults
 from modelrunner.domain.jobs import JobView, look_at_job
@@ -38,10 +39,12 @@ from modelrunner.kube.resources import CLAIMS, DEPLOYMENTS, JOBS, SERVICES
 from modelrunner.reconcilers.observation import JobAndPods, Observation
 from modelrunner.reconcilers.plan import Apply, Create, Delete, Event, Plan, Step
 from modelrunner.reconcilers.steering import scaling_of, steer, visible, with_use
+from modelrunner.reconcilers.telling import pull_events, pulled_event
 from modelrunner.reconcilers.timing import look_again
 from modelrunner.render import claims, jobs, serving
 from modelrunner.render.common import Owner
 from modelrunner_protocol.reasons import PROGRESSING, Reason
+from modelrunner_protocol.sources import source_kind
 from modelrunner_protocol.wire import Artifact
 
 _ARRIVED: Final = frozenset({Reason.READY, Reason.SCALED_TO_ZERO})
@@ -63,7 +66,7 @@ def plan_model(seen: Observation, defaults: OperatorDefaults) -> Plan:
     deploying = [*_serving_steps(seen, settings, defaults, cache, draft)]
     changing = _changes(seen, deploying)
     steps += [*deploying, *_cleanup(seen, cache)]
-    return _conclude(seen, steps, cache, None, changing=changing)
+    return _conclude(seen, steps, cache, None, changing=changing, pull=pull)
 
 
 def refused(seen: Observation, defaults: OperatorDefaults, problem: Problem) -> Plan:
@@ -87,6 +90,7 @@ def _conclude(
     problem: Problem | None,
     *,
     changing: bool,
+    pull: JobView | None = None,
 ) -> Plan:
     stranger = _not_ours(seen, seen.deployment, "Deployment") is not None
     former = left_over(seen.deployment, uid=uid_of(seen.model))
@@ -116,11 +120,33 @@ def _conclude(
     return Plan(
         steps=steps,
         status=status,
-        events=[*_events(seen.model, decision), *_conflict_events(seen.model, world)],
+        events=[
+            *_pull_events(seen, status, cache, pull),
+            *_events(seen.model, decision),
+            *_conflict_events(seen.model, world),
+        ],
         requeue_after=_sooner(again, course.look_after),
         scaling=scaling,
         at_rest=still and status == seen.model.get("status"),
+        pull_ended=_pull_ended(seen, pull),
     )
+
+
+def _pull_events(
+    seen: Observation, status: Mapping[str, Any], cache: CacheDecision | None, pull: JobView | None
+) -> Iterator[Event]:
+    old, settings = seen.model.get("status") or {}, seen.settings
+    if settings is None or cache is None:
+        return
+    yield from pull_events(settings, old, status, seen.progress, seen.now)
+    if (event := pulled_event(settings, old, cache, pull)) is not None:
+        yield event
+
+
+def _pull_ended(seen: Observation, pull: JobView | None) -> PullEnd | None:
+    if seen.settings is None or seen.pull is None or pull is None:
+        return None
+    return pull_end(uid_of(seen.pull.job), source_kind(seen.settings.source), pull)
 
 
 def _missing_draft(seen: Observation) -> Problem | None:

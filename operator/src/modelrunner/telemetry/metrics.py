@@ -9,6 +9,8 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
+from modelrunner.telemetry.pulls import PullMetrics
+
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
@@ -57,6 +59,7 @@ class Metrics:
             ["resource"],
             registry=self.registry,
         )
+        self.pulls = PullMetrics(self.registry)
 
     def finished(self, key: Hashable, result: str, seconds: float) -> None:
         """Count one reconcile of a key that has a `kind` (a work queue's observer)."""

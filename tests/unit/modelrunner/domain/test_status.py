@@ -4,17 +4,12 @@ from dataclasses import replace
 from typing import Any
 
 from modelrunner.api.v1alpha1 import Model
-from modelrunner.domain.cache import CacheDecision
+from modelrunner.domain.cache import CacheDecision, JobWish
 from modelrunner.domain.conditions import cached, not_cached
 from modelrunner.domain.decision import World, decide
 from modelrunner.domain.pods import look
 from modelrunner.domain.problem import Problem
-from modelrunner.domain.status import (
-    download_status,
-    model_status,
-    runner_status,
-    was_settled,
-)
+from modelrunner.domain.status import model_status, runner_status, was_settled
 from modelrunner_protocol.reasons import Reason
 from modelrunner_protocol.wire import Artifact, Progress, PullPhase, RunnerState, RunnerStatus
 from tests.unit.modelrunner.domain.pod_json import NOW, RUNNING, container, deployment, pod
@@ -117,10 +112,12 @@ def test_the_download_is_told_while_it_runs() -> None:
     assert "download" not in status_of(WELL, first)
 
 
-def test_a_download_of_unknown_length() -> None:
-    """What is not known is left out; there is always something to read."""
-    found = download_status(Progress(phase=PullPhase.DOWNLOADING, completed_bytes=2048))
-    assert found == {"completedBytes": 2048, "progress": "2.0 KiB"}
+def test_a_new_job_has_not_come_anywhere() -> None:
+    """What an earlier Job has told is not the progress of the one that follows it."""
+    first = status_of(PULLING, progress=HALF)
+    assert PULLING.cache is not None
+    again = replace(PULLING, cache=replace(PULLING.cache, pull=JobWish.AGAIN))
+    assert "download" not in status_of(again, first)
 
 
 def test_a_problem_keeps_what_was_known() -> None:

@@ -96,8 +96,14 @@ class DownloadStatus(ApiModel):
     eta_seconds: int | None = None
     """Seconds that are left at this speed."""
 
+    resumed_bytes: int | None = None
+    """Those of `completedBytes` that an earlier try had left; absent without any."""
+
+    stalled_since: Annotated[str, Extend({"format": "date-time"})] | None = None
+    """Since when no byte has come, once that is a minute; absent while bytes come."""
+
     progress: str | None = None
-    """All of it for people, e.g. `43% 12.1 MiB/s ETA 1m20s`."""
+    """All of it for people, e.g. `43% 12.1 MiB/s ETA 1m20s` or `43% stalled`."""
 
 
 class StartupStatus(ApiModel):
