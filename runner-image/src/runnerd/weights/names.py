@@ -1,14 +1,30 @@
 """The names that an artifact's files get in its folder, and the artifact itself. Pure."""
 
+import re
 from collections.abc import Sequence
 from hashlib import sha256
 from typing import Final
 
+from modelrunner_protocol.sources import MANIFEST
 from modelrunner_protocol.wire import WeightsFile
+from runnerd.weights.failure import WeightsError
 
 PROJECTOR: Final = "model.mmproj"
 CHAT_TEMPLATE: Final = "template.jinja"
 LICENSE: Final = "LICENSE"
+
+_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,250}")
+
+
+def safe_name(name: str) -> str:
+    """The name of a file in an artifact's folder, which may lead nowhere else.
+
+    Raises:
+        WeightsError: it holds a separator, starts with a dot, or is the manifest's.
+    """
+    if not _NAME.fullmatch(name) or name == MANIFEST:
+        raise WeightsError(f"{name[:64]!r} cannot be the name of a weights file")
+    return name
 
 
 def weight_names(count: int) -> tuple[str, ...]:

@@ -4,30 +4,30 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from modelrunner_protocol.sources import describe
 from modelrunner_protocol.wire import Artifact, PullConfig, WeightsFile
-from runnerd.weights import disk, formats
+from runnerd.weights import disk
 from runnerd.weights.clock import Clock
 from runnerd.weights.download import Download, TooLongError, partial_size, verify
 from runnerd.weights.failure import WeightsError
-from runnerd.weights.headers import read_headers
+from runnerd.weights.headers import read_artifact
 from runnerd.weights.http_body import is_strong
-from runnerd.weights.names import digest_of
+from runnerd.weights.lease import only_writer
+from runnerd.weights.manifest import renamed
+from runnerd.weights.names import digest_of, safe_name
 from runnerd.weights.pace import Pace
 from runnerd.weights.partial import PartialFile
 from runnerd.weights.progress import ProgressMeter
 from runnerd.weights.retry import Retrier, persistently
 from runnerd.weights.source import WeightsSource, WrongDigestError
-from runnerd.weights.store import Store, safe_name
-from runnerd.weights.verify import good_files
+from runnerd.weights.store import Store
+from runnerd.weights.verify import Kept, good_files
 
 logger = logging.getLogger(__name__)
-
-_LOCK_INTERVAL = 0.5
 
 
 @dataclass(slots=True, kw_only=True)
@@ -60,8 +60,9 @@ class Pull:
         store = Store(Path(self.config.root), self.config.key)
         needed = self.config.expected.size_bytes if self.config.expected else 0
         try:
-            async with self._only_writer(store):
+            async with only_writer(store, self.clock, on_wait=lambda: self._wait_for(store)):
                 artifact = store.whole() or await self._fetch(store)
+                store.used()
         except OSError as error:
             failure = disk.failure_of(error, store.root, needed)
             if isinstance(failure, disk.VolumeFullError):
@@ -71,25 +72,54 @@ class Pull:
         self.meter.done(artifact.size_bytes)
         return artifact
 
-    @contextlib.asynccontextmanager
-    async def _only_writer(self, store: Store) -> AsyncIterator[None]:
-        told = False
-        while True:
-            with store.lock() as mine:
-                if mine:
-                    yield
-                    return
-            if not told:
-                logger.info("another pull writes %s: waiting for it", store.folder)
-                self.meter.message = "another pull of the same weights is at work"
-                told = True
-            await self.clock.sleep(_LOCK_INTERVAL)
+    def _wait_for(self, store: Store) -> None:
+        logger.info("another pull writes %s: waiting for it", store.folder)
+        self.meter.message = "another pull of the same weights is at work"
 
     async def _fetch(self, store: Store) -> Artifact:
-        await asyncio.to_thread(_salvage, store)
         self.meter.asking()
         expected = self.config.expected or await self.source.resolve()
+        # What is known by its bytes may be here; then nobody need be asked for the rest of it.
+        if there := await self._adopted(store, expected, expected.files):
+            return there
         files = await self._files(expected)
+        if there := await self._adopted(store, expected, files):
+            return there
+        if kept := await asyncio.to_thread(good_files, store, files):
+            return await self._mended(store, kept, expected)
+        await self._check_space(store, files)
+        artifact = await self._download(store, files, expected)
+        await asyncio.to_thread(store.publish, self.config.source, artifact)
+        return artifact
+
+    async def _adopted(
+        self, store: Store, expected: Artifact, files: tuple[WeightsFile, ...]
+    ) -> Artifact | None:
+        """The artifact, if another source brought the same bytes to this volume."""
+        if sum(file.size_bytes for file in files) != expected.size_bytes:
+            return None
+        named = replace(expected, files=files, digest=expected.digest or digest_of(files))
+        if not await asyncio.to_thread(store.adopt, self.config.source, named):
+            return None
+        logger.info("%s is on the volume already, from another source", store.folder)
+        return store.whole()
+
+    async def _mended(self, store: Store, kept: Kept, expected: Artifact) -> Artifact:
+        """Fetch only what is not good any more."""
+        logger.warning("%s is damaged: %s are kept", store.folder, ", ".join(sorted(kept.names)))
+        missing = [file for file in kept.files if file.path not in kept.names]
+        await self._check_space(store, missing)
+        self.meter.total = sum(file.size_bytes for file in kept.files)
+        for file in kept.files:
+            if file.path in kept.names:
+                self.meter.finished(file.size_bytes)
+        await self._download_all(store, missing, expected)
+        named = replace(expected, digest=expected.digest or digest_of(kept.files))
+        artifact = renamed(kept.held, named, kept.files)
+        await asyncio.to_thread(store.publish, self.config.source, artifact, into=kept.place)
+        return artifact
+
+    async def _check_space(self, store: Store, files: Sequence[WeightsFile]) -> None:
         total = sum(file.size_bytes for file in files)
         self.meter.total = total
         held = sum(min(partial_size(store.partial, one.path), one.size_bytes) for one in files)
@@ -99,9 +129,6 @@ class Pull:
             if error.hopeless:
                 self._forget(store)
             raise
-        artifact = await self._download(store, files, expected)
-        await asyncio.to_thread(store.publish, self.config.source, artifact)
-        return artifact
 
     async def _files(self, expected: Artifact) -> tuple[WeightsFile, ...]:
         files = await persistently(
@@ -120,6 +147,23 @@ class Pull:
     async def _download(
         self, store: Store, files: tuple[WeightsFile, ...], expected: Artifact
     ) -> Artifact:
+        where = describe(self.config.source)
+        found, etag = await self._download_all(store, files, expected)
+        # What the source calls the artifact; without a name it is that of its bytes.
+        artifact = await asyncio.to_thread(
+            read_artifact,
+            store.partial,
+            found,
+            where,
+            digest=expected.digest or digest_of(found),
+            etag=etag if len(found) == 1 and etag else expected.etag,
+        )
+        return replace(artifact, revision=expected.revision)
+
+    async def _download_all(
+        self, store: Store, files: Sequence[WeightsFile], expected: Artifact
+    ) -> tuple[list[WeightsFile], str]:
+        """The files in the partial folder, with their digests; the ETag of the last as sent."""
         where = describe(self.config.source)
         retrier = Retrier(
             what=f"pulling {where}",
@@ -140,24 +184,14 @@ class Pull:
                 raise
             found.append(one)
             self.meter.finished(one.size_bytes)
-        header, parameters = await asyncio.to_thread(read_headers, store.partial, found, where)
-        # What the source calls the artifact; without a name it is that of its bytes.
-        digest = expected.digest or digest_of(found)
-        artifact = formats.artifact_of(
-            header,
-            tuple(found),
-            parameters=parameters,
-            digest=digest,
-            etag=etag if len(found) == 1 and etag else expected.etag,
-        )
-        return replace(artifact, revision=expected.revision)
+        return found, etag
 
     async def _download_file(
         self, store: Store, file: WeightsFile, retrier: Retrier, where: str, etag: str
     ) -> tuple[WeightsFile, str]:
         """One whole file in the partial folder; with its digest, and its ETag as sent."""
         async with PartialFile(store.partial, file.path, file.size_bytes) as partial:
-            await partial.recover(self.meter.verifying)
+            await partial.recover()
             if file.etag and partial.validator not in {"", file.etag}:
                 logger.warning("%s of %s changed: starting over", file.path, where)
                 await partial.restart(file.etag)
@@ -194,10 +228,3 @@ class Pull:
     def _forget(store: Store) -> None:
         with contextlib.suppress(OSError):
             store.discard_partial()
-
-
-def _salvage(store: Store) -> None:
-    """Keep what is good of a folder that is not whole: only the rest is fetched again."""
-    if store.folder.is_dir() and (good := good_files(store)):
-        store.salvage(good)
-        logger.warning("%s is damaged: %s of it are kept", store.folder, ", ".join(good))

@@ -1,35 +1,32 @@
 """The cache on a volume.
 
-    <root>/<key>/manifest.json    what the folder holds; it makes the folder whole
-    <root>/<key>/<files>          the weights
+    <root>/sha256-<digits>/       the weights, and a manifest that makes the folder whole
+    <root>/<key>                  a link to it; a folder of that kind on volumes that know no links
     <root>/<key>.partial/         the same while it is being filled
-    <root>/<key>.lock             held by the one writer
+    <root>/<key>.lock, .lease     held by the one writer
     <root>/<key>.quarantine/      files that turned out to be damaged, until they are replaced
 
-A folder is filled under another name and renamed, so a reader sees all of it or nothing.
+A folder is filled under another name and renamed, so a reader sees all of it or nothing. In one that
+is not whole any more, files are replaced one by one, so a reader sees the good ones all the time.
 """
 
+import errno
 import fcntl
-import json
 import os
-import re
-import shutil
-import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from modelrunner_protocol.codec import WireError, from_dict, to_dict
-from modelrunner_protocol.sources import MANIFEST, describe_url
-from modelrunner_protocol.wire import Artifact, HttpSource, Source
+from modelrunner_protocol.sources import MANIFEST
+from modelrunner_protocol.wire import Artifact, Source
+from runnerd.weights import manifest
+from runnerd.weights.content import KEY, content_name, content_of, draft_link, drop_content
+from runnerd.weights.durable import remove, sync_folder
 from runnerd.weights.failure import WeightsError
+from runnerd.weights.names import safe_name
 
-MANIFEST_VERSION: Final = 1
-
-_LARGEST_MANIFEST: Final = 4 * 1024 * 1024
-_KEY: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
-_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,250}")
+_THERE: Final = frozenset({errno.EEXIST, errno.ENOTEMPTY})
 
 
 class Store:
@@ -44,20 +41,23 @@ class Store:
     """
 
     def __init__(self, root: Path, key: str) -> None:
-        if not _KEY.fullmatch(key):
+        if not KEY.fullmatch(key):
             raise WeightsError(f"{key[:64]!r} is not the key of an artifact")
         self.root = root
+        self.key = key
         self.folder = root / key
         self.partial = root / f"{key}.partial"
         self.discarded = root / f"{key}.discarded"
         self.quarantine = root / f"{key}.quarantine"
+        self.lease = root / f"{key}.lease"
         self._lock = root / f"{key}.lock"
 
     @contextmanager
     def lock(self) -> Iterator[bool]:
-        """Try to become the only writer: whether it worked. Held until the end of the block.
+        """Try to become the only writer on this machine: whether it worked.
 
-        The lock goes with the process that holds it, however that ends.
+        Held until the end of the block; it goes with the process that holds it, however that ends.
+        Who writes for longer takes a lease as well: see `lease`.
 
         Raises:
             OSError: the volume cannot be written.
@@ -80,48 +80,17 @@ class Store:
         except FileNotFoundError:
             return False
 
+    @property
+    def place(self) -> Path:
+        """The folder that holds the files, whether by a link or not; it may not be there."""
+        name = content_of(self.folder)
+        return self.root / name if name else self.folder
+
     def whole(self) -> Artifact | None:
         """What the folder holds, if all of it is there with the recorded sizes; else None."""
-        try:
-            artifact = _read_manifest(self.folder / MANIFEST)
-            for file in artifact.files:
-                found = (self.folder / safe_name(file.path)).lstat()
-                if not stat.S_ISREG(found.st_mode) or found.st_size != file.size_bytes:
-                    return None
-        except (OSError, WireError, WeightsError):
-            return None
-        return artifact
-
-    def publish(self, source: Source, artifact: Artifact) -> None:
-        """Make the partial folder the folder.
-
-        Args:
-            source: Told in the manifest, without what may be secret in a URL.
-            artifact: Its files are in the partial folder, and on the disk; what else is there
-                (the pull's own notes, leftovers) is removed.
-
-        Raises:
-            OSError: the volume failed; the partial folder is kept.
-        """
-        files = {file.path for file in artifact.files}
-        for entry in list(self.partial.iterdir()):
-            if entry.name not in files:
-                self._remove(entry)
-        write_whole(
-            self.partial / MANIFEST,
-            {
-                "version": MANIFEST_VERSION,
-                "source": to_dict(_without_secrets(source)),
-                "artifact": to_dict(artifact),
-            },
-        )
-        sync_folder(self.partial)
-        # It was not whole, or nobody would have come here.
-        self.withdraw()
-        self.partial.rename(self.folder)
-        sync_folder(self.root)
-        self.discard_leftovers()
-        self._remove(self.quarantine)
+        place = self.place
+        # A link that leads out of the volume is none of ours.
+        return None if place.is_symlink() else manifest.whole(place, self.key)
 
     def recorded(self) -> Artifact:
         """What the manifest says that the folder holds, whether it does or not.
@@ -130,7 +99,132 @@ class Store:
             OSError: there is no manifest.
             WireError: it cannot be read.
         """
-        return _read_manifest(self.folder / MANIFEST)
+        return manifest.recorded(self.place, self.key)
+
+    def used(self) -> None:
+        """Note that somebody wanted it just now, where the volume can be written."""
+        with suppress(OSError, NotImplementedError):
+            os.utime(self.folder, follow_symlinks=False)
+
+    def adopt(self, source: Source, artifact: Artifact) -> bool:
+        """Take what another source brought to the volume, if these are the same bytes.
+
+        Args:
+            source: Told in the note.
+            artifact: With the sha256 of all files, or it is not found.
+
+        Raises:
+            OSError: the volume failed.
+        """
+        name = content_name(artifact.files)
+        held = manifest.whole(self.root / name) if name else None
+        if held is None or not manifest.same_files(held.files, artifact.files):
+            return False
+        wanted = manifest.renamed(held, artifact, artifact.files)
+        manifest.write_manifest(manifest.note_path(self.root / name, self.key), source, wanted)
+        if not self._point(name) or self.whole() is None:
+            # No links here, or somebody has just removed it.
+            return False
+        self.discard_partial()
+        self._tidy()
+        return True
+
+    def publish(self, source: Source, artifact: Artifact, *, into: Path | None = None) -> None:
+        """Make the partial folder the folder.
+
+        Args:
+            source: Told in the manifest, without what may be secret in a URL.
+            artifact: Its files are in the partial folder, and on the disk; what else is there
+                (the pull's own notes, leftovers) is removed.
+            into: The folder that holds the files that are not in the partial one.
+
+        Raises:
+            OSError: the volume failed; the partial folder is kept.
+        """
+        self.partial.mkdir(mode=0o775, exist_ok=True)
+        files = {file.path for file in artifact.files}
+        for entry in list(self.partial.iterdir()):
+            if entry.name not in files:
+                remove(entry)
+        name = content_name(artifact.files)
+        if into is not None:
+            self._mend(into, source, artifact)
+        else:
+            manifest.write_manifest(self.partial / MANIFEST, source, artifact)
+            sync_folder(self.partial)
+            self._settle(name, source, artifact)
+        if into != self.folder and name:
+            self._point(name)
+        self._tidy()
+
+    def _settle(self, name: str, source: Source, artifact: Artifact) -> None:
+        """Give the partial folder its last name; what is there and not whole gives way."""
+        if not name or not self._knows_links():
+            self.withdraw()
+            self.partial.rename(self.folder)
+            sync_folder(self.root)
+            return
+        content = self.root / name
+        try:
+            self.partial.rename(content)
+        except OSError as error:
+            if error.errno not in _THERE:
+                raise
+            self._mend(content, source, artifact)
+        sync_folder(self.root)
+
+    def _mend(self, place: Path, source: Source, artifact: Artifact) -> None:
+        """Put the files of the partial folder into a folder that others may read meanwhile."""
+        held = manifest.whole(place)
+        if held is None or not manifest.same_files(held.files, artifact.files):
+            self._clear(place, artifact)
+            for file in artifact.files:
+                new, old = self.partial / safe_name(file.path), place / file.path
+                if new.exists():
+                    if old.is_dir():
+                        remove(old)
+                    new.rename(old)
+            sync_folder(place)
+        if place == self.folder or manifest.whole(place) is None:
+            manifest.write_manifest(place / MANIFEST, source, artifact)
+        if manifest.whole(place, self.key) != artifact:
+            manifest.write_manifest(manifest.note_path(place, self.key), source, artifact)
+        sync_folder(place)
+        self.discard_partial()
+
+    @staticmethod
+    def _clear(place: Path, artifact: Artifact) -> None:
+        """Remove what belongs to no artifact; what begins with a dot are notes."""
+        files = {MANIFEST, *(file.path for file in artifact.files)}
+        for entry in list(place.iterdir()):
+            if entry.name not in files and not entry.name.startswith("."):
+                remove(entry)
+
+    def _knows_links(self) -> bool:
+        """Whether the volume does; found out before anything is moved."""
+        draft = draft_link(self.folder, self.key)
+        if draft is not None:
+            remove(draft)
+        return draft is not None
+
+    def _point(self, name: str) -> bool:
+        """Let the key lead to a content; what it led to before goes, if nobody else wants it."""
+        draft = draft_link(self.folder, name)
+        if draft is None:
+            return False
+        before = content_of(self.folder)
+        if not self.folder.is_symlink():
+            # A link is replaced from one moment to the next, a folder cannot be.
+            self.withdraw()
+        draft.rename(self.folder)
+        sync_folder(self.root)
+        if before not in {"", name}:
+            drop_content(self.root, before)
+        return True
+
+    def _tidy(self) -> None:
+        self.discard_leftovers()
+        remove(self.quarantine)
 
     def isolate(self, name: str) -> None:
         """Take a damaged file out of the folder, which is not whole then.
@@ -138,124 +232,46 @@ class Store:
         Raises:
             OSError: the volume cannot be written.
         """
+        place = self.place
         self.quarantine.mkdir(mode=0o775, exist_ok=True)
-        (self.folder / safe_name(name)).rename(self.quarantine / safe_name(name))
-        sync_folder(self.folder)
-
-    def salvage(self, good: Collection[str]) -> None:
-        """Make a folder that is not whole the partial folder; its `good` files need not come again.
-
-        Does nothing where a download has begun already, or there is no folder.
-        """
-        if self.partial.exists() or not self.folder.is_dir() or self.folder.is_symlink():
-            return
-        for entry in list(self.folder.iterdir()):
-            if entry.name not in good:
-                self._remove(entry)
-        for name in good:
-            size = (self.folder / name).lstat().st_size
-            write_whole(state_path(self.folder, name), {"validator": "", "size": size})
-        self.folder.rename(self.partial)
-        sync_folder(self.root)
+        (place / safe_name(name)).rename(self.quarantine / safe_name(name))
+        sync_folder(place)
 
     def withdraw(self) -> None:
         """Take the folder out of sight. Only for who holds the lock, as all that removes."""
         if self.folder.is_symlink() or self.folder.exists():
             # Half of it must never look like all of it.
-            self._remove(self.discarded)
+            self.discard_leftovers()
             self.folder.rename(self.discarded)
 
     def discard_leftovers(self) -> None:
-        """Remove what is out of sight."""
-        self._remove(self.discarded)
+        """Remove what is out of sight; of a link also its content, if nobody else wants it."""
+        name = content_of(self.discarded)
+        remove(self.discarded)
+        if name and not drop_content(self.root, name) and content_of(self.folder) != name:
+            for note in (self.root / name).glob(f".{self.key}.*"):
+                note.unlink(missing_ok=True)
 
     def forget(self) -> None:
         """Remove everything, the lock included."""
         self.withdraw()
-        self.discard_leftovers()
-        self._remove(self.partial)
-        self._remove(self.quarantine)
+        self._tidy()
+        remove(self.partial)
+        remove(self.lease)
         self._lock.unlink(missing_ok=True)
 
     def discard_partial(self) -> None:
         """Forget what has been downloaded so far."""
-        self._remove(self.partial)
+        remove(self.partial)
 
     def discard_partial_file(self, name: str) -> None:
         """Forget what has been downloaded of one file; the folder goes with its last file."""
         for path in (self.partial / safe_name(name), state_path(self.partial, name)):
-            self._remove(path)
+            remove(path)
         with suppress(OSError):
             self.partial.rmdir()
-
-    @staticmethod
-    def _remove(path: Path) -> None:
-        if path.is_symlink() or path.is_file():
-            path.unlink()
-        elif path.exists():
-            shutil.rmtree(path)
-
-
-def safe_name(name: str) -> str:
-    """The name of a file in an artifact's folder, which may lead nowhere else.
-
-    Raises:
-        WeightsError: it holds a separator, starts with a dot, or is the manifest's.
-    """
-    if not _NAME.fullmatch(name) or name == MANIFEST:
-        raise WeightsError(f"{name[:64]!r} cannot be the name of a weights file")
-    return name
 
 
 def state_path(folder: Path, name: str) -> Path:
     """Where the partial folder keeps what ties one of its files to a version of the source."""
     return folder / f".{name}.state.json"
-
-
-def write_whole(path: Path, data: dict[str, Any], *, durable: bool = True) -> None:
-    """Write JSON so that a crash leaves the old file or the new one; see `write_file`."""
-    write_file(path, json.dumps(data, indent=1).encode(), durable=durable)
-
-
-def write_file(path: Path, content: bytes, *, durable: bool = True) -> None:
-    """Write a file so that a crash leaves the old one or the new one.
-
-    Without `durable` only a crash of this process does, not one of the machine.
-    """
-    draft = path.with_name(f".{path.name}.draft")
-    with draft.open("wb") as file:
-        file.write(content)
-        file.flush()
-        if durable:
-            os.fsync(file.fileno())
-    draft.rename(path)
-
-
-def sync_folder(path: Path) -> None:
-    """Make the names in a folder outlive a power cut."""
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _read_manifest(path: Path) -> Artifact:
-    with path.open("rb") as file:
-        text = file.read(_LARGEST_MANIFEST + 1)
-    if len(text) > _LARGEST_MANIFEST:
-        raise WireError("the manifest is too large")
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise WireError("the manifest is not JSON") from error
-    if not isinstance(data, dict) or data.get("version") != MANIFEST_VERSION:
-        raise WireError("the manifest is of another version")
-    return from_dict(Artifact, data.get("artifact"), "artifact")
-
-
-def _without_secrets(source: Source) -> Source:
-    if source.http is None:
-        return source
-    url = describe_url(source.http.url)
-    return Source(http=HttpSource(url=url, sha256=source.http.sha256))

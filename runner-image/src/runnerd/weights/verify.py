@@ -2,16 +2,19 @@
 
 import hashlib
 import stat
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from modelrunner_protocol.codec import WireError
 from modelrunner_protocol.sources import MANIFEST
-from modelrunner_protocol.wire import WeightsFile
+from modelrunner_protocol.wire import Artifact, WeightsFile
+from runnerd.weights import manifest
+from runnerd.weights.content import KEY, content_name
 from runnerd.weights.failure import WeightsError
-from runnerd.weights.store import Store, safe_name
+from runnerd.weights.names import safe_name
+from runnerd.weights.store import Store
 
 _BLOCK: Final = 4 * 1024 * 1024
 
@@ -25,6 +28,23 @@ class Finding:
     problem: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What is good in a folder that is not whole.
+
+    Attributes:
+        place: The folder.
+        held: What it should hold.
+        files: All files of the artifact, with their sha256.
+        names: Those of them that are good.
+    """
+
+    place: Path
+    held: Artifact
+    files: tuple[WeightsFile, ...]
+    names: frozenset[str]
+
+
 def stores(root: Path, keys: tuple[str, ...] = ()) -> list[Store]:
     """The artifacts of a cache: the named ones, or all that have a manifest, by name.
 
@@ -35,8 +55,8 @@ def stores(root: Path, keys: tuple[str, ...] = ()) -> list[Store]:
     if not root.is_dir():
         raise WeightsError(f"there is no folder {root}: name the cache with --root")
     if not keys:
-        found = sorted(path.parent for path in root.glob(f"*/{MANIFEST}"))
-        return [Store(root, path.name) for path in found if "." not in path.name]
+        found = sorted(path.parent.name for path in root.glob(f"*/{MANIFEST}"))
+        return [Store(root, name) for name in found if KEY.fullmatch(name)]
     named = [Store(root, key) for key in keys]
     for store in named:
         if not store.folder.is_dir():
@@ -58,31 +78,49 @@ def verify(store: Store, on_read: Callable[[int], None] = lambda _: None) -> Ite
         yield Finding(key=key, file="", problem=f"its manifest cannot be read: {error}")
         return
     for file in artifact.files:
-        if problem := _problem(store.folder, file, on_read):
-            yield Finding(key=key, file=file.path, problem=problem)
+        if found := problem(store.place, file, on_read):
+            yield Finding(key=key, file=file.path, problem=found)
 
 
-def good_files(store: Store) -> list[str]:
-    """The files of an artifact that are what they should be; none where nobody can tell."""
-    try:
-        artifact = store.recorded()
-        return [
-            safe_name(file.path)
-            for file in artifact.files
-            if file.sha256 and not _problem(store.folder, file, lambda _: None)
-        ]
-    except (OSError, WireError, WeightsError):
-        return []
+def good_files(store: Store, files: Sequence[WeightsFile]) -> Kept | None:
+    """What of an artifact is on the volume already, in a folder that is not whole.
+
+    Args:
+        store: Its place.
+        files: All files of the artifact, as far as their digests are known.
+
+    Returns:
+        None where the folder was something else, or nobody can tell.
+    """
+    name = content_name(files)
+    places = dict.fromkeys([store.place, *([store.root / name] if name else [])])
+    return next((found for place in places if (found := _kept(place, files))), None)
 
 
-def _problem(folder: Path, file: WeightsFile, on_read: Callable[[int], None]) -> str:
+def digest_of(path: Path, on_read: Callable[[int], None] = lambda _: None) -> str:
+    """The sha256 of a file in hex; `on_read` is told how many more bytes were read.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            found.update(block)
+            on_read(len(block))
+    return found.hexdigest()
+
+
+def problem(
+    folder: Path, file: WeightsFile, on_read: Callable[[int], None] = lambda _: None
+) -> str:
     """What is wrong with a file; "" for nothing."""
     try:
         path = folder / safe_name(file.path)
         found = path.lstat()
         if not stat.S_ISREG(found.st_mode) or found.st_size != file.size_bytes:
             return f"it is no file of {file.size_bytes} bytes, but has {found.st_size}"
-        digest = _digest(path, on_read) if file.sha256 else ""
+        digest = digest_of(path, on_read) if file.sha256 else ""
     except FileNotFoundError:
         return "it is missing"
     except (OSError, WeightsError) as error:
@@ -90,10 +128,24 @@ def _problem(folder: Path, file: WeightsFile, on_read: Callable[[int], None]) ->
     return "" if digest == file.sha256 else f"its sha256 is {digest} instead of {file.sha256}"
 
 
-def _digest(path: Path, on_read: Callable[[int], None]) -> str:
-    found = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            found.update(block)
-            on_read(len(block))
-    return found.hexdigest()
+def _kept(place: Path, files: Sequence[WeightsFile]) -> Kept | None:
+    if place.is_symlink():
+        return None
+    try:
+        held = manifest.recorded(place)
+    except (OSError, WireError):
+        return None
+    known = {file.path: file for file in held.files}
+    told = [_told(file, known.get(file.path)) for file in files]
+    if len(known) != len(files) or not all(file.sha256 for file in told):
+        return None
+    good = frozenset(file.path for file in told if not problem(place, file))
+    return Kept(place=place, held=held, files=tuple(told), names=good) if good else None
+
+
+def _told(file: WeightsFile, held: WeightsFile | None) -> WeightsFile:
+    """The file with its sha256; with "" when it is not the one that is held."""
+    if held is None or held.size_bytes != file.size_bytes:
+        return replace(file, sha256="")
+    same = file.sha256 == held.sha256 if file.sha256 else file.etag and file.etag == held.etag
+    return replace(file, sha256=held.sha256 if same else "")

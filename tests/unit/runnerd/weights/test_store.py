@@ -6,13 +6,16 @@ from pathlib import Path
 import pytest
 
 from modelrunner_protocol.wire import Artifact, HttpSource, Source, WeightsFile
+from runnerd.weights.content import content_name
 from runnerd.weights.failure import WeightsError
-from runnerd.weights.store import Store, safe_name
+from runnerd.weights.names import safe_name
+from runnerd.weights.store import Store
 
 _SOURCE = Source(http=HttpSource(url="https://user:pass@host:8443/a/m.gguf?token=secret#f"))
 _ARTIFACT = Artifact(
     format="gguf", size_bytes=5, files=(WeightsFile(path="m.gguf", size_bytes=5, sha256="ab"),)
 )
+_CONTENT = content_name(_ARTIFACT.files)
 
 
 def _published(root: Path) -> Store:
@@ -27,7 +30,7 @@ def test_published_artifact_is_whole(tmp_path: Path) -> None:
     """What was published is found, and nothing partial is left."""
     store = _published(tmp_path)
     assert store.whole() == _ARTIFACT
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["0123456789abcdef"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["0123456789abcdef", _CONTENT]
     assert sorted(p.name for p in store.folder.iterdir()) == ["m.gguf", "manifest.json"]
 
 
@@ -109,7 +112,7 @@ def test_publish_replaces_a_damaged_folder(tmp_path: Path) -> None:
     _published(tmp_path)
     assert store.whole() == _ARTIFACT
     assert sorted(p.name for p in store.folder.iterdir()) == ["m.gguf", "manifest.json"]
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["0123456789abcdef"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["0123456789abcdef", _CONTENT]
 
 
 def test_publish_removes_leftovers(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from runnerd.standalone.catalogue.index import Entry, Index
-from runnerd.weights.store import sync_folder, write_whole
+from runnerd.weights.durable import sync_folder, write_whole
 
 NAME: Final = "models.json"
 VERSION: Final = 1

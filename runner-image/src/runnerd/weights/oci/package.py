@@ -15,11 +15,11 @@ from typing import Any, Final
 from modelrunner_protocol.wire import Artifact, WeightsFile
 from runnerd.weights import formats
 from runnerd.weights.disk import size_text
+from runnerd.weights.durable import sync_folder
 from runnerd.weights.failure import WeightsError
 from runnerd.weights.headers import read_header, read_headers
 from runnerd.weights.oci import media
 from runnerd.weights.oci.documents import digest_of
-from runnerd.weights.store import sync_folder
 
 _BEGINNING: Final = "1970-01-01T00:00:00Z"
 
