@@ -20,8 +20,6 @@ MANAGED_BY_LABEL: Final = "app.kubernetes.io/managed-by"
 MODEL_LABEL: Final = f"{GROUP}/model"
 RUNNER_LABEL: Final = f"{GROUP}/runner"
 ARTIFACT_LABEL: Final = f"{GROUP}/artifact"
-SOURCE_KEY_LABEL: Final = f"{GROUP}/source-key"
-"""On what belongs to one version of a source: the key of the source."""
 
 COMPONENT_RUNNER: Final = "runner"
 COMPONENT_PULL: Final = "pull"
@@ -59,6 +57,9 @@ SOURCE_ANNOTATION: Final = f"{GROUP}/source"
 INPUTS_ANNOTATION: Final = f"{GROUP}/inputs"
 """Hash of what users wrote: another value means that they want other pods."""
 
+VOLUMES_ANNOTATION: Final = f"{GROUP}/volumes"
+"""On a Deployment: the claims of its pods, and from where each can be mounted."""
+
 RENDERED_ANNOTATION: Final = f"{GROUP}/rendered"
 """Hash of the whole desired object."""
 
@@ -81,9 +82,14 @@ def claim_name(key: str) -> str:
     return f"model-cache-{key}"
 
 
-def resolve_job_name(key: str) -> str:
-    """The Job that finds out what a source holds."""
-    return f"resolve-{key}"
+def cache_label(claim: str) -> str:
+    """The label of pods that mount a claim which one node alone can mount."""
+    return f"{GROUP}/cache-{_short(claim)}"
+
+
+def resolve_job_name(key: str, shared_claim: str | None = None) -> str:
+    """The Job that finds out what a source holds, or whether a shared claim has it already."""
+    return f"resolve-{key}-{_short(shared_claim)}" if shared_claim else f"resolve-{key}"
 
 
 def pull_job_name(key: str, shared_claim: str | None = None) -> str:

@@ -47,9 +47,15 @@ def model_status(
 
 
 def runner_status(
-    runner: Object, problem: Problem | None, *, models: int, ready_models: int, now: float
+    runner: Object,
+    problem: Problem | None,
+    *,
+    models: int,
+    ready_models: int,
+    cache: dict[str, Any] | None = None,
+    now: float,
 ) -> dict[str, Any]:
-    """`status` of a ModelRunner."""
+    """`status` of a ModelRunner; `cache` is its field of that name."""
     old = _mapping(dig(runner, "status"))
     generation = number(runner, "metadata", "generation")
     if problem is None:
@@ -64,6 +70,7 @@ def runner_status(
         "conditions": merge(old.get("conditions") or (), verdicts, generation=generation, now=now),
         "models": models,
         "readyModels": ready_models,
+        **({"cache": cache} if cache is not None else {}),
     }
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from modelrunner.domain.naming import FIELD_MANAGER
-from modelrunner.domain.objects import Object, dig, name_of, text
+from modelrunner.domain.objects import Object, dig, name_of, text, uid_of
 from modelrunner.domain.problem import Problem
 from modelrunner.kube.apply import ApplyMemo, digest, needs_apply
 from modelrunner.kube.client import KubeClient
@@ -14,7 +14,7 @@ from modelrunner.kube.errors import Forbidden, Invalid, KubeError, NotFound
 from modelrunner.kube.events import EventRecorder
 from modelrunner.kube.resources import CLAIMS, SERVICE_MONITORS, SERVICES, Resource
 from modelrunner.kube.store import Store
-from modelrunner.reconcilers.plan import Apply, Create, Delete, Plan, Step
+from modelrunner.reconcilers.plan import Apply, Create, Delete, Patch, Plan, Step
 from modelrunner_protocol.reasons import Reason
 
 _ACTION: Final = "Reconcile"
@@ -84,7 +84,7 @@ class Hands:
                 raise StepRefused(problem) from error
 
     def _recall(self, namespace: str, step: Step) -> None:
-        if isinstance(step, Delete):
+        if isinstance(step, Delete | Patch):
             return
         known = self.refusals.pop(_place(namespace, step), None)
         if known is None or known.offered != digest(step.body):
@@ -94,7 +94,7 @@ class Hands:
             raise StepRefused(known.problem)
 
     def _remember(self, namespace: str, step: Step, problem: Problem) -> None:
-        if isinstance(step, Delete):
+        if isinstance(step, Delete | Patch):
             return
         if len(self.refusals) >= _REMEMBERED:
             self.refusals.clear()
@@ -132,7 +132,29 @@ class Hands:
                 self.store.put(resource, live)
             case Apply(resource, body):
                 await self._apply(namespace, resource, body)
+            case Patch():
+                await self.patch(namespace, step)
         _log.info("%s", _words(step), extra={"namespace": namespace})
+
+    async def patch(self, namespace: str, step: Patch) -> Object:
+        """Patch exactly the object that was looked at; the live object.
+
+        Raises:
+            Conflict: there is another of that name now.
+            NotFound: it is gone, which nobody has told yet.
+        """
+        body = {**step.body, "metadata": {**step.body.get("metadata", {}), "uid": step.uid}}
+        try:
+            live = await self.client.merge_patch(
+                step.resource, namespace, step.name, body, field_manager=step.manager
+            )
+        except NotFound:
+            known = self.store.get(step.resource, namespace, step.name)
+            if known is not None and uid_of(known) == step.uid:
+                self.store.drop(step.resource, known)
+            raise
+        self.store.put(step.resource, live)
+        return live
 
     async def _apply(self, namespace: str, resource: Resource, body: dict[str, Any]) -> None:
         name = name_of(body)
@@ -166,3 +188,5 @@ def _words(step: Step) -> str:
             return f"create {resource.kind} {name_of(body)}"
         case Apply(resource, body):
             return f"apply {resource.kind} {name_of(body)}"
+        case Patch(resource, name):
+            return f"change {resource.kind} {name}"

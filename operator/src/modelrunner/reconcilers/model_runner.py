@@ -1,4 +1,4 @@
-"""The reconciler of ModelRunners: their settings judged, their Models counted, their monitor."""
+"""The reconciler of ModelRunners: settings judged, Models counted, a monitor, caches kept."""
 
 from collections.abc import Callable
 from typing import Final
@@ -28,6 +28,8 @@ from modelrunner.kube.events import EventRecorder
 from modelrunner.kube.resources import MODEL_RUNNERS, MODELS, SERVICE_MONITORS
 from modelrunner.kube.store import Store
 from modelrunner.reconcilers.executing import Hands, StepRefused
+from modelrunner.reconcilers.index import ArtifactKeys
+from modelrunner.reconcilers.keeping import Keeper, Kept
 from modelrunner.reconcilers.plan import Apply, Delete, Event, Plan, Step
 from modelrunner.reconcilers.planning import settled
 from modelrunner.render.common import Owner
@@ -38,7 +40,7 @@ LOOK_EVERY: Final = 240.0
 
 
 class ModelRunnerReconciler:
-    """Tells whether a ModelRunner can be used, and by how many Models it is.
+    """Tells whether a ModelRunner can be used, and by how many Models it is; looks after claims.
 
     `clock` gives seconds since the epoch.
     """
@@ -54,6 +56,7 @@ class ModelRunnerReconciler:
         self._client = client
         self._store = store
         self._hands = Hands(client, store, recorder, clock)
+        self._keeper = Keeper(client, store, self._hands, ArtifactKeys(), clock)
         self._clock = clock
         self._looked: dict[tuple[str, str], tuple[tuple[str, int], float]] = {}
 
@@ -72,14 +75,15 @@ class ModelRunnerReconciler:
             return Result()
         problem = _problem(runner)
         steps = [] if problem is not None else await self._monitor_steps(runner)
-        plan = self._plan(runner, steps, problem)
+        kept = await self._keeper.keep(runner)
+        plan = self._plan(runner, steps, problem, kept)
         try:
             await self._hands.carry_out(namespace, plan)
         except StepRefused as error:
             self._looked.pop(key, None)
-            plan = self._plan(runner, [], error.problem)
+            plan = self._plan(runner, [], error.problem, kept)
         await self._hands.tell(MODEL_RUNNERS, runner, plan)
-        return Result()
+        return Result(plan.requeue_after)
 
     async def _monitor_steps(self, runner: Object) -> list[Step]:
         """Asks the server, but not again each time that one of many Models moves."""
@@ -95,7 +99,7 @@ class ModelRunnerReconciler:
         self._looked[namespace, name] = (version, self._clock())
         return monitor_steps(runner, observed)
 
-    def _plan(self, runner: Object, steps: list[Step], problem: Problem | None) -> Plan:
+    def _plan(self, runner: Object, steps: list[Step], problem: Problem | None, kept: Kept) -> Plan:
         mine = [
             model
             for model in self._store.list(MODELS, text(runner, "metadata", "namespace"))
@@ -103,9 +107,19 @@ class ModelRunnerReconciler:
         ]
         ready = sum(_is_ready(model) for model in mine)
         status = runner_status(
-            runner, problem, models=len(mine), ready_models=ready, now=self._clock()
+            runner,
+            problem,
+            models=len(mine),
+            ready_models=ready,
+            cache=kept.status,
+            now=self._clock(),
         )
-        return Plan(steps=steps, status=status, events=_events(runner, problem), requeue_after=None)
+        return Plan(
+            steps=steps,
+            status=status,
+            events=_events(runner, problem),
+            requeue_after=kept.look_after,
+        )
 
 
 def _problem(runner: Object) -> Problem | None:

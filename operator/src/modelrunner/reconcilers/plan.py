@@ -34,7 +34,21 @@ class Delete:
     uid: str
 
 
-Step = Apply | Create | Delete
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """Merge patch of exactly the object that was looked at.
+
+    `manager` is the field manager that what it sets belongs to.
+    """
+
+    resource: Resource
+    name: str
+    uid: str
+    body: dict[str, Any]
+    manager: str
+
+
+Step = Apply | Create | Delete | Patch
 
 
 @dataclass(frozen=True, slots=True)

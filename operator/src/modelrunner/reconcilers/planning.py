@@ -36,6 +36,7 @@ from modelrunner.domain.status import model_status
 from modelrunner.domain.validation import ENGINE
 from modelrunner.kube.comparison import covers
 from modelrunner.kube.resources import CLAIMS, DEPLOYMENTS, JOBS, SERVICES
+from modelrunner.reconcilers.keeping import taken
 from modelrunner.reconcilers.observation import JobAndPods, Observation
 from modelrunner.reconcilers.plan import Apply, Create, Delete, Event, Plan, Step
 from modelrunner.reconcilers.steering import scaling_of, steer, visible, with_use
@@ -206,6 +207,7 @@ def _cache_steps(
     seen: Observation, settings: Effective, defaults: OperatorDefaults, cache: CacheDecision
 ) -> Iterator[Step]:
     yield from (_delete_job(job) for job in seen.stale_jobs)
+    yield from taken(seen.claim)
     artifact = cache.artifact
     if artifact is not None and owns_claim(settings) and _claim_wanted(seen, cache):
         yield from _claim_steps(seen, settings, artifact, complete=cache.complete)

@@ -5,7 +5,7 @@ from typing import Any
 
 from modelrunner.domain import naming
 from modelrunner.domain.effective import Effective
-from modelrunner.domain.objects import Object, dig, text
+from modelrunner.domain.objects import Object, dig, label, text
 from modelrunner.domain.sizing import request_of
 from modelrunner.render.common import Owner
 from modelrunner.render.documents import render
@@ -43,7 +43,7 @@ def claim(
         "claim",
         name=naming.claim_name(effective.key),
         namespace=effective.namespace,
-        labels=naming.base_labels(naming.COMPONENT_CACHE) | {naming.ARTIFACT_LABEL: effective.key},
+        labels=_labels(effective, observed),
         annotations=annotations,
         owners=[owner.reference(controller=False) for owner in owners],
         access_modes=dig(spec, "accessModes") or [str(cache.access_mode)],
@@ -51,3 +51,12 @@ def claim(
         storage=request_of(artifact.size_bytes, cache.size, granted),
     )
     return sealed(found)
+
+
+def _labels(effective: Effective, observed: Object | None) -> dict[str, str]:
+    """Whose Model made it is said once: Models of several ModelRunners may share it."""
+    made_by = label(observed, naming.RUNNER_LABEL) if observed is not None else ""
+    return naming.base_labels(naming.COMPONENT_CACHE) | {
+        naming.ARTIFACT_LABEL: effective.key,
+        naming.RUNNER_LABEL: made_by or effective.runner,
+    }
