@@ -36,6 +36,9 @@ class Tool(Enum):
     VERSITYGW = ("versitygw", "github.com/versity/versitygw/cmd/versitygw")
     """An S3 server whose objects are files of a folder."""
 
+    FAKE_GCS = ("fakegcs", "github.com/fsouza/fake-gcs-server")
+    """A server with Google Cloud Storage's API."""
+
     DOCKER_MODEL = ("clients/docker-model", "github.com/docker/model-runner/cmd/cli")
     """Docker's command line for models: the plugin behind `docker model`."""
 

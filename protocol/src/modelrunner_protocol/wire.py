@@ -64,6 +64,8 @@ class FileKind(StrEnum):
     PROJECTOR = "projector"
     CHAT_TEMPLATE = "chatTemplate"
     LICENSE = "license"
+    CONFIG = "config"
+    """Settings and tokenizer, which an engine reads beside safetensors."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,22 +171,62 @@ class S3Source:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GcsSource:
+    """A model in a bucket of Google Cloud Storage.
+
+    `endpoint` is the URL of another server that speaks its XML API, "" for Google's. The rest is as
+    for `S3Source`.
+    """
+
+    bucket: str
+    prefix: str = ""
+    endpoint: str = ""
+    insecure: bool = False
+    quantization: str = ""
+    files: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AzureSource:
+    """A model in a container of Azure Blob Storage.
+
+    `account` is the storage account. `endpoint` is the URL of its blobs where that is not
+    `https://<account>.blob.core.windows.net`, without the container. The rest is as for `S3Source`.
+    """
+
+    account: str
+    container: str
+    prefix: str = ""
+    endpoint: str = ""
+    insecure: bool = False
+    quantization: str = ""
+    files: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where weights come from; exactly one field is set."""
+    """Where weights come from; exactly one field is set.
+
+    A new kind changes no key of another: what is not set is not encoded.
+    """
 
     http: HttpSource | None = None
     claim: ClaimSource | None = None
     oci: OciSource | None = None
     hugging_face: HuggingFaceSource | None = None
     s3: S3Source | None = None
+    gcs: GcsSource | None = None
+    azure: AzureSource | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
     """A user's Secret in `folder`; `secret` is where it comes from, for messages.
 
-    For a registry it holds a docker `config.json`, for the Hub a file `token`, for S3 files that
-    are named like the variables of its tools.
+    For a registry it holds a docker `config.json`, for the Hub a file `token`, for S3 and Azure
+    files that are named like the variables of their tools, for Google a `service-account.json`.
     """
 
     secret: str

@@ -9,11 +9,13 @@ from modelrunner_protocol.codec import WireError, camel, decode, encode, from_di
 from modelrunner_protocol.reasons import Reason
 from modelrunner_protocol.wire import (
     Artifact,
+    AzureSource,
     ClaimSource,
     Closing,
     Credentials,
     Draft,
     FileKind,
+    GcsSource,
     HeldReport,
     HttpSource,
     HuggingFaceSource,
@@ -216,7 +218,7 @@ def test_every_message_is_covered() -> None:
         if isinstance(item, type) and hasattr(item, "__dataclass_fields__")
     }
     nested = {WeightsFile, HttpSource, ClaimSource, OciSource, HuggingFaceSource}
-    nested |= {S3Source, Source, Credentials, Warmup, Draft}
+    nested |= {S3Source, GcsSource, AzureSource, Source, Credentials, Warmup, Draft}
     assert messages == {type(m) for m in _MESSAGES} | nested
 
 

@@ -15,7 +15,9 @@ from modelrunner_protocol.sources import (
     source_kind,
 )
 from modelrunner_protocol.wire import (
+    AzureSource,
     ClaimSource,
+    GcsSource,
     HttpSource,
     HuggingFaceSource,
     OciSource,
@@ -39,6 +41,10 @@ def test_keys_are_stable() -> None:
     assert artifact_key(Source(claim=ClaimSource(claim="c", path="m.gguf"))) == "9b1069a86ab17911"
     assert artifact_key(Source(oci=OciSource(reference="ai/a:latest"))) == "20315ba6ae5ed359"
     assert artifact_key(Source(s3=S3Source(bucket="abc", prefix="m"))) == "e96d7eff21221f17"
+    assert artifact_key(Source(gcs=GcsSource(bucket="abc", prefix="m"))) == "3e6a1d31d1ec2ec4"
+    assert (
+        artifact_key(Source(azure=AzureSource(account="acme", container="m"))) == "d7bf5809d9559e32"
+    )
 
 
 def test_equal_sources_share_a_key() -> None:
@@ -120,6 +126,10 @@ def test_describe() -> None:
     assert describe(Source(hugging_face=hub)) == "hf.co/a/B:Q8_0 at v1"
     bucket = S3Source(bucket="b", prefix="a/m", quantization="Q8_0", endpoint="https://s:9000/")
     assert describe(Source(s3=bucket)) == "s3://b/a/m:Q8_0 at https://s:9000/"
+    gcs = GcsSource(bucket="b_1", prefix="m.gguf")
+    assert describe(Source(gcs=gcs)) == "gs://b_1/m.gguf"
+    azure = AzureSource(account="acme", container="c", endpoint="https://u:p@s/acme?sig=x")
+    assert describe(Source(azure=azure)) == "az://acme/c/ at https://s/acme"
     assert describe(Source()) == "no source"
 
 
@@ -136,6 +146,22 @@ def test_describe() -> None:
             Source(s3=S3Source(bucket="my-bucket", prefix="a/m.gguf", insecure=True)),
         ),
         ("s3://abc", Source(s3=S3Source(bucket="abc", insecure=True))),
+        (
+            "gs://my_bucket.acme/a/m/",
+            Source(gcs=GcsSource(bucket="my_bucket.acme", prefix="a/m", insecure=True)),
+        ),
+        (
+            "az://acme/models/a/m.gguf",
+            Source(
+                azure=AzureSource(
+                    account="acme", container="models", prefix="a/m.gguf", insecure=True
+                )
+            ),
+        ),
+        (
+            "az://acme/$web",
+            Source(azure=AzureSource(account="acme", container="$web", insecure=True)),
+        ),
         ("SmolLM2", Source(oci=OciSource(reference="ai/smollm2:latest", insecure=True))),
         ("r:5000/a/b:v1", Source(oci=OciSource(reference="r:5000/a/b:v1", insecure=True))),
     ],
@@ -153,6 +179,10 @@ def test_a_source_in_one_word(text: str, source: Source) -> None:
         ("hf.co/a/../b", "is not a repository"),
         ("s3://A_b/c", "write s3://bucket/folder"),
         ("s3:///c", "is not a bucket"),
+        ("gs://B/c", "write gs://bucket/folder"),
+        ("az://acme", "'' is not a container: write az://account/container/folder"),
+        ("az://my-account/c-1", "'my-account' is not a storage account"),
+        ("az://acme/a--b/c", "'a--b' is not a container"),
         ("../etc/passwd", "is not"),
         ("", "no reference"),
         ("a b", "no reference"),
@@ -173,8 +203,19 @@ def test_kinds_are_named_as_in_a_spec() -> None:
             _hub("a/b"),
             Source(oci=OciSource(reference="ai/a:latest")),
             Source(s3=S3Source(bucket="abc")),
+            Source(gcs=GcsSource(bucket="abc")),
+            Source(azure=AzureSource(account="acme", container="abc")),
             Source(claim=ClaimSource(claim="c", path="m.gguf")),
             Source(),
         )
     ]
-    assert kinds == ["http", "huggingFace", "oci", "s3", "persistentVolumeClaim", ""]
+    assert kinds == [
+        "http",
+        "huggingFace",
+        "oci",
+        "s3",
+        "gcs",
+        "azure",
+        "persistentVolumeClaim",
+        "",
+    ]

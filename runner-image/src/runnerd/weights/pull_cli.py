@@ -133,7 +133,8 @@ def _parser() -> argparse.ArgumentParser:
         "source",
         metavar="SOURCE",
         help=(
-            "ai/smollm2 (a registry), hf.co/owner/name:Q4_K_M (the Hub), s3://bucket/folder (S3) or "
+            "ai/smollm2 (a registry), hf.co/owner/name:Q4_K_M (the Hub), s3://bucket/folder (S3), "
+            "gs://bucket/folder (Google Cloud Storage), az://account/container/folder (Azure) or "
             "https://… (a file)"
         ),
     )

@@ -8,7 +8,9 @@ import aiohttp
 
 from modelrunner_protocol.reasons import Reason
 from modelrunner_protocol.references import locate
-from modelrunner_protocol.wire import Artifact, HuggingFaceSource, OciSource, PullConfig, S3Source
+from modelrunner_protocol.sources import Bucket as BucketSource
+from modelrunner_protocol.sources import bucket_of
+from modelrunner_protocol.wire import Artifact, HuggingFaceSource, OciSource, PullConfig
 from runnerd.weights.claim import resolve_claim
 from runnerd.weights.clock import Clock
 from runnerd.weights.failure import WeightsError
@@ -44,8 +46,8 @@ async def open_source(
         WeightsError: there is none; a volume is used in place.
     """
     source = config.source
-    if source.s3 is not None:
-        yield _s3_weights(source.s3, config, settings, clock)
+    if (bucket := bucket_of(source)) is not None:
+        yield _bucket_weights(bucket, config, settings, clock)
         return
     http, oci, hub = source.http, source.oci, source.hugging_face
     if http is None and oci is None and hub is None:
@@ -100,12 +102,19 @@ def _hub_weights(
     return HuggingFaceWeights(source, hub, session, timeout=settings.resolve_timeout, clock=clock)
 
 
-def _s3_weights(
-    source: S3Source, config: PullConfig, settings: Settings, clock: Clock
+def _bucket_weights(
+    source: BucketSource, config: PullConfig, settings: Settings, clock: Clock
 ) -> WeightsSource:
     # Its library is large, and other sources never need it.
-    from runnerd.weights.s3.bucket import Bucket  # noqa: PLC0415  # see above
-    from runnerd.weights.s3.weights import S3Weights  # noqa: PLC0415  # see above
+    from runnerd.weights.buckets.bucket import Bucket  # noqa: PLC0415  # see above
+    from runnerd.weights.buckets.doors import entrance  # noqa: PLC0415  # see above
+    from runnerd.weights.buckets.weights import BucketWeights  # noqa: PLC0415  # see above
 
-    bucket = Bucket(source, config.credentials, stall_timeout=settings.stall_timeout)
-    return S3Weights(source, bucket, timeout=settings.resolve_timeout, clock=clock)
+    way = entrance(source, config.credentials, stall_timeout=settings.stall_timeout)
+    return BucketWeights(
+        source,
+        Bucket(way),
+        field=way.asker.field,
+        timeout=settings.resolve_timeout,
+        clock=clock,
+    )

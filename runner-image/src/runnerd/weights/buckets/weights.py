@@ -7,8 +7,11 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import Final
 
-from modelrunner_protocol.sources import describe_s3
-from modelrunner_protocol.wire import Artifact, S3Source, WeightsFile
+from modelrunner_protocol.sources import Bucket as BucketSource
+from modelrunner_protocol.sources import describe_bucket
+from modelrunner_protocol.wire import Artifact, WeightsFile
+from runnerd.weights.buckets.bucket import Bucket
+from runnerd.weights.buckets.refusal import ChangedError
 from runnerd.weights.choice import Choice, StoredFile, choose
 from runnerd.weights.clock import Clock
 from runnerd.weights.download import SourceChangedError
@@ -17,14 +20,12 @@ from runnerd.weights.formats import shard_names
 from runnerd.weights.http_body import is_strong
 from runnerd.weights.remote_header import read_artifact
 from runnerd.weights.retry import persistently
-from runnerd.weights.s3.bucket import Bucket
-from runnerd.weights.s3.refusal import ChangedError
 from runnerd.weights.source import Body, RangeNotSatisfiableError, WrongDigestError
 
 _ENDING: Final = ".gguf"
 
 
-class S3Weights:
+class BucketWeights:
     """A model in a bucket; see `WeightsSource`.
 
     A store tells no digests of large objects: what was uploaded in parts has a checksum of its
@@ -33,21 +34,24 @@ class S3Weights:
     Args:
         source: Which one.
         bucket: Where, and as whom.
+        field: The source's field, for messages.
         timeout: Seconds for which `resolve` tries again after transient errors.
     """
 
     def __init__(
         self,
-        source: S3Source,
+        source: BucketSource,
         bucket: Bucket,
         *,
+        field: str,
         timeout: float,
         clock: Clock,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._source = source
         self._bucket = bucket
-        self._where = describe_s3(source)
+        self._field = field
+        self._where = describe_bucket(source)
         self._timeout = timeout
         self._clock = clock
         self._chance = chance
@@ -129,10 +133,10 @@ class S3Weights:
         if prefix.lower().endswith(_ENDING):
             names = shard_names(prefix) or (prefix,)
             return Choice(weights=tuple([await self._look(name) for name in names]))
-        files = await self._bucket.list()
+        files = await self._bucket.files(prefix)
         if not files:
             raise MissingError(
-                f"{self._where} has no objects: set spec.source.s3.prefix to a folder, or to an object "
+                f"{self._where} has no objects: set {self._field}.prefix to a folder, or to an object "
                 f"that ends in {_ENDING}"
             )
         return choose(self._source, files, self._where)

@@ -1,0 +1,1 @@
+"""Weights in a bucket of S3, Google Cloud Storage or Azure Blob Storage."""

@@ -1,0 +1,125 @@
+"""What a store's refusal means."""
+
+from dataclasses import replace
+
+import pytest
+
+from runnerd.weights.buckets.refusal import Asker, ChangedError, refusal
+from runnerd.weights.failure import DeniedError, MissingError, TransientError, WeightsError
+from runnerd.weights.source import RangeNotSatisfiableError
+
+NOBODY = Asker(
+    field="spec.source.gcs",
+    store="https://s:9000",
+    where="gs://b/p",
+    name="b",
+    reading="to read",
+    listing="to list",
+    keys="KEY",
+)
+HOLDER = replace(NOBODY, secret="mine")
+POD = replace(NOBODY, identity=True)
+GUESSED = replace(POD, guessed=True)
+AZURE = replace(
+    NOBODY, field="spec.source.azure", noun="container", address="account", store="the account a"
+)
+
+
+def _answer(status: int, code: str, more: str = "") -> str:
+    """As the library writes it."""
+    xml = f"<Error><Code>{code}</Code><AWSAccessKeyId>AKIASECRET</AWSAccessKeyId>{more}</Error>"
+    return f"Generic S3 error: Server returned non-2xx status code: {status} Whatever: {xml}"
+
+
+def _token(status: int, body: str) -> str:
+    return (
+        f"Error performing token request: x - non-2xx status code: {status} Bad: {body} AKIASECRET"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "asker", "kind", "says"),
+    [
+        (_answer(503, "SlowDown"), HOLDER, TransientError, r"answered 503 \(SlowDown\)"),
+        (_answer(400, "RequestTimeout"), HOLDER, TransientError, "RequestTimeout"),
+        (_answer(409, "ContainerBeingDeleted"), AZURE, TransientError, "answered 409"),
+        (_answer(429, "TooManyRequests"), HOLDER, TransientError, "429"),
+        (
+            _answer(404, "NoSuchBucket"),
+            HOLDER,
+            MissingError,
+            "no bucket b: correct spec.source.gcs",
+        ),
+        (
+            _answer(404, "ContainerNotFound"),
+            AZURE,
+            MissingError,
+            r"the account a has no container b: .*azure\.container, or spec\.source\.azure\.account",
+        ),
+        (_answer(404, "NoSuchKey"), HOLDER, MissingError, "no object p/m.gguf in the bucket b"),
+        ("status code: 404 Not Found", HOLDER, MissingError, "no object p/m.gguf"),
+        (_answer(404, "ResourceNotFound"), AZURE, DeniedError, "is not public"),
+        (_answer(409, "PublicAccessNotPermitted"), AZURE, DeniedError, "is not public"),
+        (_answer(403, "RequestTimeTooSkewed"), HOLDER, WeightsError, "clock of this machine is w"),
+        (_answer(403, "AccessDenied"), HOLDER, DeniedError, "allow it to read"),
+        (_answer(403, "AuthorizationPermissionMismatch"), HOLDER, DeniedError, "allow it to read"),
+        (_answer(403, "InvalidAccessKeyId"), HOLDER, DeniedError, "keys of the Secret mine"),
+        (_answer(401, "AuthenticationRequired"), HOLDER, DeniedError, "check its keys KEY"),
+        (_answer(400, "ExpiredToken"), HOLDER, DeniedError, "which may have expired"),
+        (_answer(403, "AccessDenied"), POD, DeniedError, "this pod's identity"),
+        (_answer(403, "AccessDenied"), NOBODY, DeniedError, "spec.source.credentialsSecret"),
+        (_answer(403, "InvalidObjectState"), HOLDER, WeightsError, "archived: restore it"),
+        (_answer(409, "BlobArchived"), AZURE, WeightsError, "archived: restore it"),
+        (_answer(405, "MethodNotAllowed"), HOLDER, WeightsError, "405 .MethodNotAllowed."),
+        (_token(503, ""), POD, TransientError, "that gives tokens answered 503"),
+        ("Error performing token request: refused", POD, TransientError, "does not answer"),
+        (
+            _token(401, '{"error":"invalid_client","error_description":"AADSTS7000215: no"}'),
+            HOLDER,
+            DeniedError,
+            r"keys of the Secret mine \(401 \(invalid_client, AADSTS7000215\)\): check its keys KEY",
+        ),
+        (_token(400, ""), POD, DeniedError, r"to this pod's identity \(400\)"),
+        ("Error reading federated token file", POD, DeniedError, "to this pod's identity"),
+        ("Error performing token request: refused", GUESSED, DeniedError, "has no identity of the"),
+        (_answer(403, "AccessDenied"), GUESSED, DeniedError, "is not for this pod's identity"),
+        ("error: InvalidCertificate(UnknownIssuer)", HOLDER, WeightsError, "SSL_CERT_FILE"),
+        ("reqwest::Error { source: BadScheme }", HOLDER, WeightsError, "plain http"),
+        ("Received non-partial response when range", HOLDER, WeightsError, "serves no ranges"),
+        ("HTTP error: request or response body error", HOLDER, TransientError, "broke off"),
+        ("ConnectError('dns error')", AZURE, TransientError, "correct spec.source.azure.account"),
+        ("HTTP error: error sending request", HOLDER, TransientError, "it broke off"),
+    ],
+)
+def test_sentences(text: str, asker: Asker, kind: type[Exception], says: str) -> None:
+    """Each names what to change, whoever may change it, and none shows a key."""
+    found = refusal(text, asker, "p/m.gguf")
+    assert type(found) is kind
+    with pytest.raises(kind, match=says):
+        raise found
+    assert "AKIASECRET" not in str(found)
+
+
+def test_a_list_is_another_right() -> None:
+    """Who may read objects need not be allowed to list them."""
+    told = str(refusal(_answer(403, "AccessDenied"), HOLDER))
+    assert "the list of objects of the bucket b" in told
+    assert "to list" in told
+
+
+def test_a_list_of_nothing_at_all() -> None:
+    """A folder that is not there has an empty list, so what is missing is the bucket."""
+    assert "has no bucket b" in str(refusal("status code: 404 Not Found", HOLDER))
+
+
+def test_another_version() -> None:
+    """A precondition that failed is no failure of the store."""
+    assert isinstance(refusal(_answer(412, "PreconditionFailed"), HOLDER, "p"), ChangedError)
+
+
+def test_behind_the_end() -> None:
+    """The object's size is told where the store tells it."""
+    size = "<ActualObjectSize>77</ActualObjectSize>"
+    found = refusal(_answer(416, "InvalidRange", size), HOLDER, "p")
+    assert isinstance(found, RangeNotSatisfiableError)
+    assert found.total == 77
