@@ -219,7 +219,7 @@ CONDITION = {
 
 @pytest.mark.control_plane
 def test_a_models_row(api: KubeApi, namespace: str) -> None:
-    """`kubectl get models`: where is it, is it ready, what runs it, how large, how many, how idle."""
+    """`kubectl get models`: where, ready, run by what, how large, how far, how many, how idle."""
     body = model(namespace, {"source": HTTP, "runner": "gpu"}, "row")
     api.create(body)
     status = {
@@ -232,7 +232,11 @@ def test_a_models_row(api: KubeApi, namespace: str) -> None:
         "activation": {"maxHeld": 100, "timeoutSeconds": 300.0},
         "limits": {"concurrentRequests": 8},
         "artifact": {"size": "92.1 MiB", "digest": "sha256:ab"},
-        "download": {"progress": "43% 12.1 MiB/s ETA 1m20s"},
+        "download": {
+            "progress": "43% 12.1 MiB/s ETA 1m20s",
+            "resumedBytes": 1024,
+            "stalledSince": "2020-01-01T00:00:00Z",
+        },
         "conditions": [CONDITION],
     }
     api.merge({**body, "status": status}, subresource="status")
@@ -245,10 +249,10 @@ def test_a_models_row(api: KubeApi, namespace: str) -> None:
         "Ready": "False",
         "Engine": "llama.cpp",
         "Size": "92.1 MiB",
+        "Progress": "43% 12.1 MiB/s ETA 1m20s",
         "Replicas": 1,
     }
     assert wide == {
-        "Progress": "43% 12.1 MiB/s ETA 1m20s",
         "Runner": "gpu",
         "Endpoint": "http://row.ml.svc:80",
         "Digest": "sha256:ab",
