@@ -85,6 +85,9 @@ def _ollama_line(step: Progress) -> Mapping[str, Any]:
         return ollama.SUCCESS
     if isinstance(step, Failed):
         return {"error": step.text}
-    if not (step.total and step.digest):
+    if not step.total:
         return ollama.doing(step.message)
+    if not step.digest:
+        # Of a file without one the bytes are told all the same.
+        return {**ollama.doing(step.message), "total": step.total, "completed": step.completed}
     return ollama.pulling(step.digest, total=step.total, completed=step.completed)

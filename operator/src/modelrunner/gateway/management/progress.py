@@ -9,6 +9,7 @@ from modelrunner.gateway.table.entry import ModelEntry
 from modelrunner_protocol.reasons import PROGRESSING, Reason
 
 _PENDING: Final = "the Model was made: waiting for the operator"
+_SILENT_SINCE: Final = ("download", "stalledSince")
 _TROUBLES: Final = frozenset(Reason) - PROGRESSING
 
 
@@ -17,7 +18,7 @@ class Pulling:
     """It goes on. `digest` is the artifact's, "" while that is not known.
 
     `message` is a sentence about what happens; `troubled`: it is about what went wrong and is
-    tried again.
+    tried again, or about a source that has fallen silent.
     """
 
     message: str
@@ -69,5 +70,5 @@ def progress_of(entry: ModelEntry | None) -> Progress:
         digest=text(entry.status, "artifact", "digest"),
         completed=min(number(entry.status, "download", "completedBytes"), total),
         total=total or number(entry.status, "artifact", "sizeBytes"),
-        troubled=trouble.reason in _TROUBLES,
+        troubled=trouble.reason in _TROUBLES or bool(text(entry.status, *_SILENT_SINCE)),
     )

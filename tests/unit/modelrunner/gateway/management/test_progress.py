@@ -49,6 +49,19 @@ def test_bytes() -> None:
     )
 
 
+def test_a_silent_source() -> None:
+    """Clients are warned of a source that sends nothing, in the operator's words."""
+    words = "pulling it; no byte for more than 1m0s: why"
+    ready = condition("Ready", "False", "Pulling", words)
+    download = {
+        "completedBytes": 40,
+        "totalBytes": 100,
+        "stalledSince": "2026-07-01T00:00:00Z",
+    }
+    found = progress_of(entry(ready, download=download))
+    assert found == Pulling(message=words, completed=40, total=100, troubled=True)
+
+
 def test_the_end() -> None:
     """Cached ends it, whatever becomes of the runner; so does what serves without a cache."""
     cached = condition("Cached", "True", "Cached")
