@@ -30,6 +30,7 @@ class Reason(StrEnum):
     OUT_OF_MEMORY = "OutOfMemory"
     ENGINE_FAILED = "EngineFailed"
     STARTUP_TIMED_OUT = "StartupTimedOut"
+    SINGLE_NODE_VOLUME = "SingleNodeVolume"
 
 
 PROGRESSING = frozenset({Reason.RESOLVING, Reason.PULLING, Reason.STARTING, Reason.TERMINATING})

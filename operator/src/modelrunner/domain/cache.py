@@ -6,7 +6,7 @@ Losing all of them costs one quick resolve, since a pull finds its own finished 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from modelrunner.api.text import format_size
@@ -18,6 +18,7 @@ from modelrunner.domain.jobs import JobState, JobView
 from modelrunner.domain.objects import Object, annotation, being_deleted, dig, items, text
 from modelrunner.domain.problem import Problem
 from modelrunner.domain.sizing import check_size
+from modelrunner.domain.volumes import unbound_words
 from modelrunner_protocol.codec import WireError, decode
 from modelrunner_protocol.reasons import Reason
 from modelrunner_protocol.sources import describe
@@ -48,6 +49,8 @@ class CacheFacts:
 
     `claim` is our own cache claim. `recorded_by` are Deployments of Models that share the
     artifact. `stale_resolve`, `stale_pull`: the Job's inputs are no longer what is wanted.
+    `unusable`: why a claim that users made cannot be used. `writable`: whether a pull could fill
+    the claim.
     """
 
     claim: Object | None
@@ -57,6 +60,8 @@ class CacheFacts:
     stale_resolve: bool = False
     stale_pull: bool = False
     progress: Progress | None = None
+    unusable: Problem | None = None
+    writable: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +99,7 @@ def decide_cache(effective: Effective, facts: CacheFacts, *, now: float) -> Cach
     unusable = _unusable_claim(effective, facts)
     if unusable is not None:
         return unusable
+    facts = _only_read(effective, facts)
     found = recorded(effective, facts) or _finished(effective, facts)
     if found is not None:
         return _unusable(found) or _complete(effective, found)
@@ -137,12 +143,14 @@ def recorded(effective: Effective, facts: CacheFacts) -> Artifact | None:
 
 
 def _finished(effective: Effective, facts: CacheFacts) -> Artifact | None:
-    """What the last Job on the way has found: the pull's, or in place the resolve's."""
-    if not effective.in_place:
-        return facts.pull.artifact if facts.pull is not None else None
+    """What the last Job on the way has found: the pull's, or the resolve's for what is there."""
+    if not effective.in_place and facts.pull is not None and facts.pull.artifact is not None:
+        return facts.pull.artifact
     if facts.resolve is None or facts.stale_resolve:
         return None
-    return facts.resolve.artifact
+    # A resolve that has the shared claim mounted may find all of it there.
+    there = effective.in_place or (not owns_claim(effective) and facts.resolve.cached)
+    return facts.resolve.artifact if there else None
 
 
 def _resolved(effective: Effective, facts: CacheFacts) -> Artifact | None:
@@ -193,6 +201,8 @@ def _too_small(effective: Effective, artifact: Artifact) -> CacheDecision | None
 
 
 def _unusable_claim(effective: Effective, facts: CacheFacts) -> CacheDecision | None:
+    if facts.unusable is not None:
+        return _failed(facts.unusable, recorded(effective, facts))
     claim = facts.claim
     if claim is None or not owns_claim(effective):
         return None
@@ -206,6 +216,28 @@ def _unusable_claim(effective: Effective, facts: CacheFacts) -> CacheDecision | 
         lost = f"PersistentVolumeClaim {name} lost its volume: delete the claim to pull again"
         return _failed(Problem(Reason.PULL_FAILED, lost), None)
     return None
+
+
+def _only_read(effective: Effective, facts: CacheFacts) -> CacheFacts:
+    """On a claim that only can be read, a resolve that finds nothing in the cache has failed."""
+    view = facts.resolve
+    if facts.writable or effective.in_place or view is None or view.cached:
+        return facts
+    if view.state is JobState.SUCCEEDED:
+        failed = Problem(Reason.PULL_FAILED, _unfilled(effective))
+        view = replace(view, state=JobState.FAILED, artifact=None, problem=failed, retryable=True)
+    elif view.state is JobState.FAILED and view.problem is not None:
+        said = f"{view.problem.message.rstrip('.')}. {_unfilled(effective)}"
+        view = replace(view, problem=replace(view.problem, message=said))
+    return replace(facts, resolve=view)
+
+
+def _unfilled(effective: Effective) -> str:
+    return (
+        f"PersistentVolumeClaim {cache_claim(effective)} offers only ReadOnlyMany, so nothing is"
+        f" pulled onto it, and it does not hold {describe(effective.source)}: put the weights on its"
+        " volume with `runnerd import`, or name a claim that can be written"
+    )
 
 
 def _failed(problem: Problem, artifact: Artifact | None) -> CacheDecision:
@@ -276,6 +308,13 @@ def _retry(view: JobView, *, now: float) -> tuple[JobWish, Problem | None, int]:
     )
 
 
+def _waiting(view: JobView, claim: Object | None) -> str:
+    """What a Job waits for: a volume that does not come is worth more than the word."""
+    if view.waiting != jobs.STILL_WAITING:
+        return view.waiting
+    return unbound_words(claim) or view.waiting
+
+
 def _sentence(
     effective: Effective, facts: CacheFacts, artifact: Artifact | None, *, pull: bool
 ) -> str:
@@ -283,7 +322,7 @@ def _sentence(
     what = describe(effective.source)
     if view is not None and view.state is JobState.GOING:
         return f"waiting for the previous Job for {what} to go"
-    waiting = f": {view.waiting}" if view is not None and view.waiting else ""
+    waiting = f": {_waiting(view, facts.claim)}" if view is not None and view.waiting else ""
     if not pull:
         return f"finding out what {what} holds{waiting}"
     size = f" ({format_size(artifact.size_bytes)})" if artifact is not None else ""

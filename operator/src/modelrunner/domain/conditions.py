@@ -1,7 +1,7 @@
 """Conditions as kstatus and Argo CD read them (DESIGN §3).
 
 `Ready` and `Cached` are normal-true. `Reconciling` and `Stalled` are abnormal-true, exclude one
-another and are absent when all is well; so is `NameConflict`, which touches none of the others.
+another and are absent when all is well; so are `NameConflict` and `ReplicasLimited`, which touch none of the others.
 """
 
 from collections.abc import Iterable, Sequence
@@ -59,6 +59,11 @@ def stalled(reason: Reason, message: str) -> Verdict:
 def name_conflict(reason: Reason, message: str) -> Verdict:
     """Somebody else has a name of this Model."""
     return Verdict(ConditionType.NAME_CONFLICT, holds=True, reason=reason, message=message)
+
+
+def replicas_limited(reason: Reason, message: str) -> Verdict:
+    """Fewer runners run than are wanted."""
+    return Verdict(ConditionType.REPLICAS_LIMITED, holds=True, reason=reason, message=message)
 
 
 def merge(

@@ -11,6 +11,7 @@ from modelrunner.domain.conditions import (
     not_ready,
     ready,
     reconciling,
+    replicas_limited,
     stalled,
 )
 from modelrunner.domain.objects import Object, dig, number
@@ -28,7 +29,7 @@ class World:
     ModelRunner); what serves already goes on serving. `changing`: this very pass writes the
     Deployment, so what the old one looks like does not count as arrived. `lost_names`: requests
     with some of its names go to an older Model, which changes nothing else about it. `draft`: why
-    its draft model has no weights yet.
+    its draft model has no weights yet. `limited`: why there are fewer runners than are wanted.
     """
 
     now: float
@@ -42,6 +43,7 @@ class World:
     terminating: bool = False
     lost_names: Problem | None = None
     draft: Problem | None = None
+    limited: Problem | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +59,14 @@ class Decision:
 def decide(world: World) -> Decision:
     """Judge the whole: problems before progress, and what serves goes on serving."""
     decision = _decide(world)
-    if world.lost_names is None or world.terminating:
+    if world.terminating:
         return decision
-    told = name_conflict(world.lost_names.reason, world.lost_names.message)
-    return replace(decision, verdicts=[*decision.verdicts, told])
+    beside = []
+    if world.lost_names is not None:
+        beside.append(name_conflict(world.lost_names.reason, world.lost_names.message))
+    if world.limited is not None:
+        beside.append(replicas_limited(world.limited.reason, world.limited.message))
+    return replace(decision, verdicts=[*decision.verdicts, *beside])
 
 
 def _decide(world: World) -> Decision:

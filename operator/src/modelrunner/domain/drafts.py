@@ -21,10 +21,14 @@ _FIELD = "spec.config.speculative.draftModel"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """Complete weights of a draft; `settings` are those of the Model that has them."""
+    """Complete weights of a draft; `settings` are those of the Model that has them.
+
+    `claim` is where they lie, as it was looked at.
+    """
 
     settings: Effective
     artifact: Artifact
+    claim: Object | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +36,8 @@ class DraftFacts:
     """What was observed of the Model `name`, which is to be a draft.
 
     `model` None: there is none. `settings` None: it cannot be used, and `problem` says why.
-    `claim` is its own cache claim, `recorded_by` are Deployments of Models with its source.
+    `claim` is its own cache claim, or the one that users made for it; `recorded_by` are Deployments
+    of Models with its source.
     """
 
     name: str
@@ -54,7 +59,7 @@ def decide_draft(facts: DraftFacts) -> Draft | Problem:
     artifact = None if gone else recorded(settings, known)
     if artifact is None:
         return _awaited(facts.name, model)
-    return Draft(settings=settings, artifact=artifact)
+    return Draft(settings=settings, artifact=artifact, claim=facts.claim)
 
 
 def _unfit(facts: DraftFacts) -> str:

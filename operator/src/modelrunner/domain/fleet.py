@@ -17,6 +17,7 @@ from modelrunner.domain.objects import (
     uid_of,
 )
 from modelrunner.domain.pods import address
+from modelrunner.domain.scheduling import held_since
 from modelrunner_protocol.wire import RunnerState, RunnerStatus
 
 
@@ -26,7 +27,8 @@ class Runner:
 
     `ip` "": no container of it runs, so nobody can be using it. `status` None: it gave no answer.
     `closable` False: its image is of a time when runners had no door to close. `marked`: it is
-    the one that Kubernetes takes first when the Deployment shrinks.
+    the one that Kubernetes takes first when the Deployment shrinks. `node` "": none was found yet.
+    `held_since`: since when it waits for a node or for its volumes.
     """
 
     uid: str
@@ -37,6 +39,8 @@ class Runner:
     status: RunnerStatus | None = None
     closable: bool = True
     marked: bool = False
+    node: str = ""
+    held_since: float | None = None
 
     @property
     def closed(self) -> bool:
@@ -137,4 +141,6 @@ def _runner(pod: Object, status: RunnerStatus | None, doorless: Collection[str])
         status=status,
         closable=uid_of(pod) not in doorless,
         marked=annotation(pod, DELETION_COST_ANNOTATION) == FIRST_TO_GO,
+        node=text(pod, "spec", "nodeName"),
+        held_since=held_since(pod),
     )

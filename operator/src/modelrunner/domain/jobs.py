@@ -30,7 +30,7 @@ from modelrunner.domain.objects import (
 )
 from modelrunner.domain.pods import PATIENCE, node_message, statuses_running
 from modelrunner.domain.problem import Problem
-from modelrunner.domain.scheduling import is_scheduled, unschedulable
+from modelrunner.domain.scheduling import BINDING_GRACE, is_scheduled, unschedulable
 from modelrunner_protocol.reasons import Reason
 from modelrunner_protocol.wire import Artifact, Outcome
 
@@ -38,6 +38,7 @@ FIRST_RETRY: Final = 10.0
 """Seconds until a failed Job is tried again; each further try waits twice as long."""
 
 LONGEST_RETRY: Final = 3600.0
+STILL_WAITING: Final = "still waiting for the scheduler and the volume"
 SLOW_POD: Final = 30.0
 """Seconds after which a Job without a pod is worth a hint."""
 
@@ -69,6 +70,11 @@ class JobView:
     retryable: bool = False
     finished_at: float = 0.0
     outcome: Outcome | None = None
+
+    @property
+    def cached(self) -> bool:
+        """Whether a resolve has found all of it in the cache."""
+        return self.outcome is not None and self.outcome.cached
 
     @property
     def retry_at(self) -> float | None:
@@ -155,7 +161,8 @@ def _waiting(job: Object, pod: Object | None, now: float) -> str:
     if statuses_running(pod) or now - created_at(pod) < PATIENCE:
         return ""
     if not is_scheduled(pod):
-        return "waiting for the scheduler and the volume"
+        slow = now - created_at(pod) >= BINDING_GRACE
+        return STILL_WAITING if slow else "waiting for the scheduler and the volume"
     return node_message(pod, now=now)
 
 

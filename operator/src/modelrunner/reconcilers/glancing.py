@@ -9,13 +9,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from modelrunner.api.v1alpha1.values import ConditionType
 from modelrunner.domain import naming
+from modelrunner.domain.conditions import find
 from modelrunner.domain.drafts import weights_seal
 from modelrunner.domain.effective import Effective
 from modelrunner.domain.fleet import alive
 from modelrunner.domain.objects import Object, dig, name_of, text, uid_of
 from modelrunner.domain.scaling import Keep
 from modelrunner.domain.usage import FIELDS
+from modelrunner.domain.volumes import Reach
 from modelrunner.kube.resources import CLAIMS, DEPLOYMENTS, JOBS, MODEL_RUNNERS, MODELS, SERVICES
 from modelrunner.kube.store import Store
 from modelrunner.reconcilers.index import NameIndex
@@ -23,7 +26,7 @@ from modelrunner.reconcilers.ledger import Record, Resting
 from modelrunner.reconcilers.observation import Observation
 from modelrunner.reconcilers.observing import runner_pods
 from modelrunner.reconcilers.probe import RunnerProbe, ask_runners
-from modelrunner.reconcilers.steering import recall, steer, with_use
+from modelrunner.reconcilers.steering import limited_by, recall, steer, with_use
 
 FULL_LOOK_EVERY: Final = 240.0
 """Seconds for which glances are enough; less than a resync takes, so that each resync looks."""
@@ -37,10 +40,12 @@ class Glance:
     probe: RunnerProbe
     names: NameIndex
 
-    def rest(self, model: Object, settings: Effective, now: float) -> Resting:
+    def rest(
+        self, model: Object, settings: Effective, now: float, reach: Reach = Reach.ANYWHERE
+    ) -> Resting:
         """What a full look leaves behind that found `model`, as it is stored, at rest."""
         seal = self._seal(model, settings)
-        return Resting(seal, settings, since=now, until=now + FULL_LOOK_EVERY)
+        return Resting(seal, settings, since=now, until=now + FULL_LOOK_EVERY, reach=reach)
 
     async def is_enough(
         self, model: Object, record: Record, now: float
@@ -57,6 +62,7 @@ class Glance:
             now=now,
             model=model,
             settings=resting.settings,
+            reach=resting.reach,
             deployment=self.store.get(DEPLOYMENTS, namespace, name),
             pods=pods,
             statuses=await ask_runners(self.probe, alive(pods)),
@@ -66,6 +72,8 @@ class Glance:
         old = dig(model, "status") or {}
         bare = {field: value for field, value in old.items() if field not in FIELDS}
         quiet = isinstance(course.action, Keep) and with_use(seen, bare) == old
+        told = find(old, ConditionType.REPLICAS_LIMITED) is not None
+        quiet = quiet and told == (limited_by(seen, ()) is not None)
         return quiet, course.look_after
 
     def _seal(self, model: Object, settings: Effective) -> tuple[object, ...]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from modelrunner.domain.effective import Effective
 from modelrunner.domain.objects import Object, text, uid_of
 from modelrunner.domain.scaling import Demand
+from modelrunner.domain.volumes import Reach
+from modelrunner.domain.volumes_limit import Limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,7 @@ class Resting:
     settings: Effective
     since: float
     until: float
+    reach: Reach = Reach.ANYWHERE
 
 
 @dataclass(slots=True)
@@ -31,7 +34,8 @@ class Record:
 
     `written_at`: when its use was last written, or it was first looked at. `used`: its last use.
     `doorless`: uids of pods that have no door to close. `denied_at`: when the server last refused
-    to let us scale it, for good and not because somebody was first. `resting`: see there.
+    to let us scale it, for good and not because somebody was first. `resting`: see there. `limit`:
+    how many runners its volume carries, once `looked` for what an earlier process has told of it.
     """
 
     uid: str
@@ -41,6 +45,8 @@ class Record:
     doorless: set[str] = field(default_factory=set)
     denied_at: float | None = None
     resting: Resting | None = None
+    limit: Limit | None = None
+    looked: bool = False
 
 
 class Ledger:

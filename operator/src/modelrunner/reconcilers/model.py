@@ -92,7 +92,7 @@ class ModelReconciler:
             record.written_at = seen.now
         record.resting = None
         if plan.at_rest and seen.settings is not None:
-            record.resting = self._glance.rest(seen.model, seen.settings, seen.now)
+            record.resting = self._glance.rest(seen.model, seen.settings, seen.now, seen.reach)
 
     def _plan(self, seen: Observation) -> Plan:
         try:

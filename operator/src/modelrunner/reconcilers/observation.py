@@ -9,6 +9,8 @@ from modelrunner.domain.names import Claimant
 from modelrunner.domain.objects import Object
 from modelrunner.domain.problem import Problem
 from modelrunner.domain.scaling import Demand
+from modelrunner.domain.volumes import Reach
+from modelrunner.domain.volumes_limit import Limit
 from modelrunner.render.common import Owner
 from modelrunner_protocol.wire import Progress, RunnerStatus
 
@@ -31,6 +33,8 @@ class Observation:
     owns and that pull something it no longer wants. `statuses` is what pods said, by uid: None
     where one gave no answer. `doorless`, `demand`, `used` and `written_at` are remembered (see
     Record). `lost_names`: names that older Models have. `draft`: the Model that is to write ahead.
+    `claim` is our own cache claim, `their_claim` the one that users made instead. `neighbours` are
+    pods of whatever Model that mount it. `limit` and `reach`: how many runners it carries.
     """
 
     now: float
@@ -40,6 +44,8 @@ class Observation:
     sharers: Sequence[Owner] = ()
     claim_owners: Sequence[Owner] = ()
     claim: Object | None = None
+    their_claim: Object | None = None
+    neighbours: Sequence[Object] = ()
     deployment: Object | None = None
     service: Object | None = None
     recorded_by: Sequence[Object] = field(default=())
@@ -55,3 +61,5 @@ class Observation:
     lost_names: Sequence[tuple[str, Claimant]] = ()
     progress: Progress | None = None
     draft: DraftFacts | None = None
+    limit: Limit | None = None
+    reach: Reach = Reach.ANYWHERE

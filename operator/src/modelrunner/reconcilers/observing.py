@@ -18,10 +18,12 @@ from modelrunner.domain.objects import (
     label,
     name_of,
     owner_uids,
+    text,
     uid_of,
 )
 from modelrunner.domain.pods import address, look
 from modelrunner.domain.problem import Problem
+from modelrunner.domain.scheduling import claims_of
 from modelrunner.domain.validation import ConfigurationError, check, read
 from modelrunner.kube.client import KubeClient
 from modelrunner.kube.resources import (
@@ -36,6 +38,7 @@ from modelrunner.kube.resources import (
 )
 from modelrunner.kube.store import Store
 from modelrunner.reconcilers.index import Entry, ModelIndex, NameIndex
+from modelrunner.reconcilers.mounting import mounts
 from modelrunner.reconcilers.observation import JobAndPods, Observation
 from modelrunner.reconcilers.probe import RunnerProbe, ask_runners
 from modelrunner.render.common import Owner
@@ -44,6 +47,9 @@ from modelrunner_protocol.wire import Progress
 
 PROGRESS_LASTS: Final = 1.5
 """Seconds for which a pull's answer is good; less than the time between two looks at it."""
+
+CLAIM_LASTS: Final = 10.0
+"""Seconds for which a look at a claim that users made is good."""
 
 _REMEMBERED: Final = 1000
 
@@ -58,6 +64,7 @@ class Sight:
     index: ModelIndex
     names: NameIndex = field(default_factory=NameIndex)
     told: dict[str, tuple[float, Progress | None]] = field(default_factory=dict)
+    looked: dict[tuple[str, str], tuple[float, Object]] = field(default_factory=dict)
 
     async def find(self, resource: Resource, namespace: str, name: str) -> Object | None:
         """The object as cached, else as the server has it: the cache alone proves no absence."""
@@ -91,10 +98,37 @@ class Sight:
         entries = self.index.entries(namespace, self.store.list(MODELS, namespace))
         if settings is not None:
             seen = await self._cache(replace(seen, settings=settings), entries)
-            seen = replace(seen, draft=await self._draft(settings, entries))
+            seen = replace(seen, draft=await self._draft(settings, entries, now))
+            seen = self._volumes(seen)
         return await self._ask_pods(replace(seen, problem=problem))
 
-    async def _draft(self, settings: Effective, entries: Sequence[Entry]) -> DraftFacts | None:
+    def _volumes(self, seen: Observation) -> Observation:
+        """What the claims of its pods mean, and who else mounts them."""
+        found = mounts(seen)
+        if found is None or not found.tied:
+            return replace(seen, reach=found.reach if found else seen.reach)
+        mine = set(found.tied)
+        pods = self.store.list(PODS, text(seen.model, "metadata", "namespace"))
+        neighbours = [pod for pod in pods if not mine.isdisjoint(claims_of(pod))]
+        return replace(seen, reach=found.reach, neighbours=neighbours)
+
+    async def _their_claim(self, settings: Effective, now: float) -> Object | None:
+        """The claim that users made, from the server: nobody tells when it changes."""
+        place = settings.namespace, cache_claim(settings)
+        known = self.looked.get(place)
+        if known is not None and 0 <= now - known[0] < CLAIM_LASTS:
+            return known[1]
+        found = await self.client.get(CLAIMS, *place)
+        self.looked.pop(place, None)
+        if found is not None:
+            if len(self.looked) >= _REMEMBERED:
+                self.looked.clear()
+            self.looked[place] = (now, found)
+        return found
+
+    async def _draft(
+        self, settings: Effective, entries: Sequence[Entry], now: float
+    ) -> DraftFacts | None:
         if settings.speculative is None:
             return None
         namespace, name = settings.namespace, settings.speculative.draft_model
@@ -106,9 +140,10 @@ class Sight:
         theirs, problem = await self._settings(facts.model)
         if theirs is None:
             return replace(facts, problem=problem)
-        claim = None
         if owns_claim(theirs):
             claim = await self.find(CLAIMS, namespace, naming.claim_name(theirs.key))
+        else:
+            claim = await self._their_claim(theirs, now)
         serving = [
             self.store.get(DEPLOYMENTS, namespace, entry.name)
             for entry in entries
@@ -158,9 +193,12 @@ class Sight:
         if owns_claim(settings):
             claim = await self.find(CLAIMS, namespace, naming.claim_name(settings.key))
             seen = replace(seen, claim=claim)
+        else:
+            seen = replace(seen, their_claim=await self._their_claim(settings, seen.now))
+        shared = None if settings.in_place else settings.cache.existing_claim
         return replace(
             seen,
-            resolve=await self._job(seen, naming.resolve_job_name(settings.key)),
+            resolve=await self._job(seen, naming.resolve_job_name(settings.key, shared)),
             pull=await self._job(
                 seen, naming.pull_job_name(settings.key, settings.cache.existing_claim)
             ),
@@ -182,11 +220,14 @@ class Sight:
 
     def _stale_jobs(self, settings: Effective, uid: str) -> list[Object]:
         wanted = settings.key
+        shared = None if settings.in_place else settings.cache.existing_claim
+        # An older operator, or the settings before this claim, looked without the claim mounted.
+        unshared = naming.resolve_job_name(wanted) if shared else ""
         return [
             job
             for job in self.store.list(JOBS, settings.namespace)
             if owner_uids(job) == {uid}
-            and label(job, naming.ARTIFACT_LABEL) != wanted
+            and (label(job, naming.ARTIFACT_LABEL) != wanted or name_of(job) == unshared)
             and not being_deleted(job)
         ]
 

@@ -34,12 +34,20 @@ from modelrunner.domain.pods import look
 from modelrunner.domain.problem import Problem
 from modelrunner.domain.status import model_status
 from modelrunner.domain.validation import ENGINE
+from modelrunner.domain.volumes import other_volumes
 from modelrunner.kube.comparison import covers
 from modelrunner.kube.resources import CLAIMS, DEPLOYMENTS, JOBS, SERVICES
 from modelrunner.reconcilers.keeping import taken
+from modelrunner.reconcilers.mounting import (
+    can_be_filled,
+    claim_problem,
+    labelled,
+    mounted_claim,
+    mounts,
+)
 from modelrunner.reconcilers.observation import JobAndPods, Observation
 from modelrunner.reconcilers.plan import Apply, Create, Delete, Event, Plan, Step
-from modelrunner.reconcilers.steering import scaling_of, steer, visible, with_use
+from modelrunner.reconcilers.steering import limited_by, scaling_of, steer, visible, with_use
 from modelrunner.reconcilers.telling import pull_events, pulled_event
 from modelrunner.reconcilers.timing import look_again
 from modelrunner.render import claims, jobs, serving
@@ -67,6 +75,7 @@ def plan_model(seen: Observation, defaults: OperatorDefaults) -> Plan:
     deploying = [*_serving_steps(seen, settings, defaults, cache, draft)]
     changing = _changes(seen, deploying)
     steps += [*deploying, *_cleanup(seen, cache)]
+    steps = [*labelled(seen.neighbours, steps), *steps]
     return _conclude(seen, steps, cache, None, changing=changing, pull=pull)
 
 
@@ -109,6 +118,7 @@ def _conclude(
         lost_names=lost_names(_path(seen.model), seen.lost_names),
         terminating=being_deleted(seen.model),
         draft=_missing_draft(seen),
+        limited=limited_by(seen, found.names if (found := mounts(seen)) else ()),
     )
     decision = decide(world)
     engine = ENGINE if cache is not None and cache.complete else None
@@ -124,7 +134,7 @@ def _conclude(
         events=[
             *_pull_events(seen, status, cache, pull),
             *_events(seen.model, decision),
-            *_conflict_events(seen.model, world),
+            *_beside_events(seen.model, world),
         ],
         requeue_after=_sooner(again, course.look_after),
         scaling=scaling,
@@ -185,6 +195,8 @@ def _facts(
         stale_resolve=_stale(seen, settings, seen.resolve),
         stale_pull=_stale(seen, settings, seen.pull),
         progress=seen.progress,
+        unusable=claim_problem(seen),
+        writable=can_be_filled(seen),
     )
 
 
@@ -208,15 +220,15 @@ def _cache_steps(
 ) -> Iterator[Step]:
     yield from (_delete_job(job) for job in seen.stale_jobs)
     yield from taken(seen.claim)
-    artifact = cache.artifact
+    artifact, claim = cache.artifact, mounted_claim(seen)
     if artifact is not None and owns_claim(settings) and _claim_wanted(seen, cache):
         yield from _claim_steps(seen, settings, artifact, complete=cache.complete)
     if cache.resolve in {JobWish.CREATE, JobWish.AGAIN}:
         yield from _again(seen.resolve, cache.resolve)
-        yield Create(JOBS, jobs.resolve_job(settings, defaults, seen.sharers, cache.attempt))
+        yield Create(JOBS, jobs.resolve_job(settings, defaults, seen.sharers, cache.attempt, claim))
     elif cache.pull in {JobWish.CREATE, JobWish.AGAIN} and artifact is not None:
         yield from _again(seen.pull, cache.pull)
-        job = jobs.pull_job(settings, defaults, seen.sharers, cache.attempt, artifact)
+        job = jobs.pull_job(settings, defaults, seen.sharers, cache.attempt, artifact, claim)
         yield Create(JOBS, job)
     yield from _adoptions(seen, cache)
 
@@ -262,7 +274,8 @@ def _serving_steps(
         return
     owner = Owner("Model", name_of(seen.model), uid)
     if seen.deployment is None or not being_deleted(seen.deployment):
-        wanted = serving.deployment(settings, artifact, defaults, owner, draft)
+        claim = mounted_claim(seen)
+        wanted = serving.deployment(settings, artifact, defaults, owner, draft, claim)
         if not _leave(seen.deployment, wanted):
             yield Apply(DEPLOYMENTS, wanted)
     if seen.service is None or not being_deleted(seen.service):
@@ -275,8 +288,7 @@ def _leave(observed: Object | None, wanted: Mapping[str, Any]) -> bool:
     """Whether a Deployment stays as it is: nothing differs, or only the operator's own version."""
     if observed is None:
         return False
-    same_wish = _same(observed, wanted, naming.INPUTS_ANNOTATION)
-    if same_wish and not _same(observed, wanted, naming.RENDERED_ANNOTATION):
+    if _same_pods(observed, wanted) and not _same(observed, wanted, naming.RENDERED_ANNOTATION):
         return True
     return settled(observed, wanted)
 
@@ -295,8 +307,14 @@ def _changes(seen: Observation, steps: list[Step]) -> bool:
     for step in steps:
         if isinstance(step, Apply) and step.resource == DEPLOYMENTS:
             found = seen.deployment
-            return found is None or not _same(found, step.body, naming.INPUTS_ANNOTATION)
+            return found is None or not _same_pods(found, step.body)
     return False
+
+
+def _same_pods(observed: Object, wanted: Mapping[str, Any]) -> bool:
+    """Whether users want no other pods, and the volumes need none."""
+    other = other_volumes(observed, wanted)
+    return not other and _same(observed, wanted, naming.INPUTS_ANNOTATION)
 
 
 def _cleanup(seen: Observation, cache: CacheDecision) -> Iterator[Step]:
@@ -314,10 +332,15 @@ def _delete_job(job: Object) -> Delete:
     return Delete(JOBS, name_of(job), uid_of(job))
 
 
-def _conflict_events(model: Object, world: World) -> Iterator[Event]:
-    found = find(model.get("status"), ConditionType.NAME_CONFLICT)
-    if world.lost_names is not None and found is None:
-        yield Event("Warning", str(world.lost_names.reason), world.lost_names.message)
+def _beside_events(model: Object, world: World) -> Iterator[Event]:
+    """Events of the conditions that stand beside the others."""
+    beside = (
+        (ConditionType.NAME_CONFLICT, world.lost_names),
+        (ConditionType.REPLICAS_LIMITED, world.limited),
+    )
+    for kind, problem in beside:
+        if problem is not None and find(model.get("status"), kind) is None:
+            yield Event("Warning", str(problem.reason), problem.message)
 
 
 def _sooner(one: float | None, other: float | None) -> float | None:

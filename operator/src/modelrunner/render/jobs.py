@@ -8,11 +8,14 @@ from modelrunner.domain.cache import cache_claim
 from modelrunner.domain.effective import Effective, OperatorDefaults
 from modelrunner.domain.expressions import Variables, expand
 from modelrunner.domain.objects import Object, text
+from modelrunner.domain.volumes import Mount, Reach, asked_mode, mount, writing
 from modelrunner.render.common import Owner, constants, inert, model_labels
 from modelrunner.render.documents import render
 from modelrunner.render.hashing import digest
 from modelrunner.render.overlay import lay_over
+from modelrunner.render.placement import follow
 from modelrunner_protocol.codec import encode
+from modelrunner_protocol.sources import source_kind
 from modelrunner_protocol.wire import (
     CREDENTIALS_MOUNT,
     PULL_CONFIG_VARIABLE,
@@ -42,18 +45,43 @@ _JOB_TEMPLATE: Final = (
 )
 
 
+# By the kind of a source: the names of the files, which are those of the Secret's keys.
+_CREDENTIALS: Final[Mapping[str, tuple[str, ...]]] = {
+    "huggingFace": ("token",),
+    "s3": ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
+    "gcs": ("service-account.json",),
+    "azure": (
+        "AZURE_STORAGE_ACCOUNT_KEY",
+        "AZURE_STORAGE_SAS_TOKEN",
+        "AZURE_CLIENT_ID",
+        "AZURE_CLIENT_SECRET",
+        "AZURE_TENANT_ID",
+    ),
+}
+
+
 def resolve_job(
-    effective: Effective, defaults: OperatorDefaults, owners: Sequence[Owner], attempt: int
+    effective: Effective,
+    defaults: OperatorDefaults,
+    owners: Sequence[Owner],
+    attempt: int,
+    claim: Object | None = None,
 ) -> dict[str, Any]:
-    """The Job that finds out what the source holds."""
+    """The Job that finds out what the source holds, and whether a shared claim has it already.
+
+    `claim` is the cache claim as it was looked at; None: it is not there, or not looked at.
+    """
+    shared = None if effective.in_place else effective.cache.existing_claim
+    looks = effective.in_place or shared is not None
     return _job(
         effective,
         defaults,
         owners,
         command="resolve",
-        name=naming.resolve_job_name(effective.key),
+        name=naming.resolve_job_name(effective.key, shared),
         component=naming.COMPONENT_RESOLVE,
-        claim_name=cache_claim(effective) if effective.in_place else None,
+        mounts=_mount(effective, claim) if looks else None,
+        reads=True,
         config=PullConfig(
             source=effective.source, key=effective.key, credentials=_credentials(effective)
         ),
@@ -67,8 +95,9 @@ def pull_job(
     owners: Sequence[Owner],
     attempt: int,
     artifact: Artifact,
+    claim: Object | None = None,
 ) -> dict[str, Any]:
-    """The Job that fills the cache.
+    """The Job that fills the cache, whose `claim` is as it was looked at.
 
     A later try takes what it meets: what was resolved may be what is wrong.
     """
@@ -80,7 +109,7 @@ def pull_job(
         command="pull",
         name=naming.pull_job_name(effective.key, effective.cache.existing_claim),
         component=naming.COMPONENT_PULL,
-        claim_name=cache_claim(effective),
+        mounts=_mount(effective, claim),
         config=PullConfig(
             source=effective.source,
             key=effective.key,
@@ -129,9 +158,10 @@ def _job(
     command: str,
     name: str,
     component: str,
-    claim_name: str | None,
+    mounts: Mount | None,
     config: PullConfig,
     attempt: int,
+    reads: bool = False,
 ) -> dict[str, Any]:
     variables = Variables(
         model=effective.name, namespace=effective.namespace, runner=effective.runner
@@ -151,8 +181,10 @@ def _job(
         image=effective.image or defaults.runner_image,
         image_pull_policy=defaults.image_pull_policy,
         env=[own, *expand(_plain_env(effective.env), variables, "spec.env")],
-        claim=claim_name,
-        read_only=effective.in_place,
+        claim=mounts.claim if mounts else None,
+        reads=reads,
+        # Not for a claim that can be written: a new disk is formatted by the first pod that has it.
+        read_only=effective.in_place or (mounts is not None and not mounts.writable),
         credentials_secret=effective.credentials_secret,
         credentials_mount=CREDENTIALS_MOUNT,
         credentials_files=_credentials_files(effective),
@@ -164,8 +196,16 @@ def _job(
     }
     template["spec"] |= wanted
     overlay = expand(_job_overlay(effective.pod_template), variables, "spec.podTemplate")
-    found["spec"]["template"] = lay_over(template, overlay)
+    tied = [mounts.claim] if mounts is not None and mounts.reach is Reach.NODE else []
+    found["spec"]["template"] = follow(lay_over(template, overlay), tied)
     return found
+
+
+def _mount(effective: Effective, claim: Object | None) -> Mount:
+    """The cache claim as a pod mounts it that may write."""
+    mode = asked_mode(effective)
+    found = mount(cache_claim(effective), claim, mode)
+    return found if effective.in_place else writing(found, claim, mode)
 
 
 def _credentials(effective: Effective) -> Credentials | None:
@@ -175,12 +215,8 @@ def _credentials(effective: Effective) -> Credentials | None:
 
 def _credentials_files(effective: Effective) -> dict[str, str]:
     """Which keys of the user's Secret the program needs, and the files that it reads them from."""
-    if effective.source.hugging_face is not None:
-        return {"token": "token"}
-    if effective.source.s3 is not None:
-        keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-        return {key: key for key in keys}
-    return {".dockerconfigjson": "config.json"}
+    keys = _CREDENTIALS.get(source_kind(effective.source))
+    return {key: key for key in keys} if keys else {".dockerconfigjson": "config.json"}
 
 
 def _job_overlay(pod_template: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,11 +9,14 @@ from modelrunner.domain.cache import cache_claim
 from modelrunner.domain.drafts import Draft
 from modelrunner.domain.effective import Effective, OperatorDefaults
 from modelrunner.domain.expressions import Variables, expand
+from modelrunner.domain.objects import Object
+from modelrunner.domain.volumes import Mounts, Reach, asked_mode, mount, together
 from modelrunner.render.common import Owner, constants, inert, model_labels
 from modelrunner.render.documents import render
 from modelrunner.render.engines import llamacpp
 from modelrunner.render.hashing import digest, sealed
 from modelrunner.render.overlay import lay_over
+from modelrunner.render.placement import follow
 from modelrunner_protocol.codec import encode
 from modelrunner_protocol.wire import (
     DRAFT_MOUNT,
@@ -35,8 +38,11 @@ def deployment(
     defaults: OperatorDefaults,
     owner: Owner,
     draft: Draft | None = None,
+    claim: Object | None = None,
 ) -> dict[str, Any]:
     """The Deployment of a Model, without `replicas`; the podTemplate is laid over it last.
+
+    `claim` is the cache claim as it was looked at; None: it will be what the settings ask for.
 
     Raises:
         ExpressionError: Jinja in env or podTemplate that cannot be rendered.
@@ -49,6 +55,7 @@ def deployment(
         format=artifact.format,
     )
     labels = model_labels(effective, naming.COMPONENT_RUNNER)
+    mounts = mounts_of(effective, claim, draft)
     found = render(
         "deployment",
         name=effective.name,
@@ -59,18 +66,20 @@ def deployment(
             naming.INPUTS_ANNOTATION: inputs(effective, artifact, draft),
             naming.ARTIFACT_KEY_ANNOTATION: effective.key,
             naming.ARTIFACT_ANNOTATION: encode(artifact),
+            naming.VOLUMES_ANNOTATION: mounts.words,
         },
         owners=[owner.reference(controller=True)],
         progress_deadline=math.ceil(effective.startup_timeout) + DEADLINE_MARGIN,
         grace_period=math.ceil(effective.drain_timeout) + GRACE_MARGIN,
         accelerated=effective.accelerator is not None,
+        surges=effective.accelerator is None and mounts.reach is not Reach.POD,
         selector=naming.pod_selector(effective.name),
         image=effective.image or defaults.runner_image,
         image_pull_policy=defaults.image_pull_policy,
         env=_runner_env(effective, artifact, draft, variables),
         resources=_resources(effective),
         claim=cache_claim(effective),
-        in_place=effective.in_place,
+        read_only=effective.in_place or mounts.cache.read_only,
         draft_claim=cache_claim(draft.settings) if draft else None,
         draft_mount=DRAFT_MOUNT,
         **constants(),
@@ -78,8 +87,17 @@ def deployment(
     template = found["spec"]["template"]
     template["spec"] |= effective.scheduling
     overlay = expand(effective.pod_template, variables, "spec.podTemplate")
-    found["spec"]["template"] = lay_over(template, overlay)
+    found["spec"]["template"] = follow(lay_over(template, overlay), mounts.tied)
     return sealed(found)
+
+
+def mounts_of(effective: Effective, claim: Object | None, draft: Draft | None = None) -> Mounts:
+    """The claims of a runner, as they were looked at."""
+    theirs = None
+    if draft is not None:
+        settings = draft.settings
+        theirs = mount(cache_claim(settings), draft.claim, asked_mode(settings))
+    return together(mount(cache_claim(effective), claim, asked_mode(effective)), theirs)
 
 
 def service(effective: Effective, owner: Owner) -> dict[str, Any]:

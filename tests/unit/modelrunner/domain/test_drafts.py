@@ -51,7 +51,9 @@ def missing(found: DraftFacts) -> Problem:
 
 def test_a_complete_cache_is_enough() -> None:
     """Whatever state the other Model is in: it may sleep."""
-    assert decide_draft(facts()) == Draft(settings=settings_of(), artifact=ARTIFACT)
+    found = facts()
+    expected = Draft(settings=settings_of(), artifact=ARTIFACT, claim=found.claim)
+    assert decide_draft(found) == expected
 
 
 def test_weights_that_only_a_deployment_knows() -> None:

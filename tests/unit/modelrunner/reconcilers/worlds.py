@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from modelrunner.domain.cache import owns_claim
 from modelrunner.domain.effective import OperatorDefaults
 from modelrunner.domain.objects import name_of
 from modelrunner.kube.resources import CLAIMS, DEPLOYMENTS, JOBS, SERVICES
@@ -46,7 +47,18 @@ def start(spec: dict[str, Any] | None = None, runner: dict[str, Any] | None = No
         },
         "spec": spec or HTTP,
     }
-    return Observation(now=NOW, model=model, settings=settings_of(spec, runner), sharers=[OWNER])
+    settings = settings_of(spec, runner)
+    claim = None if owns_claim(settings) else user_claim("ReadWriteOnce")
+    return Observation(now=NOW, model=model, settings=settings, sharers=[OWNER], their_claim=claim)
+
+
+def user_claim(*modes: str, phase: str = "Bound") -> Object:
+    """A claim that a user made, which offers these access modes."""
+    return {
+        "metadata": {"name": "theirs", "namespace": "ml"},
+        "spec": {"accessModes": list(modes)},
+        "status": {"phase": phase, "accessModes": list(modes)},
+    }
 
 
 def after(seen: Observation, plan: Plan) -> Observation:

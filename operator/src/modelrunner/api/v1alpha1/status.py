@@ -21,8 +21,8 @@ class Condition(ApiModel):
     """One aspect of the object's state (Kubernetes' `metav1.Condition`)."""
 
     type: Annotated[str, Field(min_length=1, max_length=316)]
-    """`Ready` and `Cached` are True when all is well; `Reconciling`, `Stalled` and `NameConflict`
-    are only there while they are True.
+    """`Ready` and `Cached` are True when all is well; `Reconciling`, `Stalled`, `NameConflict` and
+    `ReplicasLimited` are only there while they are True.
     """
 
     status: ConditionStatus
@@ -76,6 +76,44 @@ class ArtifactStatus(ApiModel):
 
     abilities: list[str] | None = None
     """What the chat template shows that the model can do beyond text: `tools`, `thinking`."""
+
+
+class SourceStatus(ApiModel):
+    """Which version of a source that moves (a tag, a branch, an object) is wanted, and what the
+    last look at the source has found.
+    """
+
+    source_key: str | None = None
+    """Name of the source. Of another source than the spec's, all of this is forgotten."""
+
+    key: str | None = None
+    """Name of the version that is wanted: of its claim, Jobs and folder."""
+
+    checked_time: Annotated[str, Extend({"format": "date-time"})] | None = None
+    """When it was last looked whether the source has moved."""
+
+    checked_by: str | None = None
+    """UID of the Job that looked."""
+
+    handled_refresh: str | None = None
+    """Value of the annotation `modelrunner.dev/refresh` that was last answered."""
+
+    digest: str | None = None
+    """Digest that the source had at that time."""
+
+    revision: str | None = None
+    """Commit that the branch or tag stood for at that time. It may be another one than that of the
+    weights when it changes none of their files.
+    """
+
+    message: str | None = None
+    """Why the last look found nothing that can be used. What serves goes on serving."""
+
+    failures: int | None = None
+    """Looks in a row that failed and are tried again."""
+
+    superseded: Annotated[list[str], Field(max_length=16)] | None = None
+    """Versions that are given up once the wanted one serves."""
 
 
 class DownloadStatus(ApiModel):
@@ -154,7 +192,8 @@ class ModelStatus(ApiModel):
     conditions: Conditions = Field(default_factory=list)
     """`Ready`: the model answers. `Cached`: its weights are on the volume. `Reconciling`: work
     goes on. `Stalled`: somebody has to act; the message says how. `NameConflict`: requests that
-    use a name of this Model go to an older one.
+    use a name of this Model go to an older one. `ReplicasLimited`: fewer runners run than are
+    wanted, since one node alone can mount the cache volume and has no room for more.
     """
 
     phase: str | None = None
@@ -170,6 +209,11 @@ class ModelStatus(ApiModel):
 
     artifact: ArtifactStatus | None = None
     """The weights, as they were found at the source."""
+
+    source: SourceStatus | None = None
+    """The version of the source that is wanted; absent for a first version that nobody asked to
+    keep up to date.
+    """
 
     download: DownloadStatus | None = None
     """The pull of the weights, while it runs."""

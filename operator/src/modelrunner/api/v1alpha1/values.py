@@ -49,3 +49,4 @@ class ConditionType(StrEnum):
     RECONCILING = "Reconciling"
     STALLED = "Stalled"
     NAME_CONFLICT = "NameConflict"
+    REPLICAS_LIMITED = "ReplicasLimited"
