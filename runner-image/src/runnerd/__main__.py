@@ -1,4 +1,4 @@
-"""`runnerd run | serve | resolve | pull | verify | package`: one program, imported only as far as it needs."""
+"""`runnerd run | serve | resolve | pull | verify | …`: one program, imported only as far as it needs."""
 
 import gc
 import os
@@ -15,13 +15,13 @@ Commands:
   serve     serve many models on one machine, as Docker Model Runner does (serve --help)
   resolve   find out what a source holds, without downloading it (RUNNERD_PULL)
   pull      download a source into the cache (RUNNERD_PULL, or pull SOURCE: pull --help)
-  verify    hash what a cache holds, set damaged files apart (verify --help)
+  verify    hash what a cache holds, set damaged files apart (RUNNERD_PULL, or verify --help)
   package   make an OCI artifact of GGUF files, and push it (package --help)
 
 Options:
   --version, --help
 
-run, resolve and pull read their work as JSON from the environment variable in brackets and write their
+run, resolve, pull and verify read their work as JSON from the environment variable in brackets and write their
 outcome as JSON to /dev/termination-log (TERMINATION_LOG). The other settings, all variables of
 the environment, are described in runnerd/config.py.
 """
@@ -41,9 +41,9 @@ def main(arguments: list[str] | None = None) -> int:
 
             return serve(rest)
         case ["resolve" | "pull" as command]:
-            from runnerd.weights import cli  # noqa: PLC0415  # a runner never needs it
-
-            return cli.resolve() if command == "resolve" else cli.pull()
+            return _job(command)
+        case ["verify"] if os.environ.get("RUNNERD_PULL"):
+            return _job("verify")
         case ["package" | "verify" | "pull" as command, *rest]:
             return _tool(command, rest)
         case ["--version" | "--help" | "-h" | "help" as word]:
@@ -52,6 +52,13 @@ def main(arguments: list[str] | None = None) -> int:
         case _:
             print(_USAGE, end="", file=sys.stderr)  # noqa: T201  # the answer of a command
             return 2
+
+
+def _job(command: str) -> int:
+    """What pods do before there is a runner."""
+    from runnerd.weights import cli  # noqa: PLC0415  # a runner never needs it
+
+    return {"resolve": cli.resolve, "pull": cli.pull, "verify": cli.verify}[command]()
 
 
 def _tool(command: str, arguments: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""`runnerd resolve` and `runnerd pull`: from the environment to the termination message."""
+"""`runnerd resolve`, `pull` and `verify` in a Job: from the environment to the termination message."""
 
 import asyncio
 import logging
@@ -23,6 +23,7 @@ from runnerd.weights.progress import ProgressMeter
 from runnerd.weights.report import reporting
 from runnerd.weights.server import serving
 from runnerd.weights.settings import LOG_LEVEL, Settings
+from runnerd.weights.verify_job import verified
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +43,11 @@ def resolve() -> int:
 def pull() -> int:
     """Bring the source in RUNNERD_PULL into the cache; 0 when all of it is there."""
     return _end(_run(_pull, os.environ))
+
+
+def verify() -> int:
+    """Hash what RUNNERD_PULL names, in the cache or where it lies; 0 when it is sound."""
+    return _end(_run(_verify, os.environ))
 
 
 def _end(ended: tuple[Outcome, int]) -> int:
@@ -114,6 +120,9 @@ async def pull_by(
     Raises:
         WeightsError: it cannot be done; what came is kept.
     """
+    if (there := resolving.in_cache(config)) is not None:
+        meter.done(there.size_bytes)
+        return there
     async with resolving.open_source(config, settings, clock) as source:
         return await pull_from(source, config, settings, meter, clock)
 
@@ -122,6 +131,9 @@ async def _resolve(
     config: PullConfig, settings: Settings, meter: ProgressMeter, clock: Clock
 ) -> Outcome:
     del meter  # headers are not worth telling: it is over in a moment
+    if (there := resolving.in_cache(config)) is not None:
+        logger.info("%s is in the cache already", describe(config.source))
+        return Outcome(artifact=there, cached=True)
     artifact = await resolving.resolve(config, settings, clock)
     logger.info("resolved %s: %s", describe(config.source), encode(artifact))
     return Outcome(artifact=artifact)
@@ -134,4 +146,15 @@ async def _pull(
     async with serving(meter, config.port, kind), reporting(meter, clock, sys.stderr):
         artifact = await pull_by(config, settings, meter, clock)
     logger.info("%s is in the cache; %d bytes came", describe(config.source), meter.downloaded)
+    return Outcome(artifact=artifact)
+
+
+async def _verify(
+    config: PullConfig, settings: Settings, meter: ProgressMeter, clock: Clock
+) -> Outcome:
+    del settings  # nobody is asked
+    kind = source_kind(config.source)
+    async with serving(meter, config.port, kind), reporting(meter, clock, sys.stderr):
+        artifact = await verified(config, meter, clock)
+    logger.info("%s is sound", describe(config.source))
     return Outcome(artifact=artifact)

@@ -22,6 +22,16 @@ from runnerd.weights.oci.registry import Registry
 from runnerd.weights.oci.weights import OciWeights
 from runnerd.weights.settings import Settings
 from runnerd.weights.source import WeightsSource
+from runnerd.weights.store import Store
+
+
+def in_cache(config: PullConfig) -> Artifact | None:
+    """What the cache holds of the source, if that is all of it: then nobody has to be asked."""
+    store = Store(Path(config.root), config.key)
+    artifact = store.whole()
+    if artifact is not None:
+        store.used()
+    return artifact
 
 
 async def resolve(config: PullConfig, settings: Settings, clock: Clock) -> Artifact:

@@ -227,14 +227,16 @@ class Store:
         remove(self.quarantine)
 
     def isolate(self, name: str) -> None:
-        """Take a damaged file out of the folder, which is not whole then.
+        """Take a damaged file out of the folder, which is not whole then; nothing if it is gone.
 
         Raises:
             OSError: the volume cannot be written.
         """
         place = self.place
+        if not os.path.lexists(place / safe_name(name)):
+            return
         self.quarantine.mkdir(mode=0o775, exist_ok=True)
-        (place / safe_name(name)).rename(self.quarantine / safe_name(name))
+        (place / name).rename(self.quarantine / name)
         sync_folder(place)
 
     def withdraw(self) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import stat
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -80,6 +81,21 @@ def verify(store: Store, on_read: Callable[[int], None] = lambda _: None) -> Ite
     for file in artifact.files:
         if found := problem(store.place, file, on_read):
             yield Finding(key=key, file=file.path, problem=found)
+
+
+def set_apart(store: Store, found: Sequence[Finding]) -> None:
+    """Take damaged files out of the folder. Only for who is the only writer.
+
+    They are hashed once more: another source of the same bytes may have mended them meanwhile.
+
+    Raises:
+        OSError: the volume cannot be written.
+    """
+    damaged = {one.file for one in found if one.file}
+    with suppress(WireError, FileNotFoundError):
+        for file in store.recorded().files:
+            if file.path in damaged and problem(store.place, file):
+                store.isolate(file.path)
 
 
 def good_files(store: Store, files: Sequence[WeightsFile]) -> Kept | None:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from runnerd.standalone.catalogue.stored import OCI_CONFIG, OCI_MANIFEST
-from runnerd.weights.oci.documents import digest_of
 from runnerd.weights.durable import sync_folder, write_file
+from runnerd.weights.oci.documents import digest_of
 
 
 def write_documents(folder: Path, manifest: bytes, config: bytes) -> None:
