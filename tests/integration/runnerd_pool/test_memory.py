@@ -11,8 +11,9 @@ import pytest
 
 from modelrunner_protocol.wire import Mode
 from runnerd.engines.environment import engine_environment
-from runnerd.engines.memory import estimate, tuning
+from runnerd.engines.memory import tuning
 from runnerd.weights.gguf import read
+from runnerd.weights.memory import estimate
 from tests.cluster.waiting import wait_until
 from tests.support.engine import Engine
 from tests.support.scripted_runner import CONFIG

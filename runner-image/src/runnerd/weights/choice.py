@@ -1,6 +1,7 @@
-"""Which files of a repository or a bucket make the model that was asked for. Pure.
+"""Which files of a repository, a bucket or a folder make the model that was asked for. Pure.
 
-Source of the rules: docker/model-runner `pkg/distribution/huggingface/repository_gguf.go`: the
+A place with both formats gives its GGUF: that is what most who look there can run. Source of the
+rules for it: docker/model-runner `pkg/distribution/huggingface/repository_gguf.go`: the
 quantization is part of a file's name, Q4_K_M where none was asked for, else the first; of
 projectors the F16 one.
 """
@@ -8,14 +9,13 @@ projectors the F16 one.
 import fnmatch
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from modelrunner_protocol.wire import FileKind
-from runnerd.weights import formats
-from runnerd.weights.disk import size_text
+from runnerd.weights import formats, tensor_files
 from runnerd.weights.failure import MissingError, WeightsError, unsupported
-from runnerd.weights.names import PROJECTOR, weight_names
+from runnerd.weights.names import PROJECTOR, leads_out, weight_names
 
 _USUAL: Final = "Q4_K_M"
 _ENDING: Final = ".gguf"
@@ -58,13 +58,46 @@ class StoredFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """What is to be pulled: the model's files in their order, and its projector."""
+    """What is to be pulled.
+
+    Attributes:
+        weights: The model's files in their order. With an `index`: all of which it may name some.
+        projector: Of a GGUF model, what lets it see.
+        beside: Of a safetensors model, its settings and its tokenizer.
+        index: The file that says which of `weights` are the model's; read it and call `indexed`.
+    """
 
     weights: tuple[StoredFile, ...]
     projector: StoredFile | None = None
+    beside: tuple[StoredFile, ...] = ()
+    index: StoredFile | None = None
+
+    def indexed(self, data: bytes, where: str) -> "Choice":
+        """The same with the files that its index names.
+
+        Raises:
+            WeightsError: it cannot be read, or names what is not there.
+        """
+        by_name = {tensor_files.base_name(file.path): file for file in self.weights}
+        names = tensor_files.indexed(data, where)
+        if failure := tensor_files.missing(names, by_name, where):
+            raise failure
+        return replace(self, weights=tuple(by_name[name] for name in names), index=None)
 
     def named(self) -> list[tuple[str, StoredFile, FileKind]]:
-        """Each file under the name that it gets here."""
+        """Each file under the name that it gets here.
+
+        Files of a safetensors model name each other, so they keep their names.
+        """
+        if tensor_files.is_tensors(self.weights[0].path):
+            return [
+                (tensor_files.base_name(file.path), file, kind)
+                for file, kind in [
+                    *((file, FileKind.WEIGHTS) for file in self.weights),
+                    *((file, tensor_files.kind_beside(file.path)) for file in self.beside),
+                ]
+                if kind is not None
+            ]
         names = weight_names(len(self.weights))
         found = [
             (name, file, FileKind.WEIGHTS) for name, file in zip(names, self.weights, strict=True)
@@ -82,9 +115,14 @@ def choose(source: Wish, files: Sequence[StoredFile], where: str) -> Choice:
             says what there is.
     """
     allowed = [file for file in files if _wanted(source, file.path)]
+    if hostile := next((file.path for file in allowed if leads_out(file.path)), ""):
+        raise unsupported(f"{where} has a path {hostile[:80]!r} that leads out of its folder")
     ggufs = [file for file in allowed if file.path.lower().endswith(_ENDING)]
     models = [file for file in ggufs if not _is_projector(file.path)]
     if not models:
+        tensors = [file for file in allowed if tensor_files.is_tensors(file.path)]
+        if tensors and not source.quantization:
+            return _choose_tensors(source, tensors, files, where)
         raise _nothing(source, files, where)
     groups: dict[str, list[StoredFile]] = {}
     for file in sorted(models, key=lambda file: file.path):
@@ -174,16 +212,40 @@ def _best_projector(found: Sequence[StoredFile]) -> StoredFile | None:
     return min(found, key=rank) if found else None
 
 
+def _choose_tensors(
+    source: Wish, tensors: Sequence[StoredFile], files: Sequence[StoredFile], where: str
+) -> Choice:
+    folder = tensor_files.folder_of([file.path for file in tensors], where)
+    there = {
+        file.path: file
+        for file in files
+        if not any(fnmatch.fnmatchcase(file.path, one) for one in source.ignored)
+        and file.path.startswith(folder)
+        and "/" not in file.path[len(folder) :]
+    }
+    own = {file.path: file for file in tensors if file.path in there}
+    beside = tuple(
+        file for path, file in sorted(there.items()) if tensor_files.kind_beside(path) is not None
+    )
+    for file in beside:
+        if file.size > tensor_files.LARGEST_BESIDE:
+            raise unsupported(f"{where} has a {file.path} of {file.size} bytes: it cannot be right")
+    index = tensor_files.index_in(folder, tuple(there))
+    names = tuple(own) if index else tensor_files.named_like(tuple(own), where)
+    weights = tuple(own[name] for name in names)
+    return Choice(weights=weights, beside=beside, index=there.get(index))
+
+
 def _nothing(source: Wish, files: Sequence[StoredFile], where: str) -> WeightsError:
-    safetensors = [file for file in files if file.path.endswith(".safetensors")]
     ggufs = [file.path for file in files if file.path.lower().endswith(_ENDING)]
     if ggufs and (source.files or source.ignored):
         shown = ", ".join(ggufs[:_SHOWN])
         return WeightsError(f"{where} has no GGUF model among the files that fit: it has {shown}")
-    if safetensors:
-        size = size_text(sum(file.size for file in safetensors))
+    if any(tensor_files.is_tensors(file.path) for file in files):
         return unsupported(
-            f"{where} holds safetensors weights ({len(safetensors)} files, {size}), and llama.cpp "
-            "runs GGUF: name a place with GGUF files, often the same name with -GGUF"
+            f"{where} holds safetensors weights, of which none fits: a quantization is part of the "
+            "name of a GGUF file, and files and ignored have to leave the weights in"
         )
-    return unsupported(f"{where} has no GGUF file among its {len(files)} files")
+    return unsupported(
+        f"{where} has no GGUF file and no safetensors file among its {len(files)} files"
+    )

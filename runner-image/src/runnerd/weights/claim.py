@@ -3,6 +3,7 @@
 import asyncio
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +11,9 @@ from modelrunner_protocol.sources import describe_claim
 from modelrunner_protocol.wire import Artifact, ClaimSource, WeightsFile
 from runnerd.weights import formats
 from runnerd.weights.failure import WeightsError, unsupported
-from runnerd.weights.headers import read_header
+from runnerd.weights.folder import holds_tensors, tensor_files_in
+from runnerd.weights.headers import read_artifact, read_header
+from runnerd.weights.tensor_files import is_tensors
 
 _HINTS: Final = 10
 _LOOKED_AT: Final = 1000
@@ -19,8 +22,10 @@ _LOOKED_AT: Final = 1000
 async def resolve_claim(source: ClaimSource, root: Path) -> Artifact:
     """What the file on the volume mounted at `root` is; of a split model, all its parts.
 
+    A safetensors model is a folder: its path may be named, or that of its weights.
+
     Raises:
-        WeightsError: no such file, a path that leaves the volume, or not a GGUF model.
+        WeightsError: no such file, a path that leaves the volume, or not a model.
     """
     return await asyncio.to_thread(_resolve, source, root)
 
@@ -29,6 +34,8 @@ def _resolve(source: ClaimSource, root: Path) -> Artifact:
     where = describe_claim(source)
     path = _below(root, source.path, where)
     try:
+        if path.is_dir() or is_tensors(path.name):
+            return _resolve_tensors(source, root, path, where)
         header = read_header(path, where)
         shard, shards = formats.shard_of(path.name, header)
         if shards > 1:
@@ -37,6 +44,17 @@ def _resolve(source: ClaimSource, root: Path) -> Artifact:
     except OSError as error:
         raise _unreadable(where, error) from error
     return formats.artifact_of(header, (WeightsFile(path=source.path, size_bytes=size),))
+
+
+def _resolve_tensors(source: ClaimSource, root: Path, path: Path, where: str) -> Artifact:
+    """A safetensors model: a folder, or one of its files with those that lie beside it."""
+    named = "" if path.is_dir() else path.name
+    folder = path.parent if named else path
+    files = tensor_files_in(folder, where, named, inside=root)
+    artifact = read_artifact(folder, files, where)
+    above = source.path.rstrip("/").rpartition("/")[0] if named else source.path.rstrip("/")
+    inside = tuple(replace(file, path=f"{above}/{file.path}".lstrip("/")) for file in files)
+    return replace(artifact, files=inside)
 
 
 def _resolve_parts(source: ClaimSource, path: Path, shard: int, where: str) -> Artifact:
@@ -85,7 +103,7 @@ def _below(root: Path, relative: str, where: str) -> Path:
         raise _unreadable(where, error) from error
     if not path.is_relative_to(root.resolve()):
         raise WeightsError(f"{where} is a link that leads out of the volume: copy the file there")
-    if not stat.S_ISREG(mode):
+    if not stat.S_ISREG(mode) and not (stat.S_ISDIR(mode) and holds_tensors(path)):
         raise WeightsError(f"{where} is not a file{_hint(root, relative)}")
     return path
 

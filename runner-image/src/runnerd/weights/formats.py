@@ -1,18 +1,23 @@
 """Names for bytes that are not GGUF, and for GGUF files that are not a whole model."""
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from modelrunner_protocol.wire import Artifact, WeightsFile
+from runnerd.weights import memory
 from runnerd.weights.abilities import abilities
 from runnerd.weights.failure import WeightsError, unsupported
 from runnerd.weights.gguf import MAGIC, GgufError, GgufHeader
 from runnerd.weights.gguf_types import FILE_TYPES
+from runnerd.weights.names import safe_name
+from runnerd.weights.safetensors import looks_like_safetensors
 
 FORMAT: Final = "gguf"
 
 _SHARD: Final = re.compile(r"-([0-9]{5})-of-([0-9]{5})\.gguf$", re.IGNORECASE)
 _SHOWN: Final = 12
+_LARGEST: Final = 16 << 40
 _PREFIXES: Final = (
     (b"PK\x03\x04", "a zip archive or a PyTorch checkpoint"),
     (b"\x1f\x8b", "a gzip file"),
@@ -38,7 +43,7 @@ def looks_like(head: bytes) -> str:
     if not head:
         return "it is empty"
     shown = f"it starts with {head[:_SHOWN].decode('latin-1')!a}"
-    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 1 << 32:
+    if looks_like_safetensors(head):
         return f"{shown} and looks like a safetensors file"
     for prefix, name in _PREFIXES:
         if head.lstrip().startswith(prefix):
@@ -104,7 +109,30 @@ def artifact_of(
         context_size=header.context_size,
         abilities=abilities(header.template),
         etag=etag,
+        memory_bytes=memory.usual(header, files),
     )
+
+
+def check_files(files: Sequence[WeightsFile], where: str) -> None:
+    """Refuse names and sizes that no model has, before anything is made of them.
+
+    Raises:
+        WeightsError: UnsupportedFormat.
+    """
+    names = set()
+    for file in files:
+        try:
+            safe_name(file.path)
+        except WeightsError as error:
+            raise unsupported(f"{where} is refused: {error}") from error
+        if file.path.lower() in names:
+            raise unsupported(
+                f"{where} has the name {file.path[:80]!r} twice, and not every volume tells large "
+                "letters from small ones"
+            )
+        names.add(file.path.lower())
+    if any(file.size_bytes < 0 for file in files) or sum(f.size_bytes for f in files) > _LARGEST:
+        raise unsupported(f"{where} announces sizes that cannot be right")
 
 
 def count_text(count: int) -> str:

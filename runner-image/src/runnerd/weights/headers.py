@@ -1,11 +1,42 @@
-"""Reads the GGUF headers of files on a volume."""
+"""Reads the headers of model files on a volume."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from modelrunner_protocol.wire import FileKind, WeightsFile
-from runnerd.weights import formats, gguf
+from modelrunner_protocol.wire import Artifact, FileKind, WeightsFile
+from runnerd.weights import formats, gguf, safetensors, tensor_model
 from runnerd.weights.failure import unsupported
+from runnerd.weights.tensor_files import is_tensors
+
+
+def read_artifact(
+    folder: Path, files: Sequence[WeightsFile], where: str, *, digest: str = "", etag: str = ""
+) -> Artifact:
+    """What files that lie in a folder are, by their headers; of their weights nothing is read.
+
+    Args:
+        folder: Where the files lie.
+        files: All files of the artifact; the weights first, in the order of the shards.
+        where: The artifact in words.
+        digest: What the source calls the artifact.
+        etag: The version of its one file.
+
+    Raises:
+        WeightsError: no model, or not all of one.
+        OSError: a file cannot be read.
+    """
+    if is_tensors(files[0].path):
+        weights = [file for file in files if file.kind is FileKind.WEIGHTS]
+        headers = [_read_tensors(folder / file.path, file.path, where) for file in weights]
+        read = {
+            file.path: (folder / file.path).read_bytes()
+            for file in tensor_model.documents(files, where)
+        }
+        return tensor_model.artifact_of(headers, read, files, where, digest=digest, etag=etag)
+    header, parameters = read_headers(folder, files, where)
+    return formats.artifact_of(
+        header, tuple(files), parameters=parameters, digest=digest, etag=etag
+    )
 
 
 def read_header(path: Path, where: str) -> gguf.GgufHeader:
@@ -23,7 +54,7 @@ def read_header(path: Path, where: str) -> gguf.GgufHeader:
 def read_headers(
     folder: Path, files: Sequence[WeightsFile], where: str
 ) -> tuple[gguf.GgufHeader, int]:
-    """The header of a model that is whole, and the parameters of all its shards together.
+    """The header of a GGUF model that is whole, and the parameters of all its shards together.
 
     Args:
         folder: Where the files lie.
@@ -58,3 +89,15 @@ def _read(path: Path, where: str) -> gguf.GgufHeader:
         except gguf.GgufError as error:
             file.seek(0)
             raise formats.not_gguf(where, file.read(64), error) from error
+
+
+def _read_tensors(path: Path, name: str, where: str) -> safetensors.TensorsHeader:
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(0)
+        head = file.read(safetensors.LENGTH)
+        try:
+            end = safetensors.header_end(head, size)
+            return safetensors.parse(head + file.read(end - len(head)), size)
+        except safetensors.SafetensorsError as error:
+            raise tensor_model.not_tensors(where, name, error) from error

@@ -9,16 +9,19 @@ import aiohttp
 
 from modelrunner_protocol.sources import describe_url, file_name
 from modelrunner_protocol.wire import Artifact, HttpSource, WeightsFile
-from runnerd.weights import formats
+from runnerd.weights import formats, tensor_model
 from runnerd.weights.clock import Clock
 from runnerd.weights.disk import size_text
 from runnerd.weights.failure import WeightsError, unsupported
 from runnerd.weights.http_body import body_of, range_header
 from runnerd.weights.http_session import get, parse_url
 from runnerd.weights.http_status import refusal
+from runnerd.weights.names import digest_of
 from runnerd.weights.remote_header import read_remote_header
+from runnerd.weights.remote_tensors import read_remote_tensors
 from runnerd.weights.retry import persistently
 from runnerd.weights.source import Body, WrongDigestError
+from runnerd.weights.tensor_files import is_tensors
 
 
 class HttpWeights:
@@ -96,6 +99,8 @@ class HttpWeights:
 
     async def _resolve(self) -> Artifact:
         file = WeightsFile(path=file_name(self._source), size_bytes=0)
+        if is_tensors(file.path):
+            return await self._resolve_tensors(file)
         found = await read_remote_header(
             lambda start, stop: self.open(file, start=start, stop=stop), self._where
         )
@@ -106,7 +111,20 @@ class HttpWeights:
                 "a single file: merge the parts (llama-gguf-split --merge), or put all of them on a "
                 "volume and use spec.source.persistentVolumeClaim"
             )
-        sha256 = self._source.sha256
-        file = WeightsFile(path=file.path, size_bytes=found.size, sha256=sha256)
-        digest = f"sha256:{sha256}" if sha256 else ""
+        file = self._sized(file, found.size)
+        digest = digest_of((file,))
         return formats.artifact_of(found.header, (file,), digest=digest, etag=found.etag)
+
+    async def _resolve_tensors(self, file: WeightsFile) -> Artifact:
+        """Of a safetensors file alone: what tells more lies beside it, and has no URL here."""
+        found = await read_remote_tensors(
+            lambda start, stop: self.open(file, start=start, stop=stop), self._where, file.path
+        )
+        files = (self._sized(file, found.size),)
+        digest = digest_of(files)
+        return tensor_model.artifact_of(
+            [found.header], {}, files, self._where, digest=digest, etag=found.etag
+        )
+
+    def _sized(self, file: WeightsFile, size: int) -> WeightsFile:
+        return replace(file, size_bytes=size, sha256=self._source.sha256)

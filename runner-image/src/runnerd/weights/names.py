@@ -13,6 +13,7 @@ PROJECTOR: Final = "model.mmproj"
 CHAT_TEMPLATE: Final = "template.jinja"
 LICENSE: Final = "LICENSE"
 
+_HOSTILE: Final = re.compile(r"(^|[/\\])\.\.([/\\]|$)|^[/\\]|^[A-Za-z]:|[\x00-\x1f\x7f]")
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,250}")
 
 
@@ -25,6 +26,11 @@ def safe_name(name: str) -> str:
     if not _NAME.fullmatch(name) or name == MANIFEST:
         raise WeightsError(f"{name[:64]!r} cannot be the name of a weights file")
     return name
+
+
+def leads_out(path: str) -> bool:
+    """Whether a path at a source is none that its files have: absolute, upwards, or unprintable."""
+    return _HOSTILE.search(path) is not None
 
 
 def weight_names(count: int) -> tuple[str, ...]:

@@ -1,35 +1,25 @@
-"""Reads the GGUF header of a file somewhere else, by ranges."""
+"""Reads the header of a model file somewhere else, by ranges: GGUF here, others by name."""
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Final
 
 from modelrunner_protocol.wire import Artifact, FileKind, WeightsFile
 from runnerd.weights import formats, gguf
-from runnerd.weights.failure import TransientError, WeightsError, unsupported
+from runnerd.weights.failure import TransientError, unsupported
 from runnerd.weights.names import digest_of
+from runnerd.weights.remote_range import FileOpener, Opener, length_of
+from runnerd.weights.remote_tensors import read_tensors
 from runnerd.weights.source import Body, RangeNotSatisfiableError
+from runnerd.weights.tensor_files import is_tensors
 
 FIRST_HEADER_READ: Final = 2 * 1024 * 1024
 """Bytes that are asked for first; the header of a model with 49,000 tokens fits."""
 
-Opener = Callable[[int, int], AbstractAsyncContextManager[Body]]
-"""Opens the bytes [start, stop) of the file."""
-
-
-class FileOpener(Protocol):
-    """A source's `open`, without a validator."""
-
-    def __call__(
-        self, file: WeightsFile, *, start: int = 0, stop: int | None = None
-    ) -> AbstractAsyncContextManager[Body]:
-        """Open the bytes [start, stop) of one of several files: see `WeightsSource.open`."""
-
 
 @dataclass(frozen=True, slots=True)
 class RemoteHeader:
-    """What a file's first bytes told: `size` is bytes of the whole file."""
+    """What a GGUF file's first bytes told: `size` is bytes of the whole file."""
 
     header: gguf.GgufHeader
     size: int
@@ -47,7 +37,7 @@ async def read_remote_header(open_range: Opener, where: str) -> RemoteHeader:
     while True:
         try:
             async with open_range(len(data), wanted) as body:
-                size = _length(body, where)
+                size = length_of(body, where)
                 if body.start != len(data) or (data and body.etag != etag):
                     raise TransientError("the file changed while it was read")
                 etag = body.etag
@@ -65,7 +55,7 @@ async def read_remote_header(open_range: Opener, where: str) -> RemoteHeader:
 async def read_artifact(
     files: Sequence[WeightsFile], open_file: FileOpener, where: str, path: str
 ) -> Artifact:
-    """What files that were chosen by their names are, by the header of the first one.
+    """What files that were chosen by their names are, by their headers.
 
     Args:
         files: The model's, in their order, and what belongs to it.
@@ -74,9 +64,12 @@ async def read_artifact(
         path: What the source calls the first file.
 
     Raises:
-        WeightsError: not a GGUF model, or not the parts that it says.
+        WeightsError: no model, or not the parts that it says.
         TransientError: trying again may help.
     """
+    formats.check_files(files, where)
+    if is_tensors(files[0].path):
+        return await read_tensors(files, open_file, where)
     found = await read_remote_header(
         lambda start, stop: open_file(files[0], start=start, stop=stop), where
     )
@@ -89,15 +82,6 @@ async def read_artifact(
     artifact = formats.artifact_of(found.header, tuple(files), digest=digest_of(files))
     # Of a split model the header tells a part only; the whole is counted once it is here.
     return replace(artifact, parameters="") if shards > 1 else artifact
-
-
-def _length(body: Body, where: str) -> int:
-    if body.total is None:
-        raise WeightsError(
-            f"{where}: the server does not tell the file's length: it has to send "
-            "Content-Length or to support ranges"
-        )
-    return body.total
 
 
 async def _scan(body: Body, data: bytearray, size: int, wanted: int) -> gguf.GgufHeader | None:

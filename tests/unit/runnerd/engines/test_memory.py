@@ -8,16 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelrunner_protocol.wire import Mode
-from runnerd.engines.memory import (
-    SMALLEST_CONTEXT,
-    Estimate,
-    Tuning,
-    estimate,
-    fitting,
-    tuning,
-)
+from runnerd.engines.memory import fitting, tuning
 from runnerd.weights.attention import Attention
 from runnerd.weights.gguf import GgufHeader
+from runnerd.weights.memory import SMALLEST_CONTEXT, Estimate, Tuning, estimate
 from tests.support.scripted_runner import CONFIG
 
 MIB = 1 << 20

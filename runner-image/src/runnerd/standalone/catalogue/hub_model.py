@@ -12,6 +12,7 @@ from typing import Final
 
 import aiohttp
 
+from modelrunner_protocol.sources import describe_hugging_face
 from modelrunner_protocol.wire import Artifact, FileKind, HuggingFaceSource, WeightsFile
 from runnerd.standalone.catalogue.stored import Stored
 from runnerd.weights.advice import Advice
@@ -23,6 +24,7 @@ from runnerd.weights.oci import media
 from runnerd.weights.oci.package import Layer, assemble
 from runnerd.weights.oci.weights import Description
 from runnerd.weights.source import Body, WrongDigestError
+from runnerd.weights.tensor_model import refuse_tensors
 
 ADVICE: Final = Advice(
     reference="correct the name",
@@ -56,6 +58,7 @@ class HubModel:
     ) -> None:
         self._weights = HuggingFaceWeights(source, hub, session, timeout=timeout, clock=clock)
         self._known = known
+        self._where = describe_hugging_face(source)
         self._described: Description | None = None
 
     async def identify(self) -> str:
@@ -64,13 +67,13 @@ class HubModel:
         for stored in self._known():
             if stored.artifact.files == files:
                 return stored.identity
-        self._described = _described(await self._weights.resolve())
+        self._described = _described(await self._weights.resolve(), self._where)
         return self._described.artifact.digest
 
     async def describe(self, version: str) -> Description:
         """What is there. `version` is what `identify` found, the only one."""
         if self._described is None or self._described.artifact.digest != version:
-            self._described = _described(await self._weights.resolve())
+            self._described = _described(await self._weights.resolve(), self._where)
         return self._described
 
     async def resolve(self) -> Artifact:
@@ -106,7 +109,10 @@ def hub_of(environment: Mapping[str, str], token: str) -> Hub:
     )
 
 
-def _described(artifact: Artifact) -> Description:
+def _described(artifact: Artifact, where: str) -> Description:
+    refuse_tensors(
+        artifact.files, where, "name a repository with GGUF files, often its name with -GGUF"
+    )
     if not all(file.sha256 for file in artifact.files):
         raise unsupported("the Hub does not tell the sha256 of all files: name another repository")
     layers = tuple(

@@ -12,9 +12,8 @@ from modelrunner_protocol.wire import Artifact, Source, WeightsFile
 from runnerd.standalone.catalogue.catalogue import Catalogue
 from runnerd.standalone.catalogue.documents import write_documents
 from runnerd.standalone.catalogue.stored import Stored
-from runnerd.weights import formats
 from runnerd.weights.failure import WeightsError
-from runnerd.weights.headers import read_headers
+from runnerd.weights.headers import read_artifact
 from runnerd.weights.oci.documents import (
     LONGEST,
     Manifest,
@@ -25,6 +24,7 @@ from runnerd.weights.oci.documents import (
 from runnerd.weights.oci.layers import check_config_type, files_of
 from runnerd.weights.oci.media import MANIFEST
 from runnerd.weights.store import Store
+from runnerd.weights.tensor_model import refuse_tensors
 
 
 @contextmanager
@@ -92,7 +92,9 @@ def _read(
     if path is None or path.stat().st_size > LONGEST:
         raise malformed(f"the config {found.config.digest} is missing, or longer than any is")
     config = path.read_bytes()
-    return config, files_of(found, read_config(config, where), where)
+    files = files_of(found, read_config(config, where), where)
+    refuse_tensors(files, where, "send a model with GGUF weights")
+    return config, files
 
 
 def _check(files: tuple[WeightsFile, ...], blobs: Mapping[str, Path]) -> None:
@@ -119,8 +121,7 @@ def _move(store: Store, files: tuple[WeightsFile, ...], blobs: Mapping[str, Path
 
 
 def _artifact(store: Store, files: tuple[WeightsFile, ...], identity: str) -> Artifact:
-    header, parameters = read_headers(store.partial, files, identity)
-    return formats.artifact_of(header, files, parameters=parameters, digest=identity)
+    return read_artifact(store.partial, files, identity, digest=identity)
 
 
 def malformed(message: str) -> WeightsError:

@@ -17,6 +17,7 @@ from runnerd.weights.failure import WeightsError
 from runnerd.weights.limited import pull_from
 from runnerd.weights.oci.weights import Description
 from runnerd.weights.progress import ProgressMeter
+from runnerd.weights.tensor_model import refuse_tensors
 
 logger = logging.getLogger(__name__)
 
@@ -87,6 +88,7 @@ class Pulls:
                 return
             running = self._fetches.get(identity)
             description = running.description if running else await source.describe(identity)
+            refuse_tensors(description.artifact.files, str(wanted), "name one with GGUF weights")
         fetch = self._joined(identity, wanted, description)
         fetch.watchers += 1
         try:

@@ -4,10 +4,10 @@ from collections.abc import Collection
 from typing import Final
 
 from runnerd.engines.failure import Failure
-from runnerd.engines.memory import Estimate
 from runnerd.server.dialects import SERVER_ERROR, Rejection, reject
 from runnerd.standalone.pages import RefusedError
 from runnerd.standalone.pool.eviction import Room
+from runnerd.weights.memory import Estimate
 
 INSUFFICIENT_MEMORY: Final = "insufficient_memory"
 _GIBIBYTE: Final = 1 << 30

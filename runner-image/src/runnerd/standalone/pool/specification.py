@@ -9,11 +9,12 @@ from pathlib import Path
 from modelrunner_protocol.configure import LLAMA_CPP, Configuration
 from modelrunner_protocol.wire import Draft, Mode, RunConfig
 from runnerd.engines.environment import engine_environment
-from runnerd.engines.memory import Estimate, Tuning, estimate, fitting, tuning
+from runnerd.engines.memory import fitting, tuning
 from runnerd.standalone.catalogue.stored import Stored
 from runnerd.standalone.pool import refusals
 from runnerd.standalone.pool.told import Key
 from runnerd.weights.gguf import GgufError, GgufHeader, read
+from runnerd.weights.memory import Estimate, Tuning, estimate
 
 _DIGITS = 12
 

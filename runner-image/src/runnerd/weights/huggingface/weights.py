@@ -1,4 +1,4 @@
-"""A GGUF model of a Hub's repository as a source of weights."""
+"""A model of a Hub's repository as a source of weights."""
 
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -10,7 +10,7 @@ import aiohttp
 
 from modelrunner_protocol.sources import describe_hugging_face
 from modelrunner_protocol.wire import Artifact, HuggingFaceSource, WeightsFile
-from runnerd.weights.choice import choose
+from runnerd.weights.choice import StoredFile, choose
 from runnerd.weights.clock import Clock
 from runnerd.weights.failure import TransientError, WeightsError
 from runnerd.weights.http_body import body_of, range_header
@@ -18,8 +18,10 @@ from runnerd.weights.http_session import get, parse_url
 from runnerd.weights.http_status import transient
 from runnerd.weights.huggingface.hub import Hub
 from runnerd.weights.remote_header import read_artifact
+from runnerd.weights.remote_tensors import read_index
 from runnerd.weights.retry import persistently
 from runnerd.weights.source import Body, WrongDigestError
+from runnerd.weights.tensor_files import base_name
 
 T = TypeVar("T")
 
@@ -121,12 +123,21 @@ class HuggingFaceWeights:
         snapshot = await self._hub.snapshot(self._source, revision)
         choice = choose(self._source, snapshot.files, self._where)
         self._commit = snapshot.commit
+        if choice.index is not None:
+            choice = choice.indexed(await self._read(choice.index), self._where)
         names = choice.named()
         self._paths = {name: file.path for name, file, _ in names}
         return tuple(
             WeightsFile(path=name, size_bytes=file.size, sha256=file.sha256, kind=kind)
             for name, file, kind in names
         )
+
+    async def _read(self, stored: StoredFile) -> bytes:
+        """The index of a model's files."""
+        name = base_name(stored.path)
+        self._paths = {name: stored.path}
+        file = WeightsFile(path=name, size_bytes=stored.size, sha256=stored.sha256)
+        return await read_index(file, self.open, self._where)
 
     def _refusal(self, response: aiohttp.ClientResponse, elsewhere: bool) -> Exception:
         status = response.status

@@ -1,11 +1,12 @@
 """Manifests, indexes and configs, which strangers wrote: bounded and checked, never trusted."""
 
 import hashlib
-import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from modelrunner_protocol.wire import Artifact
+from runnerd.weights.bounded_json import UnreadableError, read_object
 from runnerd.weights.failure import WeightsError, unsupported
 from runnerd.weights.oci import media
 
@@ -102,10 +103,20 @@ _MODEL_TYPES: Final = frozenset({*media.CONFIGS, "application/vnd.cncf.model.man
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What an artifact's config says of the model; "" for what it does not say."""
+    """What an artifact's config says of the model; "" and None for what it does not say."""
 
     format: str
     parameters: str
+    architecture: str = ""
+    context_size: int | None = None
+
+    def completing(self, artifact: Artifact) -> Artifact:
+        """The artifact, with what its files did not tell."""
+        return replace(
+            artifact,
+            architecture=artifact.architecture or self.architecture,
+            context_size=artifact.context_size or self.context_size,
+        )
 
 
 def read_config(data: bytes, where: str) -> Config:
@@ -117,9 +128,13 @@ def read_config(data: bytes, where: str) -> Config:
     found = _object(data, f"the config of {where}")
     inner = found.get("config")
     inner = inner if isinstance(inner, dict) else {}
+    context = inner.get("context_size")
+    known = type(context) is int and 0 < context < 1 << 31
     return Config(
         format=_word(inner.get("format")).lower(),
         parameters=_word(inner.get("parameters")) or _word(inner.get("paramSize")),
+        architecture=_word(inner.get("architecture")),
+        context_size=context if known else None,
     )
 
 
@@ -130,12 +145,9 @@ def _word(value: Any) -> str:
 
 def _object(data: bytes, what: str) -> dict[str, Any]:
     try:
-        found = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise unsupported(f"{what} is not JSON") from error
-    if not isinstance(found, dict):
-        raise unsupported(f"{what} is not a JSON object")
-    return found
+        return read_object(data)
+    except UnreadableError as error:
+        raise unsupported(f"{what} {error}") from error
 
 
 def _descriptors(found: Any, where: str) -> tuple[Descriptor, ...]:

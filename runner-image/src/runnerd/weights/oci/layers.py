@@ -2,7 +2,6 @@
 
 import json
 import logging
-import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,14 +9,13 @@ from modelrunner_protocol.wire import FileKind, WeightsFile
 from runnerd.weights import formats
 from runnerd.weights.disk import size_text
 from runnerd.weights.failure import unsupported
-from runnerd.weights.names import CHAT_TEMPLATE, LICENSE, PROJECTOR, weight_names
-from runnerd.weights.oci import media
+from runnerd.weights.names import CHAT_TEMPLATE, LICENSE, PROJECTOR, leads_out, weight_names
+from runnerd.weights.oci import media, tensor_layers
 from runnerd.weights.oci.documents import Config, Descriptor, Manifest
 
 logger = logging.getLogger(__name__)
 
 _LONGEST_TEXT: Final = 1024 * 1024
-_HOSTILE: Final = re.compile(r"(^|[/\\])\.\.([/\\]|$)|^[/\\]|^[A-Za-z]:|[\x00-\x1f\x7f]")
 # The type flag of a tar entry, as a number or as a character: a regular file.
 _REGULAR: Final = (0, ord("0"), "", "0", "\0")
 
@@ -27,6 +25,7 @@ class _Sorted:
     weights: list[Descriptor]
     safetensors: list[Descriptor]
     beside: dict[FileKind, list[Descriptor]]
+    files: list[Descriptor]
 
 
 def check_config_type(manifest: Manifest, where: str) -> None:
@@ -36,29 +35,34 @@ def check_config_type(manifest: Manifest, where: str) -> None:
         WeightsError: UnsupportedFormat.
     """
     kind = manifest.config.media_type
+    if kind == media.CONFIG_OLLAMA and any(
+        layer.media_type.startswith(media.OLLAMA) for layer in manifest.layers
+    ):
+        return
     if kind not in media.CONFIGS:
         what = "a container image" if "image" in kind else "no model that is known here"
         raise unsupported(
             f"{where} is {what} (its config has the media type {kind:.128}): name an artifact that was "
-            "made by docker model package, runnerd package or a CNCF ModelPack tool"
+            "made by docker model package, runnerd package, Ollama or a CNCF ModelPack tool"
         )
 
 
 def files_of(manifest: Manifest, config: Config, where: str) -> tuple[WeightsFile, ...]:
-    """The files of a GGUF model, its shards first and in order. The names are ours.
+    """The files of a model, its weights first and in order.
+
+    The names of a GGUF model's are ours. Those of a safetensors model name each other, and keep
+    their names. An artifact with both gives its GGUF.
 
     Raises:
         WeightsError: UnsupportedFormat: another format, an unknown layer, a hostile path.
     """
     found = _sort(manifest, config, where)
-    if found.safetensors:
-        size = size_text(sum(layer.size for layer in found.safetensors))
-        raise unsupported(
-            f"{where} holds safetensors weights ({len(found.safetensors)} files, {size}), and "
-            "llama.cpp runs GGUF: name an artifact with GGUF weights"
-        )
+    if found.safetensors and not found.weights:
+        return tensor_layers.files_of(found.safetensors, found.files, found.beside, where)
     if not found.weights:
-        raise unsupported(f"{where} holds no model: none of its layers is a GGUF file")
+        raise unsupported(
+            f"{where} holds no model: none of its layers is a GGUF file or a safetensors file"
+        )
     weights = _in_order(found.weights, where)
     names = weight_names(len(weights))
     files = [_file(layer, name) for layer, name in zip(weights, names, strict=True)]
@@ -75,7 +79,7 @@ _NAMES: Final = {
 
 
 def _sort(manifest: Manifest, config: Config, where: str) -> _Sorted:
-    found = _Sorted([], [], {})
+    found = _Sorted([], [], {}, [])
     for layer in manifest.layers:
         _check_path(layer, where)
         kind = layer.media_type
@@ -86,9 +90,9 @@ def _sort(manifest: Manifest, config: Config, where: str) -> _Sorted:
         elif kind == media.RAW_WEIGHTS:
             _sort_raw(layer, config, found, where)
         elif kind in media.REFUSED:
-            raise unsupported(
-                f"{where} holds {media.REFUSED[kind]}, which llama.cpp cannot run here"
-            )
+            raise unsupported(f"{where} holds {media.REFUSED[kind]}, which no engine here can run")
+        elif kind in media.FILES_BESIDE or kind == media.CONFIG_ARCHIVE:
+            found.files.append(layer)
         elif kind not in media.LEFT_OUT:
             found.beside.setdefault(_kind_beside(layer, where), []).append(layer)
     return found
@@ -99,7 +103,7 @@ def _kind_beside(layer: Descriptor, where: str) -> FileKind:
         return FileKind.PROJECTOR
     if layer.media_type == media.CHAT_TEMPLATE:
         return FileKind.CHAT_TEMPLATE
-    if layer.media_type == media.LICENSE:
+    if layer.media_type in media.LICENSES:
         return FileKind.LICENSE
     raise unsupported(
         f"{where} has a layer of the unknown media type {layer.media_type:.128}: a newer version of "
@@ -108,7 +112,7 @@ def _kind_beside(layer: Descriptor, where: str) -> FileKind:
 
 
 def _sort_raw(layer: Descriptor, config: Config, found: _Sorted, where: str) -> None:
-    name = _base_name(layer).lower()
+    name = media.base_name(layer.annotations).lower()
     ending = name.rpartition(".")[2] if "." in name else config.format
     if ending == "gguf" and "mmproj" in name:
         found.beside.setdefault(FileKind.PROJECTOR, []).append(layer)
@@ -118,18 +122,19 @@ def _sort_raw(layer: Descriptor, config: Config, found: _Sorted, where: str) -> 
         found.safetensors.append(layer)
     else:
         raise unsupported(
-            f"{where} has weights in the format {ending[:32] or 'nobody named'!r}; llama.cpp needs GGUF"
+            f"{where} has weights in the format {ending[:32] or 'nobody named'!r}; GGUF and safetensors "
+            "are known"
         )
 
 
 def _check_path(layer: Descriptor, where: str) -> None:
     """We name files ourselves; who tries to name one elsewhere is refused altogether."""
     path = layer.annotations.get(media.FILE_PATH, "")
-    if _HOSTILE.search(path):
+    if leads_out(path):
         raise unsupported(
             f"{where} has a layer whose path {path[:80]!r} leads out of its folder: it is refused"
         )
-    if layer.media_type in media.LEFT_OUT:
+    if layer.media_type in media.LEFT_OUT and layer.media_type not in media.FILES_BESIDE:
         # Folders among them are told as what they are, and nothing of them is written.
         return
     try:
@@ -146,7 +151,7 @@ def _in_order(weights: list[Descriptor], where: str) -> list[Descriptor]:
     """Shards by the numbers in their names, where they have names; else as the layers come."""
     if len(weights) == 1:
         return weights
-    names = [_base_name(layer) for layer in weights]
+    names = [media.base_name(layer.annotations) for layer in weights]
     expected = formats.shard_names(names[0])
     if not expected:
         if any(names):
@@ -177,7 +182,3 @@ def _beside(layers: list[Descriptor], kind: FileKind, name: str, where: str) -> 
 
 def _file(layer: Descriptor, name: str, kind: FileKind = FileKind.WEIGHTS) -> WeightsFile:
     return WeightsFile(path=name, size_bytes=layer.size, sha256=layer.sha256, kind=kind)
-
-
-def _base_name(layer: Descriptor) -> str:
-    return layer.annotations.get(media.FILE_PATH, "").replace("\\", "/").rpartition("/")[2]

@@ -16,8 +16,10 @@ from runnerd.weights.oci import documents, media
 from runnerd.weights.oci.layers import check_config_type, files_of
 from runnerd.weights.oci.registry import Registry
 from runnerd.weights.remote_header import read_remote_header
+from runnerd.weights.remote_tensors import read_tensors
 from runnerd.weights.retry import persistently
 from runnerd.weights.source import Body, WrongDigestError
+from runnerd.weights.tensor_files import is_tensors
 
 T = TypeVar("T")
 
@@ -129,6 +131,16 @@ class OciWeights:
         manifest, told, digest = await self._manifest(version)
         config, told_config = await self._config(manifest)
         files = files_of(manifest, config, self._where)
+        artifact = await (
+            read_tensors(files, self.open, self._where, digest)
+            if is_tensors(files[0].path)
+            else self._gguf(files, config, digest)
+        )
+        return Description(artifact=config.completing(artifact), manifest=told, config=told_config)
+
+    async def _gguf(
+        self, files: tuple[WeightsFile, ...], config: documents.Config, digest: str
+    ) -> Artifact:
         first = files[0]
         found = await read_remote_header(
             lambda start, stop: self.open(first, start=start, stop=stop), self._where
@@ -147,8 +159,7 @@ class OciWeights:
             )
         artifact = formats.artifact_of(found.header, files, digest=digest)
         # Of a split model the header tells a part only; the whole is counted once it is here.
-        artifact = replace(artifact, parameters=config.parameters) if shards > 1 else artifact
-        return Description(artifact=artifact, manifest=told, config=told_config)
+        return replace(artifact, parameters=config.parameters) if shards > 1 else artifact
 
     async def _manifest(self, version: str) -> tuple[documents.Manifest, bytes, str]:
         """The artifact's manifest, its bytes and its digest; of an index the model's in it."""
