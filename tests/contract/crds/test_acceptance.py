@@ -72,6 +72,36 @@ MODELS: dict[str, Any] = {
         }
     },
     "a whole bucket": {"source": {"s3": {"bucket": "abc"}}},
+    "a bucket of Google's": {
+        "source": {
+            "gcs": {
+                "bucket": "my_models.example.com",
+                "prefix": "team/m.gguf",
+                "endpoint": "http://gcs.storage.svc:4443",
+                "insecure": True,
+                "quantization": "Q4_K_M",
+                "files": ["Q4/*.gguf"],
+                "ignoredFiles": ["mmproj-*"],
+            },
+            "credentialsSecret": "bucket",
+        }
+    },
+    "a container": {
+        "source": {
+            "azure": {
+                "account": "acme",
+                "container": "my-models",
+                "prefix": "team/m.gguf",
+                "endpoint": "http://azurite.storage.svc:10000/acme",
+                "insecure": True,
+                "quantization": "Q4_K_M",
+                "files": ["Q4/*.gguf"],
+                "ignoredFiles": ["mmproj-*"],
+            },
+            "credentialsSecret": "bucket",
+        }
+    },
+    "the root container": {"source": {"azure": {"account": "acme", "container": "$root"}}},
     "a short reference": {"source": {"oci": {"reference": "x", "insecure": False}}},
     "dots in a path": {
         "source": {"persistentVolumeClaim": {"name": "a.b", "path": "..a/b...c/.d"}}

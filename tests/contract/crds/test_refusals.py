@@ -45,6 +45,16 @@ def s3(**fields: Any) -> dict[str, Any]:
     return {"source": {"s3": {"bucket": "models"} | fields}}
 
 
+def gcs(**fields: Any) -> dict[str, Any]:
+    """A Model's spec with a bucket of Google's."""
+    return {"source": {"gcs": {"bucket": "models"} | fields}}
+
+
+def azure(**fields: Any) -> dict[str, Any]:
+    """A Model's spec with a container."""
+    return {"source": {"azure": {"account": "acme", "container": "models"} | fields}}
+
+
 def sha256(digest: str) -> dict[str, Any]:
     """A Model's spec with this digest."""
     return {"source": {"http": {**HTTP["http"], "sha256": digest}}}
@@ -64,7 +74,7 @@ MODELS: list[tuple[str, Any, str]] = [
     ("no spec", None, "spec: Required value"),
     ("no source", {}, "spec.source: Required value"),
     ("empty source", {"source": {}}, ONE_SOURCE),
-    ("a source of later", {"source": {"gcs": {"bucket": "a"}}}, ONE_SOURCE),
+    ("a source of later", {"source": {"torrent": {"magnet": "a"}}}, ONE_SOURCE),
     ("two sources", {"source": HTTP | CLAIM}, ONE_SOURCE),
     ("three sources", {"source": HTTP | CLAIM | OCI}, ONE_SOURCE),
     ("a registry's Secret for a URL", {"source": HTTP | {"credentialsSecret": "s"}}, SECRET),
@@ -92,6 +102,19 @@ MODELS: list[tuple[str, Any, str]] = [
     ("a login in an endpoint", s3(endpoint="https://a:b@minio"), "use the store's URL"),
     ("a plain endpoint", s3(endpoint="http://minio:9000"), "lets everybody on the way read"),
     ("a region's sentence", s3(region="eu west"), "use the name of a region"),
+    ("two buckets", {"source": s3()["source"] | gcs()["source"]}, ONE_SOURCE),
+    ("a container and a bucket", {"source": azure()["source"] | gcs()["source"]}, ONE_SOURCE),
+    ("a bucket's gs URL", gcs(bucket="gs://models"), "use the bucket's name alone"),
+    ("a prefix of Google's that leads out", gcs(prefix="a/../b"), 'no ".."'),
+    ("a plain endpoint of Google's", gcs(endpoint="http://gcs:4443"), "lets everybody on the way"),
+    ("no account", {"source": {"azure": {"container": "a-b"}}}, "account: Required value"),
+    ("no container", {"source": {"azure": {"account": "acme"}}}, "container: Required value"),
+    ("an account's host", azure(account="acme.blob.core"), "use the storage account's name alone"),
+    ("a container in capitals", azure(container="Models"), "use the container's name alone"),
+    ("a short container", azure(container="ab"), "use the container's name alone"),
+    ("two hyphens in a container", azure(container="a--b"), "use the container's name alone"),
+    ("a signature in an endpoint", azure(endpoint="https://s/a?sig=x"), "use the store's URL"),
+    ("a plain endpoint of Azure's", azure(endpoint="http://s/acme"), "lets everybody on the way"),
     ("no reference", {"source": {"oci": {}}}, "spec.source.oci.reference: Required value"),
     *((f"reference {text!r}", oci(text), REFERENCE) for text in NO_REFERENCES),
     ("a long reference", oci("a" * 513), "Too long"),

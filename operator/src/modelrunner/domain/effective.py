@@ -11,27 +11,15 @@ from modelrunner.api.v1alpha1 import (
     Limits,
     Model,
     ModelRunner,
-    ModelSource,
     Retention,
     Scaling,
 )
-from modelrunner.api.v1alpha1 import HuggingFaceSource as RepositorySpec
-from modelrunner.api.v1alpha1 import S3Source as BucketSpec
 from modelrunner.api.v1alpha1 import defaults as absent
+from modelrunner.domain.sources import wire_source
 from modelrunner_protocol.durations import parse_duration, parse_keep_alive
 from modelrunner_protocol.flags import mode_of, split_flags
-from modelrunner_protocol.references import normalize
 from modelrunner_protocol.sources import artifact_key
-from modelrunner_protocol.wire import (
-    ClaimSource,
-    HttpSource,
-    HuggingFaceSource,
-    Mode,
-    OciSource,
-    S3Source,
-    Source,
-    Warmup,
-)
+from modelrunner_protocol.wire import Mode, Source, Warmup
 
 # Not its aliases: the gateway knows new ones at once, and a restart would cost everybody.
 _MODEL_FIELDS: Final = ("source", "config", "warmup")
@@ -157,48 +145,6 @@ class Effective:
     def in_place(self) -> bool:
         """Whether the weights are used where they lie: nothing is pulled."""
         return self.source.claim is not None
-
-
-def wire_source(source: ModelSource) -> Source:
-    """The source as runners and artifact keys know it."""
-    if source.http is not None:
-        return Source(http=HttpSource(url=source.http.url, sha256=source.http.sha256 or ""))
-    if source.oci is not None:
-        # Spellings of one name share one cache entry.
-        reference = normalize(source.oci.reference)
-        return Source(oci=OciSource(reference=reference, insecure=bool(source.oci.insecure)))
-    if source.hugging_face is not None:
-        return Source(hugging_face=_repository(source.hugging_face))
-    if source.s3 is not None:
-        return Source(s3=_bucket(source.s3))
-    claim = source.persistent_volume_claim
-    if claim is None:
-        return Source()
-    return Source(claim=ClaimSource(claim=claim.name, path=claim.path))
-
-
-def _repository(found: RepositorySpec) -> HuggingFaceSource:
-    return HuggingFaceSource(
-        repository=found.repository,
-        revision=found.revision or "",
-        # The Hub's files are found in either case: one spelling for one cache entry.
-        quantization=(found.quantization or "").upper(),
-        files=tuple(found.files or ()),
-        ignored=tuple(found.ignored_files or ()),
-    )
-
-
-def _bucket(found: BucketSpec) -> S3Source:
-    return S3Source(
-        bucket=found.bucket,
-        prefix=found.prefix or "",
-        endpoint=(found.endpoint or "").rstrip("/"),
-        region=found.region or "",
-        insecure=bool(found.insecure),
-        quantization=(found.quantization or "").upper(),
-        files=tuple(found.files or ()),
-        ignored=tuple(found.ignored_files or ()),
-    )
 
 
 def runner_name(model: Model) -> str:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from modelrunner.api.v1alpha1 import ModelSource
-from modelrunner.domain.effective import wire_source
 from modelrunner.domain.names import Claimant, Ownership, losses
 from modelrunner.domain.objects import (
     Object,
@@ -19,6 +18,7 @@ from modelrunner.domain.objects import (
     text,
     uid_of,
 )
+from modelrunner.domain.sources import wire_source
 from modelrunner.domain.versions import stored_version
 from modelrunner.kube.resources import MODELS
 from modelrunner.kube.store import Store

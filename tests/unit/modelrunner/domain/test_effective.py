@@ -14,6 +14,8 @@ from modelrunner.domain.effective import (
 from modelrunner_protocol.flags import FlagError
 from modelrunner_protocol.sources import artifact_key
 from modelrunner_protocol.wire import (
+    AzureSource,
+    GcsSource,
     HttpSource,
     HuggingFaceSource,
     Mode,
@@ -91,6 +93,19 @@ def test_spellings_of_a_bucket_share_a_cache() -> None:
     bucket = S3Source(bucket="b-1", prefix="a/m", endpoint="https://s:9000", quantization="Q8_0")
     assert found.source == Source(s3=bucket)
     assert settings_of(_s3()).key != settings_of(_s3(region="r-2")).key
+
+
+def test_buckets_of_other_stores() -> None:
+    """Each has its own names, and the same wishes."""
+    wishes = {"prefix": "a/m", "quantization": "q8_0", "files": ["*"], "ignoredFiles": ["x"]}
+    more: dict[str, Any] = {"endpoint": "https://s/acme/", "insecure": True}
+    told: dict[str, Any] = {"prefix": "a/m", "quantization": "Q8_0", "files": ("*",)}
+    told |= {"ignored": ("x",), "endpoint": "https://s/acme", "insecure": True}
+    gcs = settings_of({"source": {"gcs": {"bucket": "b_1"} | wishes | more}})
+    assert gcs.source == Source(gcs=GcsSource(bucket="b_1", **told))
+    names = {"account": "acme", "container": "c-1"}
+    azure = settings_of({"source": {"azure": names | wishes | more}})
+    assert azure.source == Source(azure=AzureSource(**names, **told))
 
 
 def _s3(**fields: object) -> dict[str, Any]:

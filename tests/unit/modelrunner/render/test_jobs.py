@@ -1,5 +1,7 @@
 """The desired Jobs."""
 
+from typing import Any
+
 import pytest
 
 from modelrunner.render import jobs
@@ -92,12 +94,30 @@ def test_a_token_is_mounted_under_its_own_name() -> None:
     assert volume["secret"]["items"] == [{"key": "token", "path": "token"}]
 
 
-def test_keys_of_a_bucket_are_mounted_into_jobs() -> None:
-    """By the names of the variables that S3's tools have; more of the Secret is not."""
-    bucket = {"s3": {"bucket": "b-1"}, "credentialsSecret": "keys"}
-    found = jobs.pull_job(settings_of({"source": bucket}), DEFAULTS, [OWNER], 1, ARTIFACT)
+@pytest.mark.parametrize(
+    ("bucket", "names"),
+    [
+        (
+            {"s3": {"bucket": "b-1"}},
+            ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
+        ),
+        ({"gcs": {"bucket": "b-1"}}, ("service-account.json",)),
+        (
+            {"azure": {"account": "acme", "container": "b-1"}},
+            (
+                *("AZURE_STORAGE_ACCOUNT_KEY", "AZURE_STORAGE_SAS_TOKEN"),
+                *("AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_TENANT_ID"),
+            ),
+        ),
+    ],
+)
+def test_keys_of_a_bucket_are_mounted_into_jobs(
+    bucket: dict[str, Any], names: tuple[str, ...]
+) -> None:
+    """By the names that the stores' own tools have; more of the Secret is not."""
+    wanted = settings_of({"source": bucket | {"credentialsSecret": "keys"}})
+    found = jobs.pull_job(wanted, DEFAULTS, [OWNER], 1, ARTIFACT)
     volume = next(one for one in pod(found)["volumes"] if one["name"] == "credentials")
-    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
     assert volume["secret"]["items"] == [{"key": name, "path": name} for name in names]
 
 

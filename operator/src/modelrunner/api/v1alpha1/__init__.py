@@ -5,6 +5,7 @@ Neither kind has a scale subresource. What scales is the Deployment of a Model, 
 number of replicas never is a field that Git, an autoscaler and the operator write in turns.
 """
 
+from modelrunner.api.v1alpha1.buckets import AzureSource, GcsSource, S3Source
 from modelrunner.api.v1alpha1.common import API_VERSION, GROUP, VERSION, ApiModel, ObjectMeta
 from modelrunner.api.v1alpha1.model import (
     LlamaCppConfig,
@@ -38,7 +39,6 @@ from modelrunner.api.v1alpha1.sources import (
     HuggingFaceSource,
     ModelSource,
     OciSource,
-    S3Source,
 )
 from modelrunner.api.v1alpha1.status import (
     ActivationStatus,
@@ -63,6 +63,7 @@ __all__ = [
     "ActivationStatus",
     "ApiModel",
     "ArtifactStatus",
+    "AzureSource",
     "Cache",
     "ClaimSource",
     "Condition",
@@ -72,6 +73,7 @@ __all__ = [
     "Engine",
     "EnvVar",
     "EnvVarSource",
+    "GcsSource",
     "HttpSource",
     "HuggingFaceSource",
     "Images",

@@ -4,41 +4,19 @@ from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from modelrunner.api.annotations import Rule, Rules, list_type, matches, rules
-from modelrunner.api.v1alpha1.common import ApiModel, ObjectName
+from modelrunner.api.annotations import Rule, Rules, matches, rules
+from modelrunner.api.v1alpha1.buckets import AzureSource, GcsSource, S3Source
+from modelrunner.api.v1alpha1.choice import Patterns, Quantization
+from modelrunner.api.v1alpha1.common import ApiModel, ObjectName, Period
 
 ONE_SOURCE = (
     "set exactly one source: oci (an artifact in a registry), huggingFace (a repository of the"
-    " Hub), s3 (a bucket), http (a URL) or persistentVolumeClaim (a file on a volume you filled)"
+    " Hub), s3, gcs or azure (a bucket), http (a URL) or persistentVolumeClaim (a file on a volume"
+    " you filled)"
 )
 CREDENTIALS_FOR_NOTHING = (
     "credentialsSecret holds the credentials of a registry, a token of the Hub or the keys of a"
-    " bucket: set it beside oci, huggingFace or s3, or remove it"
-)
-PLAIN_HTTP = (
-    "an http:// endpoint lets everybody on the way read the weights: use https://, or set insecure"
-    " to true"
-)
-_Patterns = (
-    Annotated[
-        list[Annotated[str, Field(min_length=1, max_length=255)]],
-        Field(max_length=16),
-        list_type("atomic"),
-    ]
-    | None
-)
-_Quantization = (
-    Annotated[
-        str,
-        Field(max_length=64),
-        Rules(
-            Rule(
-                matches("^[A-Za-z0-9][A-Za-z0-9_-]*$"),
-                "use the word in the file's name, such as Q4_K_M",
-            )
-        ),
-    ]
-    | None
+    " bucket: set it beside oci, huggingFace, s3, gcs or azure, or remove it"
 )
 
 
@@ -148,118 +126,18 @@ class HuggingFaceSource(ApiModel):
     is in status.artifact.revision. Default: main.
     """
 
-    quantization: _Quantization = None
+    quantization: Quantization = None
     """Which of the repository's models: the word in the file's name, upper or lower case. Default:
     Q4_K_M, where there is none of these the first.
     """
 
-    files: _Patterns = None
+    files: Patterns = None
     """Patterns of the files that count, such as `Q8_0/*`; `*` stands for any characters. Default:
     all.
     """
 
-    ignored_files: _Patterns = None
+    ignored_files: Patterns = None
     """Patterns of the files that do not count, such as `mmproj-*`. Default: none."""
-
-
-class S3Source(ApiModel):
-    """A GGUF model in a bucket of S3, or of a store that speaks its language."""
-
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            Rule(
-                "!has(self.endpoint) || !self.endpoint.startsWith('http://')"
-                " || (has(self.insecure) && self.insecure)",
-                PLAIN_HTTP,
-            )
-        )
-    )
-
-    bucket: Annotated[
-        str,
-        Field(max_length=63),
-        Rules(
-            Rule(
-                matches("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"),
-                'use the bucket\'s name alone, such as "models": 3 to 63 lower-case letters, digits, '
-                '"-" and "."',
-            )
-        ),
-    ]
-    """The bucket's name."""
-
-    prefix: (
-        Annotated[
-            str,
-            Field(min_length=1, max_length=1024),
-            Rules(
-                Rule(
-                    r"!self.matches(r'(^|/)\.{0,2}(/|$)') && !self.matches(r'[\x00-\x1f\x7f\\]')",
-                    'use a folder such as "models/smollm2", or an object that ends in ".gguf": no '
-                    '"/" at its ends, no ".."',
-                )
-            ),
-        ]
-        | None
-    ) = None
-    """An object that ends in `.gguf`, of several shards any; or a folder, of whose files the model
-    is chosen as for huggingFace. Default: the whole bucket.
-    """
-
-    endpoint: (
-        Annotated[
-            str,
-            Field(max_length=512),
-            Rules(
-                Rule(
-                    matches("^https?://[A-Za-z0-9.:-]+(/[A-Za-z0-9._/-]*)?$")
-                    + " && isURL(self) && url(self).getHostname() != ''",
-                    'use the store\'s URL without the bucket, such as "https://minio.example.com:9000"',
-                )
-            ),
-        ]
-        | None
-    ) = None
-    """The store's URL, without the bucket. Default: Amazon S3 in the region."""
-
-    region: (
-        Annotated[
-            str,
-            Field(max_length=64),
-            Rules(
-                Rule(
-                    matches("^[A-Za-z0-9][A-Za-z0-9_-]*$"),
-                    "use the name of a region, such as eu-central-1",
-                )
-            ),
-        ]
-        | None
-    ) = None
-    """The bucket's region. Default: us-east-1, or AWS_REGION in the ModelRunner's env."""
-
-    insecure: bool | None = None
-    """Whether the endpoint may be plain http, where everybody on the way can read the weights.
-    Default: false, https only.
-    """
-
-    quantization: _Quantization = None
-    """Which of the folder's models: the word in the file's name, upper or lower case. Default:
-    Q4_K_M, where there is none of these the first.
-    """
-
-    files: _Patterns = None
-    """Patterns of the files that count, relative to the folder, such as `Q8_0/*`; `*` stands for
-    any characters. Default: all.
-    """
-
-    ignored_files: _Patterns = None
-    """Patterns of the files that do not count, such as `mmproj-*`. Default: none."""
-
-    @model_validator(mode="after")
-    def _encrypted(self) -> Self:
-        if (self.endpoint or "").startswith("http://") and not self.insecure:
-            raise ValueError(PLAIN_HTTP)
-        return self
 
 
 class ClaimSource(ApiModel):
@@ -288,12 +166,13 @@ class ModelSource(ApiModel):
     model_config = ConfigDict(
         json_schema_extra=rules(
             Rule(
-                "[has(self.oci), has(self.huggingFace), has(self.s3), has(self.http),"
-                " has(self.persistentVolumeClaim)].exists_one(x, x)",
+                "[has(self.oci), has(self.huggingFace), has(self.s3), has(self.gcs), has(self.azure),"
+                " has(self.http), has(self.persistentVolumeClaim)].exists_one(x, x)",
                 ONE_SOURCE,
             ),
             Rule(
-                "!has(self.credentialsSecret) || has(self.oci) || has(self.huggingFace) || has(self.s3)",
+                "!has(self.credentialsSecret) || has(self.oci) || has(self.huggingFace)"
+                " || has(self.s3) || has(self.gcs) || has(self.azure)",
                 CREDENTIALS_FOR_NOTHING,
             ),
         )
@@ -310,6 +189,12 @@ class ModelSource(ApiModel):
     cache.
     """
 
+    gcs: GcsSource | None = None
+    """A model in a bucket of Google Cloud Storage, downloaded once into the cache."""
+
+    azure: AzureSource | None = None
+    """A model in a container of Azure Blob Storage, downloaded once into the cache."""
+
     http: HttpSource | None = None
     """A file that is downloaded once into the cache."""
 
@@ -320,15 +205,25 @@ class ModelSource(ApiModel):
     """Name of a Secret in the Model's namespace. For oci of type kubernetes.io/dockerconfigjson, with
     the credentials of the registry; for huggingFace with the key `token`; for s3 with the keys
     `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, and `AWS_SESSION_TOKEN` where the keys have
-    one. It is mounted into the Jobs that look at and pull the weights, and nowhere else; the
-    operator never reads it. Default: none, for what is public, and for s3 where the pod's service
-    account has an identity of its own (a web identity token).
+    one; for gcs with the key `service-account.json`, a service account's key as Google makes it;
+    for azure with `AZURE_STORAGE_ACCOUNT_KEY`, or with `AZURE_STORAGE_SAS_TOKEN`, or with
+    `AZURE_CLIENT_ID`, `AZURE_CLIENT_SECRET` and `AZURE_TENANT_ID`. It is mounted into the Jobs
+    that look at and pull the weights, and nowhere else; the operator never reads it. Default: none,
+    for what is public, and for buckets where the service account of the ModelRunner's podTemplate
+    has a workload identity.
+    """
+
+    refresh: Period | None = None
+    """How often to look whether the source has moved, e.g. `24h`: a tag, a branch, a file or object
+    that was written anew. Newer weights are pulled beside those that serve, then the runners roll,
+    then the former weights are deleted. To look once and now: `kubectl annotate model NAME
+    modelrunner.dev/refresh="$(date)" --overwrite`. Default: never.
     """
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
-        remote = [self.oci, self.hugging_face, self.s3]
-        if [*remote, self.http, self.persistent_volume_claim].count(None) != 4:
+        remote = [self.oci, self.hugging_face, self.s3, self.gcs, self.azure]
+        if [*remote, self.http, self.persistent_volume_claim].count(None) != len(remote) + 1:
             raise ValueError(ONE_SOURCE)
         if self.credentials_secret is not None and not any(remote):
             raise ValueError(CREDENTIALS_FOR_NOTHING)
