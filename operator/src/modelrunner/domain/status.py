@@ -87,6 +87,8 @@ def artifact_status(artifact: Artifact) -> dict[str, Any]:
         "quantization": artifact.quantization,
         "contextSize": artifact.context_size,
         "abilities": list(artifact.abilities),
+        "memoryBytes": artifact.memory_bytes,
+        "memory": None if artifact.memory_bytes is None else format_size(artifact.memory_bytes),
     }
     return {key: value for key, value in found.items() if value not in (None, "", [])}
 

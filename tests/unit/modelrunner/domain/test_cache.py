@@ -116,11 +116,15 @@ def test_what_a_running_job_waits_for_is_a_problem() -> None:
 
 
 def test_other_formats_are_refused() -> None:
-    """What llama.cpp cannot run is not pulled."""
-    other = replace(DONE, artifact=replace(ARTIFACT, format="safetensors"))
-    found = decide_cache(settings_of(), replace(NOTHING, resolve=other), now=0)
-    assert found.verdict.reason == "UnsupportedFormat"
-    assert not found.complete
+    """What llama.cpp cannot run is told with what it is, and takes no volume and no pull."""
+    artifact = replace(ARTIFACT, format="safetensors", architecture="llama")
+    for settings in (settings_of(), settings_of(CLAIM)):
+        done = replace(DONE, artifact=artifact)
+        found = decide_cache(settings, replace(NOTHING, resolve=done), now=0)
+        assert found.verdict.reason == "UnsupportedFormat"
+        assert "holds safetensors weights (llama, 953.7 MiB)" in found.verdict.message
+        assert (found.complete, found.wants_claim, found.pull) == (False, False, JobWish.KEEP)
+        assert found.artifact == artifact
 
 
 def test_a_size_that_is_too_small_stops_before_the_pull() -> None:

@@ -77,6 +77,16 @@ class ArtifactStatus(ApiModel):
     abilities: list[str] | None = None
     """What the chat template shows that the model can do beyond text: `tools`, `thinking`."""
 
+    memory_bytes: int | None = None
+    """An estimate of the memory that the model needs, in bytes: its weights, what it keeps of 4,096
+    tokens of context (or as many as it was trained for), and what it computes with. A larger
+    context, more requests at once and an engine of another kind need more. Absent where the files
+    do not tell.
+    """
+
+    memory: str | None = None
+    """The same for people, e.g. `262.4 MiB`."""
+
 
 class SourceStatus(ApiModel):
     """Which version of a source that moves (a tag, a branch, an object) is wanted, and what the
