@@ -40,10 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
             from runnerd.standalone.main import serve  # noqa: PLC0415  # pods never need it
 
             return serve(rest)
-        case ["resolve" | "pull" as command]:
+        case ["resolve" | "pull" | "verify" as command] if _is_job(command):
             return _job(command)
-        case ["verify"] if os.environ.get("RUNNERD_PULL"):
-            return _job("verify")
         case ["package" | "verify" | "pull" as command, *rest]:
             return _tool(command, rest)
         case ["--version" | "--help" | "-h" | "help" as word]:
@@ -52,6 +50,11 @@ def main(arguments: list[str] | None = None) -> int:
         case _:
             print(_USAGE, end="", file=sys.stderr)  # noqa: T201  # the answer of a command
             return 2
+
+
+def _is_job(command: str) -> bool:
+    # People call it without arguments, too, and mean a whole cache.
+    return command != "verify" or bool(os.environ.get("RUNNERD_PULL"))
 
 
 def _job(command: str) -> int:

@@ -123,7 +123,7 @@ async def test_third_download_waits(site: Site, server: FileServer) -> None:
 async def test_cached_model_waits_for_nobody(site: Site, server: FileServer) -> None:
     """What is there is told while downloads fill all places; so is what is nowhere."""
     await site.pulled(reference_to(server))
-    slow = [OciFiles([(GGUF, model(SIZE, seed=i), "")], name=f"team/m{i}") for i in range(2)]
+    slow = [OciFiles([(GGUF, model(SIZE, seed=i), "")], name=f"team/m{i}") for i in (2, 3)]
     for files in slow:
         server.files |= files.files()
         server.by_path[files.path(files.layers[0][1])] = Fault(hang_after=HELD)

@@ -62,6 +62,8 @@ class Pull:
         try:
             async with only_writer(store, self.clock, on_wait=lambda: self._wait_for(store)):
                 artifact = store.whole() or await self._fetch(store)
+                if store.whole() is None:
+                    raise WeightsError(f"{store.folder} was removed meanwhile", retryable=True)
                 store.used()
         except OSError as error:
             failure = disk.failure_of(error, store.root, needed)

@@ -6,26 +6,28 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from runnerd.standalone.catalogue.stored import OCI_CONFIG, OCI_MANIFEST
+from runnerd.standalone.catalogue.stored import OCI_CONFIG, OCI_MANIFEST, document_path
 from runnerd.weights.durable import sync_folder, write_file
 from runnerd.weights.oci.documents import digest_of
 
 
 def write_documents(folder: Path, manifest: bytes, config: bytes) -> None:
     """Put them beside the files of a model; others may do the same at the same time."""
+    identity = digest_of(manifest)
     for name, content in ((OCI_CONFIG, config), (OCI_MANIFEST, manifest)):
+        path = document_path(folder, identity, name)
         # A name that nobody else writes to.
-        draft = folder / f"{name}.{uuid.uuid4().hex}"
+        draft = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
         write_file(draft, content)
-        draft.rename(folder / name)
+        draft.rename(path)
     sync_folder(folder)
 
 
 def read_documents(folder: Path, identity: str) -> tuple[bytes, bytes] | None:
     """(manifest, config); None when they are not there, or not those of this model."""
     try:
-        manifest = (folder / OCI_MANIFEST).read_bytes()
-        config = (folder / OCI_CONFIG).read_bytes()
+        manifest = document_path(folder, identity, OCI_MANIFEST).read_bytes()
+        config = document_path(folder, identity, OCI_CONFIG).read_bytes()
     except OSError:
         return None
     wanted = _object(manifest).get("config")

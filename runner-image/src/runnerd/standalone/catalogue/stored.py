@@ -6,10 +6,9 @@ from typing import Final
 
 from modelrunner_protocol.wire import Artifact, FileKind
 
-OCI_MANIFEST: Final = ".oci-manifest.json"
-OCI_CONFIG: Final = ".oci-config.json"
-"""Beside a model's files: the documents that a registry keeps of it, byte by byte. No file of an
-artifact may have such a name."""
+OCI_MANIFEST: Final = "oci-manifest.json"
+OCI_CONFIG: Final = "oci-config.json"
+"""Beside a model's files: the documents that a registry keeps of it, byte by byte."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,3 +47,15 @@ class Stored:
     def _beside(self, kind: FileKind) -> Path | None:
         names = (file.path for file in self.artifact.files if file.kind is kind)
         return next((self.folder / name for name in names), None)
+
+
+def document_path(folder: Path, identity: str, name: str) -> Path:
+    """Where a model has one of its documents. No file of an artifact may have such a name.
+
+    Models with equal files share a folder, and each has documents of its own.
+    """
+    digits = identity.partition(":")[2]
+    path = folder / f".{digits}.{name}"
+    before = folder / f".{name}"
+    # As servers wrote it whose models had a folder each.
+    return before if before.exists() and not path.exists() else path

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from runnerd.weights.content import content_of, contents, drop_content, users
+from runnerd.weights.durable import remove
 from runnerd.weights.store import Store
 
 logger = logging.getLogger(__name__)
@@ -15,7 +17,7 @@ PATIENCE: Final = 7 * 24 * 3600.0
 """Seconds for which a download that nobody goes on with is kept (as Docker Model Runner does)."""
 
 _OURS: Final = re.compile(
-    r"(?P<key>[0-9a-f]{64}|load-[0-9a-f]{32})(?P<kind>|\.partial|\.discarded|\.quarantine|\.lock)"
+    r"(?P<key>[0-9a-f]{64}|load-[0-9a-f]{32})(?P<kind>|\.partial|\.discarded|\.quarantine|\.lock|\.lease)"
 )
 
 
@@ -38,15 +40,33 @@ def sweep(root: Path, identities: Iterable[str], before: float) -> int:
         for entry in entries:
             if match := _OURS.fullmatch(entry.name):
                 found.setdefault(match["key"], []).append(Path(entry.path))
-    return sum(
+    freed = sum(
         _sweep_one(Store(root, key), paths, key in kept, before) for key, paths in found.items()
     )
+    return freed + sum(_sweep_content(root, name, before) for name in contents(root))
+
+
+def _sweep_content(root: Path, name: str, before: float) -> int:
+    """Remove files that no model leads to; young ones may be about to become one."""
+    path = root / name
+    if users(root, name) or (_touched(path) > before and not name.endswith(".discarded")):
+        return 0
+    size = _size(path)
+    try:
+        gone = drop_content(root, name.removesuffix(".discarded"))
+        remove(path)
+    except OSError as error:
+        logger.warning("%s cannot be removed: %s", path, error.strerror)
+        return 0
+    return size if gone else 0
 
 
 def _sweep_one(store: Store, paths: list[Path], kept: bool, before: float) -> int:
     # A lock is made by whoever looks, too: it tells nothing as long as there is something else.
-    told = [path for path in paths if path.suffix != ".lock"] or paths
-    old = max(map(_touched, told)) <= before
+    told = [path for path in paths if path.suffix not in {".lock", ".lease"}] or paths
+    if kept:
+        told = [path for path in told if path != store.folder]
+    old = max(map(_touched, told), default=0.0) <= before
     if not (store.discarded in paths or (old and (not kept or store.partial in paths))):
         return 0
     with store.lock() as mine:
@@ -76,4 +96,8 @@ def _size(path: Path) -> int:
 
 
 def _all(path: Path) -> list[Path]:
-    return [path, *path.rglob("*")] if path.is_dir() and not path.is_symlink() else [path]
+    name = content_of(path)
+    # Of a link the files that it alone leads to.
+    folder = path.parent / name if name and len(users(path.parent, name)) == 1 else path
+    inside = folder.rglob("*") if folder.is_dir() and not folder.is_symlink() else ()
+    return [path, *inside]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from modelrunner_protocol.dmr import Model
-from runnerd.standalone.catalogue.stored import OCI_CONFIG, Stored
+from runnerd.standalone.catalogue.stored import OCI_CONFIG, Stored, document_path
 
 
 def described(stored: Stored) -> Model:
@@ -21,7 +21,7 @@ def described(stored: Stored) -> Model:
         quantization=artifact.quantization,
         size=artifact.size_bytes,
         context_size=artifact.context_size,
-        metadata=_metadata(stored.folder / OCI_CONFIG),
+        metadata=_metadata(document_path(stored.folder, stored.identity, OCI_CONFIG)),
     )
 
 

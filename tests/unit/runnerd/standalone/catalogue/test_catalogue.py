@@ -11,6 +11,8 @@ from runnerd.standalone.catalogue.catalogue import Catalogue, UnknownModelError
 from runnerd.standalone.catalogue.index_file import BrokenIndexError
 from runnerd.standalone.catalogue.names import InvalidNameError
 from runnerd.standalone.catalogue.removal import Removal, SeveralTagsError
+from runnerd.standalone.catalogue.stored import OCI_MANIFEST, document_path
+from runnerd.weights.content import content_name
 from runnerd.weights.store import Store
 from tests.support.gguf_files import model
 from tests.unit.runnerd.standalone.catalogue.conftest import Adder
@@ -37,6 +39,7 @@ def test_added_model_is_found(catalogue: Catalogue, adder: Adder) -> None:
         f"{stored.identity[7:]}.lock",
         "models.json",
         "models.lock",
+        content_name(stored.artifact.files),
     ]
 
 
@@ -203,7 +206,7 @@ def test_crash_before_the_index_knows(catalogue: Catalogue, adder: Adder) -> Non
 def test_files_without_their_documents_are_no_model(catalogue: Catalogue, adder: Adder) -> None:
     """A crash between the files and what describes them leaves nothing that looks whole."""
     stored = adder("m")
-    document = stored.folder / ".oci-manifest.json"
+    document = document_path(stored.folder, stored.identity, OCI_MANIFEST)
     for content in (b"{}", None):
         if content is None:
             document.unlink()

@@ -31,14 +31,24 @@ def test_when_a_model_was_packaged(text: str, moment: float) -> None:
 
 
 def test_documents_are_those_of_the_model(tmp_path: Path) -> None:
-    """They are read back byte by byte; those of another model are none."""
+    """They are read back byte by byte; those of another model are none, and disturb nobody."""
     write_documents(tmp_path, FILES.manifest_bytes, FILES.config_bytes)
     identity = digest(FILES.manifest_bytes)
+    write_documents(tmp_path, b"{}", b"{}")
     assert read_documents(tmp_path, identity) == (FILES.manifest_bytes, FILES.config_bytes)
     assert read_documents(tmp_path, digest(b"other")) is None
+    assert read_documents(tmp_path, digest(b"{}")) is None
     write_documents(tmp_path, FILES.manifest_bytes, b"{}")
     assert read_documents(tmp_path, identity) is None
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        ".oci-config.json",
-        ".oci-manifest.json",
-    ]
+    digits = identity[7:], digest(b"{}")[7:]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+        f".{one}.oci-{what}.json" for one in digits for what in ("config", "manifest")
+    )
+
+
+def test_documents_of_an_older_server_are_found(tmp_path: Path) -> None:
+    """Where each model has a folder of its own they have shorter names."""
+    (tmp_path / ".oci-manifest.json").write_bytes(FILES.manifest_bytes)
+    (tmp_path / ".oci-config.json").write_bytes(FILES.config_bytes)
+    identity = digest(FILES.manifest_bytes)
+    assert read_documents(tmp_path, identity) == (FILES.manifest_bytes, FILES.config_bytes)

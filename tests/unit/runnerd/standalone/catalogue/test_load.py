@@ -18,6 +18,7 @@ from runnerd.standalone.catalogue.load import load
 from runnerd.standalone.catalogue.package import package_of
 from runnerd.standalone.catalogue.refusal import PullRefusedError
 from runnerd.standalone.catalogue.stored import Stored
+from runnerd.weights.content import content_name
 from runnerd.weights.oci.package import Ingredients
 from tests.support.gguf_files import MODEL, model
 from tests.support.oci_files import CONFIG_V1, GGUF, INDEX, OciFiles, descriptor
@@ -76,7 +77,7 @@ async def test_exported_model_is_loaded(tmp_path: Path, catalogue: Catalogue, ad
     assert loaded.artifact == stored.artifact
     assert loaded.weights.read_bytes() == WEIGHTS
     assert other.documents(loaded) == catalogue.documents(stored)
-    assert _left(other) == [loaded.identity[7:]]
+    assert _left(other) == [loaded.identity[7:], content_name(loaded.artifact.files)]
 
 
 async def test_all_that_belongs_to_a_model(tmp_path: Path, catalogue: Catalogue) -> None:

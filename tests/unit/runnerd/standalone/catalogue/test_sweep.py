@@ -70,6 +70,27 @@ def test_models_stay(catalogue: Catalogue, adder: Adder) -> None:
     assert not partial.exists()
 
 
+def test_files_that_no_model_leads_to_go(catalogue: Catalogue) -> None:
+    """A crash between a model's files and the link to them; what is young may become a model."""
+    young = _made(catalogue.root / f"sha256-{'1' * 64}", NOW)
+    old = _made(catalogue.root / f"sha256-{'2' * 64}", OLD)
+    half = _made(catalogue.root / f"sha256-{'3' * 64}.discarded", NOW)
+    assert catalogue.sweep() >= 200
+    assert (young.exists(), old.exists(), half.exists()) == (True, False, False)
+
+
+def test_an_old_link_goes_with_its_files(catalogue: Catalogue) -> None:
+    """A model that never came into the index, and that nothing else leads to."""
+    content = _made(catalogue.root / f"sha256-{'1' * 64}", OLD)
+    link = catalogue.root / KEY
+    link.symlink_to(content.name)
+    assert catalogue.sweep() == 0
+    os.utime(link, (OLD, OLD), follow_symlinks=False)
+    assert catalogue.sweep() >= 100
+    assert not link.is_symlink()
+    assert not content.exists()
+
+
 def test_files_of_others_stay(catalogue: Catalogue) -> None:
     """Only names that are ours are looked at."""
     for name in ("other", "abc.partial", "lost+found", f"{KEY}.partial.bak", "0123456789abcdef"):
