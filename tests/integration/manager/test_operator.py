@@ -6,8 +6,13 @@ from typing import Any
 
 import pytest
 
+from modelrunner_protocol.codec import encode
+from modelrunner_protocol.reasons import Reason
+from modelrunner_protocol.wire import Outcome
+from tests.cluster.waiting import wait_until
 from tests.support.kubeapi import KubeApi
 from tests.support.operators import Operator
+from tests.support.pod_statuses import ARTIFACT, ended
 
 pytestmark = pytest.mark.control_plane
 API = "modelrunner.dev/v1alpha1"
@@ -111,6 +116,60 @@ def test_it_works_rests_and_leaves_everything_alone_when_restarted(
         meta = (api.get(API, kind, name, namespace) or {})["metadata"]
         assert "annotations" not in meta
         assert "finalizers" not in meta
+
+
+def end_job(api: KubeApi, namespace: str, component: str, outcome: Outcome) -> None:
+    """The newest pod of that component's Job ends with this outcome, as the kubelet tells it."""
+    found: list[Any] = []
+    selector = f"app.kubernetes.io/component={component}"
+
+    def waiting() -> bool:
+        pods = api.list("v1", "Pod", namespace, label_selector=selector)
+        found[:] = [pod for pod in pods if pod["status"]["phase"] == "Pending"]
+        return bool(found)
+
+    wait_until(f"a pending {component} pod", waiting, seconds=60)
+    status = ended(component, encode(outcome), exit_code=1 if outcome.reason else 0)
+    meta = {"name": found[0]["metadata"]["name"], "namespace": namespace}
+    body = {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "status": status}
+    api.merge(body, subresource="status")
+
+
+def test_pulls_are_counted_by_kind_of_source(
+    api: KubeApi, namespace: str, operator: Operator
+) -> None:
+    """One failure and one success: Jobs, bytes, seconds and retries, each once."""
+    create(api, namespace)
+    start(operator)
+    end_job(api, namespace, "resolve", Outcome(artifact=ARTIFACT))
+    broken = Outcome(
+        reason=Reason.PULL_FAILED,
+        message="the server answered 503",
+        retryable=True,
+        downloaded_bytes=1000,
+        seconds=2.5,
+        retries=7,
+    )
+    end_job(api, namespace, "pull", broken)
+    source = {"http": {"url": "http://files.test/other.gguf"}}
+    other = {"name": "other", "namespace": namespace}
+    api.create({"apiVersion": API, "kind": "Model", "metadata": other, "spec": {"source": source}})
+    end_job(api, namespace, "resolve", Outcome(artifact=ARTIFACT))
+    whole = Outcome(artifact=ARTIFACT, downloaded_bytes=98_000_000, seconds=40.0)
+    end_job(api, namespace, "pull", whole)
+    lines = (
+        'modelrunner_pulls_total{result="retry",source="http"} 1.0',
+        'modelrunner_pulls_total{result="success",source="http"} 1.0',
+        'modelrunner_pull_bytes_total{source="http"} 9.8001e+07',
+        'modelrunner_pull_seconds_total{source="http"} 42.5',
+        'modelrunner_pull_retries_total{source="http"} 7.0',
+    )
+    operator.wait("the counters", lambda: all(one in operator.get("/metrics")[1] for one in lines))
+    # Every second each Model is looked at again.
+    looks = reconciles(operator)
+    operator.wait("more looks", lambda: reconciles(operator) >= looks + 6)
+    told = operator.get("/metrics")[1]
+    assert all(one in told for one in lines), told
 
 
 def test_a_bad_setting_ends_it_with_2(operator: Operator) -> None:

@@ -62,10 +62,10 @@ async def test_from_source_to_ready(bench: Bench) -> None:
     assert model["status"]["startup"]["engineSeconds"] == 0.3
     assert model["status"]["artifact"]["size"] == "93.8 MiB"
 
-    # Four stages, a status and an event each; two Jobs made and deleted; the claim twice, the
-    # Deployment and the Service once.
+    # Four stages, a status and an event each, and one more event for what was pulled; two Jobs made
+    # and deleted; the claim twice, the Deployment and the Service once.
     assert written("patch", "models.modelrunner.dev") - first_status == 4
-    assert written() - first_write == 16
+    assert written() - first_write == 17
     before = written()
     assert await bench.once("m") == POLL
     bench.restart()
