@@ -4,7 +4,7 @@
         client = connect(plane.kubeconfig)
 
 Several can run at once, in one or many test processes. Pods are created by the controllers and
-stay pending; RBAC, admission and service-account tokens are as in production.
+stay pending (with `start_scheduler` and Node objects they get nodes, on which nothing runs); RBAC, admission and service-account tokens are as in production.
 """
 
 import contextlib
@@ -169,6 +169,10 @@ class ControlPlane:
 
     def _lock_file(self, port: int) -> Path:
         return self._run_folder / f"port-{port}.lock"
+
+    def start_scheduler(self) -> None:
+        """Start the scheduler, too: pods get nodes, as far as there are Node objects."""
+        self._daemons().start_scheduler()
 
     def stop_apiserver(self, *, abruptly: bool = True) -> None:
         """Take the API server away, as an outage does; etcd keeps everything.

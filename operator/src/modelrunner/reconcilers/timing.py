@@ -7,6 +7,7 @@ from modelrunner.domain.decision import Decision, World
 from modelrunner.domain.objects import Object, being_deleted, created_at, text, uid_of
 from modelrunner.domain.pods import address
 from modelrunner.domain.scheduling import binding_wait, is_scheduled
+from modelrunner.reconcilers.mounting import claim_problem
 from modelrunner.reconcilers.observation import JobAndPods, Observation
 from modelrunner_protocol.reasons import Reason
 
@@ -16,9 +17,13 @@ GONE_SOON: Final = 2.0
 NEIGHBOURS: Final = 60.0
 """Seconds after which a conflict is looked at again: nobody watches strangers' objects."""
 
+CLAIMS: Final = 15.0
+"""Seconds after which a claim is looked for again that users have to make."""
+
 REFUSED: Final = 300.0
 """Seconds after which the API server is offered again what it has refused."""
 
+_REFUSABLE: Final = frozenset({Reason.INVALID_CONFIGURATION, Reason.CACHE_TOO_SMALL})
 _HINTS: Final = 20.0
 _FAST_PULL: Final = 2.0
 _SLOW_PULL: Final = 5.0
@@ -33,6 +38,7 @@ def look_again(seen: Observation, world: World, decision: Decision) -> float | N
         return None
     waits = [
         _neighbours(seen, decision),
+        CLAIMS if seen.problem is None and claim_problem(seen) is not None else None,
         _retry(seen, decision),
         _leaving(seen),
         _job(seen, seen.resolve, progress=False),
@@ -47,7 +53,7 @@ def _neighbours(seen: Observation, decision: Decision) -> float | None:
     reason = decision.headline.reason
     if reason is Reason.NAME_CONFLICT:
         return NEIGHBOURS
-    refused = seen.settings is not None and reason is Reason.INVALID_CONFIGURATION
+    refused = seen.settings is not None and reason in _REFUSABLE
     return REFUSED if refused else None
 
 
