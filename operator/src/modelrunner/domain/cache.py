@@ -14,6 +14,8 @@ from modelrunner.domain import jobs, naming
 from modelrunner.domain.conditions import Verdict, cached, not_cached
 from modelrunner.domain.downloads import trouble
 from modelrunner.domain.effective import Effective
+from modelrunner.domain.formats import unsuited
+from modelrunner.domain.growth import Growing, growing, outgrown, room_for, too_small
 from modelrunner.domain.jobs import JobState, JobView
 from modelrunner.domain.objects import Object, annotation, being_deleted, dig, items, text
 from modelrunner.domain.problem import Problem
@@ -23,8 +25,6 @@ from modelrunner_protocol.codec import WireError, decode
 from modelrunner_protocol.reasons import Reason
 from modelrunner_protocol.sources import describe
 from modelrunner_protocol.wire import Artifact, Progress
-
-GGUF = "gguf"
 
 
 class JobWish(StrEnum):
@@ -66,7 +66,10 @@ class CacheFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheDecision:
-    """What the cache is and what it needs. `attempt` counts the tries of a Job made AGAIN."""
+    """What the cache is and what it needs.
+
+    `attempt` counts the tries of a Job made AGAIN. `at_least`: bytes that our claim has to have.
+    """
 
     verdict: Verdict
     artifact: Artifact | None = None
@@ -75,6 +78,7 @@ class CacheDecision:
     pull: JobWish = JobWish.KEEP
     attempt: int = 1
     problem: Problem | None = None
+    at_least: int = 0
 
     @property
     def wants_claim(self) -> bool:
@@ -102,14 +106,40 @@ def decide_cache(effective: Effective, facts: CacheFacts, *, now: float) -> Cach
     facts = _only_read(effective, facts)
     found = recorded(effective, facts) or _finished(effective, facts)
     if found is not None:
-        return _unusable(found) or _complete(effective, found)
+        return _unusable(effective, found) or _complete(effective, found)
     resolved = None if effective.in_place else _resolved(effective, facts)
     if resolved is None:
         return _job_decision(effective, facts, now=now, pull=False)
     return (
-        _unusable(resolved)
+        _unusable(effective, resolved)
         or _too_small(effective, resolved)
-        or _job_decision(effective, facts, now=now, pull=True, artifact=resolved)
+        or _pull_decision(effective, facts, resolved, now=now)
+    )
+
+
+def _pull_decision(
+    effective: Effective, facts: CacheFacts, artifact: Artifact, *, now: float
+) -> CacheDecision:
+    room = 0
+    if owns_claim(effective):
+        room = room_for(effective, facts.pull)
+        if outgrown(facts.claim, facts.pull):
+            facts = replace(facts, stale_pull=True)
+        elif (waits := growing(facts.claim, max(room, artifact.size_bytes))) is not None:
+            return _grows(waits, artifact, room)
+        elif not facts.stale_pull and (full := too_small(effective, facts.pull)) is not None:
+            return _failed(full, artifact)
+    found = _job_decision(effective, facts, now=now, pull=True, artifact=artifact)
+    return replace(found, at_least=room)
+
+
+def _grows(waits: Growing, artifact: Artifact, room: int) -> CacheDecision:
+    reason = waits.problem.reason if waits.problem is not None else Reason.PULLING
+    return CacheDecision(
+        verdict=not_cached(reason, waits.message),
+        artifact=artifact,
+        problem=waits.problem,
+        at_least=room,
     )
 
 
@@ -119,11 +149,12 @@ def serves(deployment: Object | None, key: str, claim: str) -> Artifact | None:
         return None
     for volume in items(deployment, "spec", "template", "spec", "volumes"):
         if text(volume, "persistentVolumeClaim", "claimName") == claim:
-            return _artifact(deployment)
+            return written(deployment)
     return None
 
 
-def _artifact(obj: Object) -> Artifact | None:
+def written(obj: Object) -> Artifact | None:
+    """The artifact that is written on a claim or a Deployment."""
     try:
         return decode(Artifact, annotation(obj, naming.ARTIFACT_ANNOTATION))
     except WireError:
@@ -136,7 +167,7 @@ def recorded(effective: Effective, facts: CacheFacts) -> Artifact | None:
         claim = facts.claim
         if claim is None or annotation(claim, naming.COMPLETE_ANNOTATION) != "true":
             return None
-        return _artifact(claim)
+        return written(claim)
     name = cache_claim(effective)
     found = (serves(one, effective.key, name) for one in facts.recorded_by)
     return next((artifact for artifact in found if artifact is not None), None)
@@ -155,7 +186,7 @@ def _finished(effective: Effective, facts: CacheFacts) -> Artifact | None:
 
 def _resolved(effective: Effective, facts: CacheFacts) -> Artifact | None:
     if owns_claim(effective) and facts.claim is not None:
-        found = _artifact(facts.claim)
+        found = written(facts.claim)
         if found is not None:
             return found
     if facts.resolve is not None and not facts.stale_resolve:
@@ -174,17 +205,20 @@ def _complete(effective: Effective, artifact: Artifact) -> CacheDecision:
     )
 
 
-def _unusable(artifact: Artifact) -> CacheDecision | None:
-    if artifact.format == GGUF:
-        return None
-    return _failed(
-        Problem(
-            Reason.UNSUPPORTED_FORMAT,
-            f"the weights are in the format {artifact.format!r}; llama.cpp needs a GGUF file: change"
-            " spec.source",
-        ),
+def refusal(effective: Effective, artifact: Artifact) -> Problem | None:
+    """Why weights cannot be used, as far as their description tells; None where they can."""
+    found = _unusable(effective, artifact) or _too_small(effective, artifact)
+    return found.problem if found is not None else None
+
+
+def _unusable(effective: Effective, artifact: Artifact) -> CacheDecision | None:
+    problem = unsuited(
         artifact,
+        engine=effective.engine,
+        runner=effective.runner,
+        where=describe(effective.source),
     )
+    return _failed(problem, artifact) if problem is not None else None
 
 
 def _too_small(effective: Effective, artifact: Artifact) -> CacheDecision | None:

@@ -87,7 +87,8 @@ def weights_seal(model: Object) -> tuple[object, ...]:
     """Another value means that those who draft with this Model have to look again."""
     told = find(model.get("status"), ConditionType.CACHED)
     said = tuple(text(told, part) for part in ("status", "reason", "message"))
-    return number(model, "metadata", "generation"), being_deleted(model), said
+    version = text(model, "status", "source", "key")
+    return number(model, "metadata", "generation"), being_deleted(model), version, said
 
 
 def _awaited(name: str, model: Object) -> Problem:

@@ -106,7 +106,7 @@ class Effective:
 
     `image` "" stands for the operator's default, which is not the user's wish: a new default
     must not restart runners. `source_key` names the source, `key` the version of it that is wanted
-    (see versions). `scheduling` holds fields of a PodSpec, `resources` those of a
+    (see versions); `refresh` is how often to look for another one, None: only when asked to. `scheduling` holds fields of a PodSpec, `resources` those of a
     container, `pod_template` the user's overlay; all three as JSON. `written` is what users
     wrote of all that reaches a pod: unlike the values here, it does not change with the defaults
     of a newer operator.
@@ -121,6 +121,7 @@ class Effective:
     credentials_secret: str | None
     source_key: str
     key: str
+    refresh: float | None
     aliases: tuple[str, ...]
     mode: Mode
     context_size: int | None
@@ -173,6 +174,7 @@ def settle(model: Model, runner: ModelRunner) -> Effective:
         credentials_secret=spec.source.credentials_secret,
         source_key=artifact_key(source),
         key=artifact_key(source),
+        refresh=parse_duration(spec.source.refresh) if spec.source.refresh else None,
         aliases=tuple(sorted(spec.aliases or ())),
         mode=(config.mode if config else None) or mode_of(flags) or absent.MODE,
         context_size=config.context_size if config else None,
@@ -209,8 +211,9 @@ def monitoring(runner: ModelRunner) -> MonitoringSettings:
 def _written(model: Model, runner: ModelRunner) -> dict[str, Any]:
     spec, on = model.spec.to_dict(), runner.spec.to_dict()
     cache = on.get("cache") or {}
-    # Credentials change without the weights: no reason to restart a runner.
-    spec["source"].pop("credentialsSecret", None)
+    # Credentials and how often to look change without the weights: no reason to restart a runner.
+    for field in ("credentialsSecret", "refresh"):
+        spec["source"].pop(field, None)
     return {
         "runner": runner.metadata.name,
         "model": {key: spec[key] for key in _MODEL_FIELDS if key in spec},

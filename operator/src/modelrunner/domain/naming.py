@@ -66,6 +66,9 @@ RENDERED_ANNOTATION: Final = f"{GROUP}/rendered"
 ATTEMPT_ANNOTATION: Final = f"{GROUP}/attempt"
 """On a Job: how often the same work was tried, from 1."""
 
+CLAIM_BYTES_ANNOTATION: Final = f"{GROUP}/claim-bytes"
+"""On a pull Job: the size of the claim that it was made for."""
+
 DELETION_COST_ANNOTATION: Final = "controller.kubernetes.io/pod-deletion-cost"
 """Kubernetes' own: of two running pods, the one that costs less goes first."""
 
@@ -90,6 +93,11 @@ def cache_label(claim: str) -> str:
 def resolve_job_name(key: str, shared_claim: str | None = None) -> str:
     """The Job that finds out what a source holds, or whether a shared claim has it already."""
     return f"resolve-{key}-{_short(shared_claim)}" if shared_claim else f"resolve-{key}"
+
+
+def refresh_job_name(source_key: str) -> str:
+    """The Job that looks whether a source has moved."""
+    return f"refresh-{source_key}"
 
 
 def pull_job_name(key: str, shared_claim: str | None = None) -> str:

@@ -11,9 +11,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import count
 
-from modelrunner.domain.objects import Object, text
+from modelrunner.domain import naming
+from modelrunner.domain.objects import Object, annotation, text
 from modelrunner_protocol.sources import KEY_LENGTH
-from modelrunner_protocol.wire import Artifact
+from modelrunner_protocol.wire import Artifact, WeightsFile
 
 _WEAK = "W/"
 
@@ -70,33 +71,73 @@ def same_weights(old: Artifact, new: Artifact) -> bool:
     """
     if old.digest and old.digest == new.digest:
         return True
-    known = _by_digest(old), _by_digest(new)
+    known = _digests(old), _digests(new)
     if None not in known:
         return known[0] == known[1]
     if old.digest and new.digest:
         return False
     if _strong(old.etag) and _strong(new.etag):
         return old.etag == new.etag
-    return _by_version(old) == _by_version(new)
+    return _alike(old, new)
+
+
+def served_version(deployment: Object | None, source_key: str) -> str | None:
+    """The version of this source that a Deployment serves; None: none of it."""
+    if deployment is None:
+        return None
+    key = annotation(deployment, naming.ARTIFACT_KEY_ANNOTATION)
+    if key == source_key or annotation(deployment, naming.SOURCE_KEY_ANNOTATION) == source_key:
+        return key or None
+    return None
+
+
+def wanted_version(
+    model: Object, source_key: str, deployment: Object | None, known: Sequence[Version]
+) -> str:
+    """The version that a Model wants, whatever of what was written down is lost."""
+    return (
+        stored_version(model, source_key)
+        or served_version(deployment, source_key)
+        or newest_version(known)
+        or source_key
+    )
 
 
 def _identity(artifact: Artifact) -> str:
     if artifact.digest:
         return artifact.digest
-    return repr((artifact.etag, artifact.revision, artifact.size_bytes, _by_version(artifact)))
+    files = sorted((file.path, file.size_bytes, file.etag) for file in artifact.files)
+    return repr((artifact.etag, artifact.revision, artifact.size_bytes, files))
 
 
 def _strong(etag: str) -> bool:
     return bool(etag) and not etag.startswith(_WEAK)
 
 
-def _by_digest(artifact: Artifact) -> list[tuple[str, str]] | None:
+def _digests(artifact: Artifact) -> list[tuple[str, str]] | None:
     """Each file with its digest; None where one is not known or not listed."""
-    listed = sum(file.size_bytes for file in artifact.files) == artifact.size_bytes
-    if not listed or not all(file.sha256 for file in artifact.files):
+    if not _listed(artifact) or not all(file.sha256 for file in artifact.files):
         return None
     return sorted((file.path, file.sha256) for file in artifact.files)
 
 
-def _by_version(artifact: Artifact) -> list[tuple[str, int, str]]:
-    return sorted((file.path, file.size_bytes, file.etag) for file in artifact.files)
+def _listed(artifact: Artifact) -> bool:
+    return sum(file.size_bytes for file in artifact.files) == artifact.size_bytes
+
+
+def _alike(old: Artifact, new: Artifact) -> bool:
+    """By what both tell of each file; of a list that was cut short, by what is in both."""
+    if old.size_bytes != new.size_bytes:
+        return False
+    before, after = ({file.path: file for file in one.files} for one in (old, new))
+    if _listed(old) and _listed(new) and before.keys() != after.keys():
+        return False
+    return all(_same_file(before[path], after[path]) for path in before.keys() & after.keys())
+
+
+def _same_file(old: WeightsFile, new: WeightsFile) -> bool:
+    if old.size_bytes != new.size_bytes:
+        return False
+    if old.sha256 and new.sha256:
+        return old.sha256 == new.sha256
+    return old.etag == new.etag or not (_strong(old.etag) and _strong(new.etag))

@@ -5,6 +5,7 @@ object that there should be, which is a hundred times the work; so it is left ou
 has changed since the last one, and nothing follows from what the runners say.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -41,11 +42,21 @@ class Glance:
     names: NameIndex
 
     def rest(
-        self, model: Object, settings: Effective, now: float, reach: Reach = Reach.ANYWHERE
+        self,
+        model: Object,
+        settings: Effective,
+        now: float,
+        reach: Reach = Reach.ANYWHERE,
+        due_in: float | None = None,
     ) -> Resting:
-        """What a full look leaves behind that found `model`, as it is stored, at rest."""
+        """What a full look leaves behind that found `model`, as it is stored, at rest.
+
+        `due_in`: seconds after which glances are no longer enough.
+        """
         seal = self._seal(model, settings)
-        return Resting(seal, settings, since=now, until=now + FULL_LOOK_EVERY, reach=reach)
+        due = now + due_in if due_in is not None else None
+        until = min(now + FULL_LOOK_EVERY, due or math.inf)
+        return Resting(seal, settings, since=now, until=until, reach=reach, due=due)
 
     async def is_enough(
         self, model: Object, record: Record, now: float
@@ -74,7 +85,7 @@ class Glance:
         quiet = isinstance(course.action, Keep) and with_use(seen, bare) == old
         told = find(old, ConditionType.REPLICAS_LIMITED) is not None
         quiet = quiet and told == (limited_by(seen, ()) is not None)
-        return quiet, course.look_after
+        return quiet, _sooner(course.look_after, resting.due, now)
 
     def _seal(self, model: Object, settings: Effective) -> tuple[object, ...]:
         self.names.follow(self.store)
@@ -93,8 +104,15 @@ class Glance:
         if settings.speculative is not None:
             yield _weights(get(MODELS, namespace, settings.speculative.draft_model))
         yield from by_label(JOBS, namespace, naming.MODEL_LABEL, name)
-        yield from by_label(JOBS, namespace, naming.ARTIFACT_LABEL, settings.key)
+        for key in sorted({settings.key, settings.source_key}):
+            yield from by_label(JOBS, namespace, naming.ARTIFACT_LABEL, key)
+        yield from by_label(CLAIMS, namespace, naming.SOURCE_KEY_LABEL, settings.source_key)
         yield from runner_pods(self.store, namespace, name)
+
+
+def _sooner(look_after: float | None, due: float | None, now: float) -> float | None:
+    waits = [look_after, due - now if due is not None else None]
+    return min((wait for wait in waits if wait is not None), default=None)
 
 
 def _version(found: Object | None) -> tuple[str, str] | None:

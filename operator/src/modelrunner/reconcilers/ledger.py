@@ -18,7 +18,7 @@ class Resting:
     """A full look that found nothing to do: until something changes, a glance is enough.
 
     `seal` stands for the state of all objects that were looked at (see glancing). `until`: then a
-    full look is due all the same, for what nobody tells.
+    full look is due all the same, for what nobody tells. `due`: then the source is looked at.
     """
 
     seal: tuple[object, ...]
@@ -26,6 +26,7 @@ class Resting:
     since: float
     until: float
     reach: Reach = Reach.ANYWHERE
+    due: float | None = None
 
 
 @dataclass(slots=True)

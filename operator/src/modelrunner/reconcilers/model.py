@@ -1,6 +1,7 @@
 """The reconciler of Models."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from modelrunner.controller.result import Result
 from modelrunner.domain.downloads import PullEnd
@@ -76,7 +77,8 @@ class ModelReconciler:
         seen = recall(await self._sight.observe(model, now), record)
         plan = self._plan(seen)
         try:
-            await self._hands.carry_out(namespace, plan)
+            told = await self._hands.carry_out(namespace, plan)
+            plan = replace(plan, events=[*plan.events, *told])
         except StepRefused as error:
             plan = refused(seen, self._defaults, error.problem)
         await self._hands.tell(MODELS, model, plan)
@@ -92,7 +94,9 @@ class ModelReconciler:
             record.written_at = seen.now
         record.resting = None
         if plan.at_rest and seen.settings is not None:
-            record.resting = self._glance.rest(seen.model, seen.settings, seen.now, seen.reach)
+            record.resting = self._glance.rest(
+                seen.model, seen.settings, seen.now, seen.reach, plan.due_in
+            )
 
     def _plan(self, seen: Observation) -> Plan:
         try:

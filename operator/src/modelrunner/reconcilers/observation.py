@@ -33,6 +33,9 @@ class Observation:
     owns and that pull something it no longer wants. `statuses` is what pods said, by uid: None
     where one gave no answer. `doorless`, `demand`, `used` and `written_at` are remembered (see
     Record). `lost_names`: names that older Models have. `draft`: the Model that is to write ahead.
+    `refresh` is the look at whether the source has moved, `moved_from` the version that was wanted
+    until this very look; `versions` are our own claims of the source's other versions, `unused` the
+    names of those that nobody uses.
     `claim` is our own cache claim, `their_claim` the one that users made instead. `neighbours` are
     pods of whatever Model that mount it. `limit` and `reach`: how many runners it carries.
     """
@@ -51,6 +54,10 @@ class Observation:
     recorded_by: Sequence[Object] = field(default=())
     resolve: JobAndPods | None = None
     pull: JobAndPods | None = None
+    refresh: JobAndPods | None = None
+    versions: Sequence[Object] = ()
+    unused: Collection[str] = ()
+    moved_from: str | None = None
     stale_jobs: Sequence[Object] = ()
     pods: Sequence[Object] = ()
     statuses: Mapping[str, RunnerStatus | None] = field(default_factory=dict)

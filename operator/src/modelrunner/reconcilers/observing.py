@@ -41,6 +41,8 @@ from modelrunner.reconcilers.index import Entry, ModelIndex, NameIndex
 from modelrunner.reconcilers.mounting import mounts
 from modelrunner.reconcilers.observation import JobAndPods, Observation
 from modelrunner.reconcilers.probe import RunnerProbe, ask_runners
+from modelrunner.reconcilers.refreshing import as_resolve
+from modelrunner.reconcilers.versions import as_draft, at_wanted_version, moved, with_versions
 from modelrunner.render.common import Owner
 from modelrunner_protocol.reasons import Reason
 from modelrunner_protocol.wire import Progress
@@ -97,10 +99,23 @@ class Sight:
         settings, problem = await self._settings(model)
         entries = self.index.entries(namespace, self.store.list(MODELS, namespace))
         if settings is not None:
-            seen = await self._cache(replace(seen, settings=settings), entries)
+            seen = await self._version(seen, settings, entries)
             seen = replace(seen, draft=await self._draft(settings, entries, now))
             seen = self._volumes(seen)
         return await self._ask_pods(replace(seen, problem=problem))
+
+    async def _version(
+        self, seen: Observation, settings: Effective, entries: Sequence[Entry]
+    ) -> Observation:
+        """The cache of the version that is wanted; of a newer one where a look has found it."""
+        settings = at_wanted_version(self.store, settings, seen.model, entries)
+        seen = await self._cache(replace(seen, settings=settings), entries)
+        seen = with_versions(self.store, seen, entries)
+        newer = moved(self.store, seen, entries)
+        if newer is not None:
+            seen = await self._cache(replace(seen, settings=newer), entries)
+            seen = with_versions(self.store, replace(seen, moved_from=settings.key), entries)
+        return as_resolve(seen)
 
     def _volumes(self, seen: Observation) -> Observation:
         """What the claims of its pods mean, and who else mounts them."""
@@ -140,6 +155,7 @@ class Sight:
         theirs, problem = await self._settings(facts.model)
         if theirs is None:
             return replace(facts, problem=problem)
+        theirs = as_draft(self.store, theirs, facts.model, entries)
         if owns_claim(theirs):
             claim = await self.find(CLAIMS, namespace, naming.claim_name(theirs.key))
         else:
@@ -178,7 +194,13 @@ class Sight:
             return seen
         namespace = settings.namespace
         sharers = sorted(
-            (entry for entry in entries if entry.key == settings.key and not entry.deleting),
+            (
+                entry
+                for entry in entries
+                # Its own status may not yet say which version it wants.
+                if not entry.deleting
+                and (entry.key == settings.key or entry.uid == uid_of(seen.model))
+            ),
             key=lambda entry: entry.age_order,
         )
         owners = [Owner("Model", sharer.name, sharer.uid) for sharer in sharers]
@@ -219,7 +241,7 @@ class Sight:
         return JobAndPods(job=job, pods=mine)
 
     def _stale_jobs(self, settings: Effective, uid: str) -> list[Object]:
-        wanted = settings.key
+        wanted, look = settings.key, naming.refresh_job_name(settings.source_key)
         shared = None if settings.in_place else settings.cache.existing_claim
         # An older operator, or the settings before this claim, looked without the claim mounted.
         unshared = naming.resolve_job_name(wanted) if shared else ""
@@ -228,6 +250,7 @@ class Sight:
             for job in self.store.list(JOBS, settings.namespace)
             if owner_uids(job) == {uid}
             and (label(job, naming.ARTIFACT_LABEL) != wanted or name_of(job) == unshared)
+            and name_of(job) != look
             and not being_deleted(job)
         ]
 
@@ -256,7 +279,7 @@ class Sight:
             other = settle(parsed, read(ModelRunner, _without_status(runner)))
         except ValueError:
             return Retention.RETAIN
-        same = cache_claim(other) == cache_claim(settings)
+        same = cache_claim(replace(other, key=settings.key)) == cache_claim(settings)
         return other.cache.retention if same else None
 
     async def _ask_pods(self, seen: Observation) -> Observation:

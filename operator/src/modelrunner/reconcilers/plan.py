@@ -38,7 +38,8 @@ class Delete:
 class Patch:
     """Merge patch of exactly the object that was looked at.
 
-    `manager` is the field manager that what it sets belongs to.
+    `manager` is the field manager that what it sets belongs to. `optional`: that the server does
+    not take it is told, and nothing else waits for it.
     """
 
     resource: Resource
@@ -46,6 +47,7 @@ class Patch:
     uid: str
     body: dict[str, Any]
     manager: str
+    optional: bool = False
 
 
 Step = Apply | Create | Delete | Patch
@@ -76,6 +78,7 @@ class Plan:
 
     `scaling` comes last: it needs runners that agree, and may be refused like any other race.
     `pull_ended`: the pull Job whose result this plan has taken.
+    `due_in`: seconds until the source is to be looked at, whatever happens until then.
     `at_rest`: nothing is to be done, and only use or a change of an object can change that.
     """
 
@@ -86,3 +89,4 @@ class Plan:
     scaling: Scaling | None = None
     at_rest: bool = False
     pull_ended: PullEnd | None = None
+    due_in: float | None = None

@@ -32,11 +32,12 @@ from modelrunner.domain.objects import (
 )
 from modelrunner.domain.pods import look
 from modelrunner.domain.problem import Problem
+from modelrunner.domain.refresh import RefreshDecision
 from modelrunner.domain.status import model_status
 from modelrunner.domain.validation import ENGINE
 from modelrunner.domain.volumes import other_volumes
-from modelrunner.kube.comparison import covers
-from modelrunner.kube.resources import CLAIMS, DEPLOYMENTS, JOBS, SERVICES
+from modelrunner.kube.resources import DEPLOYMENTS, JOBS, SERVICES
+from modelrunner.reconcilers.claiming import claim_steps, growth_steps
 from modelrunner.reconcilers.keeping import taken
 from modelrunner.reconcilers.mounting import (
     can_be_filled,
@@ -47,14 +48,24 @@ from modelrunner.reconcilers.mounting import (
 )
 from modelrunner.reconcilers.observation import JobAndPods, Observation
 from modelrunner.reconcilers.plan import Apply, Create, Delete, Event, Plan, Step
+from modelrunner.reconcilers.refreshing import (
+    arrived,
+    due_after,
+    refresh_events,
+    refresh_of,
+    refresh_steps,
+    release_steps,
+    settled_state,
+    with_source,
+)
+from modelrunner.reconcilers.settling import same, settled
 from modelrunner.reconcilers.steering import limited_by, scaling_of, steer, visible, with_use
 from modelrunner.reconcilers.telling import pull_events, pulled_event
 from modelrunner.reconcilers.timing import look_again
-from modelrunner.render import claims, jobs, serving
+from modelrunner.render import jobs, serving
 from modelrunner.render.common import Owner
 from modelrunner_protocol.reasons import PROGRESSING, Reason
 from modelrunner_protocol.sources import source_kind
-from modelrunner_protocol.wire import Artifact
 
 _ARRIVED: Final = frozenset({Reason.READY, Reason.SCALED_TO_ZERO})
 _GOOD: Final = PROGRESSING | _ARRIVED
@@ -70,13 +81,18 @@ def plan_model(seen: Observation, defaults: OperatorDefaults) -> Plan:
     cache = decide_cache(settings, _facts(seen, settings, resolve, pull), now=seen.now)
     if problem is not None:
         return _conclude(seen, [], cache, problem, changing=False)
+    refresh = refresh_of(seen, settings, cache)
     steps = [*_cache_steps(seen, settings, defaults, cache)]
+    steps += refresh_steps(seen, settings, defaults, refresh)
     draft = decide_draft(seen.draft) if seen.draft is not None else None
     deploying = [*_serving_steps(seen, settings, defaults, cache, draft)]
     changing = _changes(seen, deploying)
-    steps += [*deploying, *_cleanup(seen, cache)]
+    steps += [*deploying, *_cleanup(seen, cache), *growth_steps(seen, settings, cache)]
     steps = [*labelled(seen.neighbours, steps), *steps]
-    return _conclude(seen, steps, cache, None, changing=changing, pull=pull)
+    if cache.complete and arrived(seen, settings, changing=changing):
+        steps += release_steps(seen, refresh.state)
+        refresh = replace(refresh, state=settled_state(seen, refresh.state))
+    return _conclude(seen, steps, cache, None, changing=changing, pull=pull, refresh=refresh)
 
 
 def refused(seen: Observation, defaults: OperatorDefaults, problem: Problem) -> Plan:
@@ -101,6 +117,7 @@ def _conclude(
     *,
     changing: bool,
     pull: JobView | None = None,
+    refresh: RefreshDecision | None = None,
 ) -> Plan:
     stranger = _not_ours(seen, seen.deployment, "Deployment") is not None
     former = left_over(seen.deployment, uid=uid_of(seen.model))
@@ -124,9 +141,10 @@ def _conclude(
     engine = ENGINE if cache is not None and cache.complete else None
     status = model_status(world, decision, seen.model, engine=engine, progress=seen.progress)
     course = steer(replace(seen, problem=problem), changing=changing)
-    status = with_use(seen, status)
+    status = with_source(seen, with_use(seen, status), refresh)
     scaling = scaling_of(seen, course)
     again = look_again(seen, world, decision)
+    due_in = due_after(seen, refresh)
     still = not steps and scaling is None and again is None and _arrived(seen, decision)
     return Plan(
         steps=steps,
@@ -135,8 +153,10 @@ def _conclude(
             *_pull_events(seen, status, cache, pull),
             *_events(seen.model, decision),
             *_beside_events(seen.model, world),
+            *refresh_events(refresh, steps),
         ],
-        requeue_after=_sooner(again, course.look_after),
+        requeue_after=_sooner(_sooner(again, course.look_after), due_in),
+        due_in=due_in,
         scaling=scaling,
         at_rest=still and status == seen.model.get("status"),
         pull_ended=_pull_ended(seen, pull),
@@ -167,7 +187,8 @@ def _missing_draft(seen: Observation) -> Problem | None:
 
 def _arrived(seen: Observation, decision: Decision) -> bool:
     """Whether the Model is where it was to be: it serves or sleeps, and no Job is left."""
-    return decision.headline.reason in _ARRIVED and seen.resolve is None and seen.pull is None
+    left = (seen.resolve, seen.pull, seen.refresh)
+    return decision.headline.reason in _ARRIVED and left == (None, None, None)
 
 
 def _name_taken(seen: Observation) -> Problem | None:
@@ -221,8 +242,8 @@ def _cache_steps(
     yield from (_delete_job(job) for job in seen.stale_jobs)
     yield from taken(seen.claim)
     artifact, claim = cache.artifact, mounted_claim(seen)
-    if artifact is not None and owns_claim(settings) and _claim_wanted(seen, cache):
-        yield from _claim_steps(seen, settings, artifact, complete=cache.complete)
+    if artifact is not None and owns_claim(settings):
+        yield from claim_steps(seen, settings, cache, artifact)
     if cache.resolve in {JobWish.CREATE, JobWish.AGAIN}:
         yield from _again(seen.resolve, cache.resolve)
         yield Create(JOBS, jobs.resolve_job(settings, defaults, seen.sharers, cache.attempt, claim))
@@ -231,20 +252,6 @@ def _cache_steps(
         job = jobs.pull_job(settings, defaults, seen.sharers, cache.attempt, artifact, claim)
         yield Create(JOBS, job)
     yield from _adoptions(seen, cache)
-
-
-def _claim_wanted(seen: Observation, cache: CacheDecision) -> bool:
-    if cache.wants_claim or seen.pull is not None:
-        return True
-    return seen.claim is not None and cache.problem is None
-
-
-def _claim_steps(
-    seen: Observation, settings: Effective, artifact: Artifact, *, complete: bool
-) -> Iterator[Step]:
-    body = claims.claim(settings, artifact, seen.claim_owners, seen.claim, complete=complete)
-    if seen.claim is None or not settled(seen.claim, body):
-        yield Apply(CLAIMS, body)
 
 
 def _adoptions(seen: Observation, cache: CacheDecision) -> Iterator[Step]:
@@ -288,18 +295,9 @@ def _leave(observed: Object | None, wanted: Mapping[str, Any]) -> bool:
     """Whether a Deployment stays as it is: nothing differs, or only the operator's own version."""
     if observed is None:
         return False
-    if _same_pods(observed, wanted) and not _same(observed, wanted, naming.RENDERED_ANNOTATION):
+    if _same_pods(observed, wanted) and not same(observed, wanted, naming.RENDERED_ANNOTATION):
         return True
     return settled(observed, wanted)
-
-
-def settled(observed: Object, wanted: Mapping[str, Any]) -> bool:
-    """Whether an object is as it is wanted, by its hash and field by field."""
-    return _same(observed, wanted, naming.RENDERED_ANNOTATION) and covers(observed, wanted)
-
-
-def _same(observed: Object, wanted: Mapping[str, Any], name: str) -> bool:
-    return annotation(observed, name) == annotation(wanted, name)
 
 
 def _changes(seen: Observation, steps: list[Step]) -> bool:
@@ -314,7 +312,7 @@ def _changes(seen: Observation, steps: list[Step]) -> bool:
 def _same_pods(observed: Object, wanted: Mapping[str, Any]) -> bool:
     """Whether users want no other pods, and the volumes need none."""
     other = other_volumes(observed, wanted)
-    return not other and _same(observed, wanted, naming.INPUTS_ANNOTATION)
+    return not other and same(observed, wanted, naming.INPUTS_ANNOTATION)
 
 
 def _cleanup(seen: Observation, cache: CacheDecision) -> Iterator[Step]:

@@ -24,11 +24,13 @@ def claim(
     observed: Object | None,
     *,
     complete: bool,
+    at_least: int = 0,
 ) -> dict[str, Any]:
     """The cache claim of an artifact.
 
     Of a claim that exists, what cannot change is repeated as it is: to server-side apply a field
     that is left out is a field to remove. `owners` is empty for claims that outlive their Models.
+    `at_least`: bytes that a pull has found to be needed.
     """
     spec = dig(observed, "spec") or {}
     cache = effective.cache
@@ -48,7 +50,13 @@ def claim(
         owners=[owner.reference(controller=False) for owner in owners],
         access_modes=dig(spec, "accessModes") or [str(cache.access_mode)],
         storage_class_name=dig(spec, "storageClassName") if spec else cache.storage_class_name,
-        storage=request_of(artifact.size_bytes, cache.size, granted),
+        # Of a claim that has all its weights, more room is asked for on its own: it may be refused.
+        storage=request_of(
+            artifact.size_bytes,
+            None if complete and granted else cache.size,
+            granted,
+            at_least=at_least,
+        ),
     )
     return sealed(found)
 
@@ -58,5 +66,6 @@ def _labels(effective: Effective, observed: Object | None) -> dict[str, str]:
     made_by = label(observed, naming.RUNNER_LABEL) if observed is not None else ""
     return naming.base_labels(naming.COMPONENT_CACHE) | {
         naming.ARTIFACT_LABEL: effective.key,
+        naming.SOURCE_KEY_LABEL: effective.source_key,
         naming.RUNNER_LABEL: made_by or effective.runner,
     }

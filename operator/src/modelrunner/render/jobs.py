@@ -1,13 +1,17 @@
 """The desired Jobs that look at a source and fill a cache."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from modelrunner.domain import naming
-from modelrunner.domain.cache import cache_claim
+from modelrunner.domain.cache import cache_claim, owns_claim
 from modelrunner.domain.effective import Effective, OperatorDefaults
 from modelrunner.domain.expressions import Variables, expand
+from modelrunner.domain.growth import size_for_job
 from modelrunner.domain.objects import Object, text
+from modelrunner.domain.quantities import parse_quantity
+from modelrunner.domain.sizing import request_of
 from modelrunner.domain.volumes import Mount, Reach, asked_mode, mount, writing
 from modelrunner.render.common import Owner, constants, inert, model_labels
 from modelrunner.render.documents import render
@@ -23,6 +27,9 @@ from modelrunner_protocol.wire import (
     Credentials,
     PullConfig,
 )
+
+REFRESH_DEADLINE: Final = 900
+"""Seconds after which a look at a source is ended by the cluster."""
 
 _JOB_SCHEDULING: Final = (
     "nodeSelector",
@@ -89,6 +96,38 @@ def resolve_job(
     )
 
 
+def refresh_job(
+    effective: Effective, defaults: OperatorDefaults, owner: Owner, request: str
+) -> dict[str, Any]:
+    """The Job that looks whether the source has moved: at the source itself, never at a cache.
+
+    `request` is the annotation of the Model that it answers.
+    """
+    of_source = replace(effective, key=effective.source_key)
+    found = _job(
+        of_source,
+        defaults,
+        [owner],
+        command="resolve",
+        name=naming.refresh_job_name(effective.source_key),
+        component=naming.COMPONENT_RESOLVE,
+        mounts=None,
+        config=PullConfig(
+            source=effective.source, key=of_source.key, credentials=_credentials(effective)
+        ),
+        attempt=1,
+    )
+    found["metadata"]["annotations"][naming.REFRESH_ANNOTATION] = request
+    # What serves does not depend on it: better an end without an answer than no end.
+    found["spec"]["activeDeadlineSeconds"] = REFRESH_DEADLINE
+    return found
+
+
+def refresh_inputs(effective: Effective) -> str:
+    """`job_inputs` of that Job: the same for each version of the source."""
+    return job_inputs(replace(effective, key=effective.source_key))
+
+
 def pull_job(
     effective: Effective,
     defaults: OperatorDefaults,
@@ -102,7 +141,7 @@ def pull_job(
     A later try takes what it meets: what was resolved may be what is wrong.
     """
     expected = artifact if attempt == 1 else None
-    return _job(
+    found = _job(
         effective,
         defaults,
         owners,
@@ -118,6 +157,11 @@ def pull_job(
         ),
         attempt=attempt,
     )
+    if owns_claim(effective):
+        size = request_of(artifact.size_bytes, effective.cache.size, "")
+        room = size_for_job(claim) or int(parse_quantity(size))
+        found["metadata"]["annotations"][naming.CLAIM_BYTES_ANNOTATION] = str(room)
+    return found
 
 
 def owners_of_job(job: Object, owners: Sequence[Owner]) -> dict[str, Any]:

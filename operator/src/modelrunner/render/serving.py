@@ -67,6 +67,7 @@ def deployment(
             naming.ARTIFACT_KEY_ANNOTATION: effective.key,
             naming.ARTIFACT_ANNOTATION: encode(artifact),
             naming.VOLUMES_ANNOTATION: mounts.words,
+            **_version(effective),
         },
         owners=[owner.reference(controller=True)],
         progress_deadline=math.ceil(effective.startup_timeout) + DEADLINE_MARGIN,
@@ -117,11 +118,20 @@ def service(effective: Effective, owner: Owner) -> dict[str, Any]:
 
 def inputs(effective: Effective, artifact: Artifact, draft: Draft | None = None) -> str:
     """Hash of what users wrote, and of the weights: another value means other pods."""
-    found = {"written": effective.written, "weights": _weights(artifact)}
+    found: dict[str, Any] = {"written": effective.written, "weights": _weights(artifact)}
+    if effective.key != effective.source_key:
+        # Elsewhere, even where the weights should be equal.
+        found["version"] = effective.key
     if draft is not None:
         place = [cache_claim(draft.settings), draft.settings.key]
         found["draft"] = [*place, *_weights(draft.artifact)]
     return digest(found)
+
+
+def _version(effective: Effective) -> dict[str, str]:
+    """Of which source it is a version; a first version is called like its source."""
+    first = effective.key == effective.source_key
+    return {} if first else {naming.SOURCE_KEY_ANNOTATION: effective.source_key}
 
 
 def _weights(artifact: Artifact) -> list[Any]:

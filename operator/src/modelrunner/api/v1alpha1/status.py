@@ -89,8 +89,9 @@ class ArtifactStatus(ApiModel):
 
 
 class SourceStatus(ApiModel):
-    """Which version of a source that moves (a tag, a branch, an object) is wanted, and what the
-    last look at the source has found.
+    """The version of the source that is wanted, and what the last look at the source has found.
+
+    A source moves: a tag, a branch, a file or an object that is written anew.
     """
 
     source_key: str | None = None
