@@ -20,6 +20,12 @@ CREDENTIALS_FOR_NOTHING = (
 )
 
 
+REFRESH_IN_PLACE = (
+    "the file on a persistentVolumeClaim is used where it lies, so there is nothing to refresh:"
+    " remove refresh"
+)
+
+
 class HttpSource(ApiModel):
     """One file behind a URL that needs no credentials."""
 
@@ -85,7 +91,8 @@ class OciSource(ApiModel):
         ),
     ]
     """The artifact's name. Without a registry the Docker Hub is meant, without an organization
-    `ai/`, without a tag or digest `:latest`. A tag is followed once, when the weights are pulled.
+    `ai/`, without a tag or digest `:latest`. A tag is followed once, when the weights are looked up,
+    and with `refresh` again.
     """
 
     insecure: bool | None = None
@@ -122,8 +129,8 @@ class HuggingFaceSource(ApiModel):
         ]
         | None
     ) = None
-    """A branch, a tag or a commit. It is followed once, when the weights are looked up; the commit
-    is in status.artifact.revision. Default: main.
+    """A branch, a tag or a commit. It is followed once, when the weights are looked up, and with
+    `refresh` again; the commit is in status.artifact.revision. Default: main.
     """
 
     quantization: Quantization = None
@@ -175,6 +182,7 @@ class ModelSource(ApiModel):
                 " || has(self.s3) || has(self.gcs) || has(self.azure)",
                 CREDENTIALS_FOR_NOTHING,
             ),
+            Rule("!has(self.refresh) || !has(self.persistentVolumeClaim)", REFRESH_IN_PLACE),
         )
     )
 
@@ -227,4 +235,6 @@ class ModelSource(ApiModel):
             raise ValueError(ONE_SOURCE)
         if self.credentials_secret is not None and not any(remote):
             raise ValueError(CREDENTIALS_FOR_NOTHING)
+        if self.refresh is not None and self.persistent_volume_claim is not None:
+            raise ValueError(REFRESH_IN_PLACE)
         return self
