@@ -12,7 +12,12 @@ from modelrunner.domain.containers import (
     outcome_of,
     waiting_problem,
 )
-from modelrunner.domain.naming import ATTEMPT_ANNOTATION, COMPONENT_LABEL, COMPONENT_RESOLVE
+from modelrunner.domain.naming import (
+    ATTEMPT_ANNOTATION,
+    CLAIM_BYTES_ANNOTATION,
+    COMPONENT_LABEL,
+    COMPONENT_RESOLVE,
+)
 from modelrunner.domain.objects import (
     Object,
     annotation,
@@ -58,7 +63,8 @@ class JobView:
 
     `problem` is why a running Job makes no way, or why a failed one failed. `waiting` is a
     sentence about a running one. `retryable` belongs to failed ones, `finished_at` and `outcome`
-    (what runnerd said itself, None when it could not) to those that ended.
+    (what runnerd said itself, None when it could not) to those that ended. `had_bytes` is the size
+    of the claim that it was made for, 0 where it does not say.
     """
 
     state: JobState
@@ -70,6 +76,12 @@ class JobView:
     retryable: bool = False
     finished_at: float = 0.0
     outcome: Outcome | None = None
+    had_bytes: int = 0
+
+    @property
+    def missing_bytes(self) -> int:
+        """What its volume lacked, as far as it is known."""
+        return self.outcome.missing_bytes if self.outcome is not None else 0
 
     @property
     def cached(self) -> bool:
@@ -137,6 +149,7 @@ def _judged(
         retryable=outcome.retryable,
         finished_at=finished_at,
         outcome=outcome,
+        had_bytes=_count(annotation(job, CLAIM_BYTES_ANNOTATION)) or 0,
     )
 
 
@@ -199,8 +212,12 @@ def _job_finished(job: Object) -> float | None:
 
 
 def _attempt(job: Object) -> int:
-    found = annotation(job, ATTEMPT_ANNOTATION)
-    return int(found) if found.isdecimal() and len(found) < 6 else 1
+    found = _count(annotation(job, ATTEMPT_ANNOTATION))
+    return found if found is not None and found < 10**5 else 1
+
+
+def _count(text: str) -> int | None:
+    return int(text) if text.isdecimal() and len(text) < 19 else None
 
 
 def retry_words(view: JobView, retry_at: float) -> str:

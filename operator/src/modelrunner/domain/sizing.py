@@ -39,11 +39,20 @@ def check_size(artifact_bytes: int, size: str, *, where: str, mend: str) -> Prob
     )
 
 
-def request_of(artifact_bytes: int, explicit: str | None, granted: str) -> str:
+def request_of(
+    artifact_bytes: int, explicit: str | None, granted: str, *, at_least: int = 0
+) -> str:
     """The storage that a claim is to have, given what it asks for already ("": no claim yet).
 
-    A claim that is large enough keeps its size; claims never shrink.
+    A claim that is large enough keeps its size, unless `cache.size` has been raised; claims never
+    shrink. `at_least`: what a pull has found to be needed.
     """
-    if granted and parse_quantity(granted) >= artifact_bytes:
-        return granted
-    return claim_request(artifact_bytes, explicit)
+    wanted = claim_request(artifact_bytes, explicit)
+    if at_least > parse_quantity(wanted):
+        wanted = f"{-(-at_least // MIB)}Mi"
+    if not granted:
+        return wanted
+    has = parse_quantity(granted)
+    raised = explicit is not None and parse_quantity(explicit) > has
+    enough = has >= max(artifact_bytes, at_least) and not raised
+    return granted if enough or parse_quantity(wanted) <= has else wanted

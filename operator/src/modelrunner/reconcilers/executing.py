@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from modelrunner.domain.growth import not_grown
 from modelrunner.domain.naming import FIELD_MANAGER
 from modelrunner.domain.objects import Object, dig, name_of, text, uid_of
 from modelrunner.domain.problem import Problem
@@ -14,7 +15,7 @@ from modelrunner.kube.errors import Forbidden, Invalid, KubeError, NotFound
 from modelrunner.kube.events import EventRecorder
 from modelrunner.kube.resources import CLAIMS, SERVICE_MONITORS, SERVICES, Resource
 from modelrunner.kube.store import Store
-from modelrunner.reconcilers.plan import Apply, Create, Delete, Patch, Plan, Step
+from modelrunner.reconcilers.plan import Apply, Create, Delete, Event, Patch, Plan, Step
 from modelrunner_protocol.reasons import Reason
 
 _ACTION: Final = "Reconcile"
@@ -67,21 +68,41 @@ class Hands:
     memo: ApplyMemo = field(default_factory=ApplyMemo)
     refusals: dict[tuple[Resource, str, str], _Refusal] = field(default_factory=dict)
 
-    async def carry_out(self, namespace: str, plan: Plan) -> None:
+    async def carry_out(self, namespace: str, plan: Plan) -> list[Event]:
         """All steps, in order: what is stored comes before what it replaces is deleted.
+
+        Returns what is to be told of steps that were refused and that nobody needs.
 
         Raises:
             StepRefused: the server does not accept an object; later steps were not done.
             KubeError: try again later.
         """
+        told: list[Event] = []
         for step in plan.steps:
+            if self._held_back(namespace, step):
+                continue
             self._recall(namespace, step)
             try:
                 await self._step(namespace, step)
             except (Invalid, Forbidden) as error:
-                problem = _refusal(step, error)
+                problem = _refusal(step, error, self._known(namespace, step))
                 self._remember(namespace, step, problem)
-                raise StepRefused(problem) from error
+                if not (isinstance(step, Patch) and step.optional):
+                    raise StepRefused(problem) from error
+                told.append(Event("Warning", str(problem.reason), problem.message))
+        return told
+
+    def _known(self, namespace: str, step: Step) -> Object | None:
+        name = step.name if isinstance(step, Delete | Patch) else name_of(step.body)
+        return self.store.get(step.resource, namespace, name)
+
+    def _held_back(self, namespace: str, step: Step) -> bool:
+        """Whether something that nobody needs was refused a moment ago."""
+        if not isinstance(step, Patch) or not step.optional:
+            return False
+        known = self.refusals.get(_place(namespace, step))
+        same = known is not None and known.offered == digest(step.body)
+        return same and known is not None and self.clock() - known.at < OFFER_AGAIN
 
     def _recall(self, namespace: str, step: Step) -> None:
         if isinstance(step, Delete | Patch):
@@ -94,7 +115,7 @@ class Hands:
             raise StepRefused(known.problem)
 
     def _remember(self, namespace: str, step: Step, problem: Problem) -> None:
-        if isinstance(step, Delete | Patch):
+        if isinstance(step, Delete):
             return
         if len(self.refusals) >= _REMEMBERED:
             self.refusals.clear()
@@ -166,11 +187,17 @@ class Hands:
             self.store.put(resource, live)
 
 
-def _place(namespace: str, step: Create | Apply) -> tuple[Resource, str, str]:
+def _place(namespace: str, step: Create | Apply | Patch) -> tuple[Resource, str, str]:
+    if isinstance(step, Patch):
+        return step.resource, namespace, f"{step.name}/"
     return step.resource, namespace, name_of(step.body)
 
 
-def _refusal(step: Step, error: KubeError) -> Problem:
+def _refusal(step: Step, error: KubeError, known: Object | None) -> Problem:
+    if isinstance(step, Apply | Patch) and step.resource == CLAIMS and known is not None:
+        found = not_grown(known, step.body, error.message)
+        if found is not None:
+            return found
     what = _words(step)
     resource = step.resource
     mend = _MENDS.get(resource, _MEND)

@@ -31,7 +31,7 @@ from modelrunner.reconcilers.executing import Hands, StepRefused
 from modelrunner.reconcilers.index import ArtifactKeys
 from modelrunner.reconcilers.keeping import Keeper, Kept
 from modelrunner.reconcilers.plan import Apply, Delete, Event, Plan, Step
-from modelrunner.reconcilers.planning import settled
+from modelrunner.reconcilers.settling import settled
 from modelrunner.render.common import Owner
 from modelrunner.render.monitors import service_monitor
 

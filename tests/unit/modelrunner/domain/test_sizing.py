@@ -32,9 +32,30 @@ def test_too_small_says_both_numbers_and_the_mend() -> None:
     assert check_size(10**9, "1G", where="", mend="") is None
 
 
-def test_claims_never_shrink_and_grow_only_when_they_must() -> None:
-    """A claim that is large enough keeps its size, whatever is wished now."""
+def test_claims_never_shrink_and_grow_when_they_must_or_are_told_to() -> None:
+    """A claim that is large enough keeps its size, but for a `cache.size` that has been raised."""
     assert request_of(10**9, None, "") == "1114Mi"
     assert request_of(10**9, "2Gi", "") == "2Gi"
-    assert request_of(10**9, "50Gi", "2Gi") == "2Gi"
-    assert request_of(10**10, "50Gi", "2Gi") == "50Gi"
+    assert request_of(10**9, None, "1Gi") == "1Gi"
+    assert request_of(10**10, None, "2Gi") == "10555Mi"
+    assert request_of(10**9, "50Gi", "2Gi") == "50Gi"
+    assert request_of(10**9, "1Gi", "2Gi") == "2Gi"
+    assert request_of(10**9, None, "100Gi") == "100Gi"
+
+
+def test_a_pull_that_found_too_little_room_is_heard() -> None:
+    """What it needs counts beside the size of the artifact; a claim that has it stays."""
+    assert request_of(10**9, None, "1114Mi", at_least=2 * 2**30) == "2048Mi"
+    assert request_of(10**9, None, "4Gi", at_least=2 * 2**30) == "4Gi"
+    assert request_of(10**9, None, "", at_least=1) == "1114Mi"
+
+
+@given(st.integers(1, 10**13), st.integers(1, 10**7), st.one_of(st.none(), st.integers(1, 10**7)))
+def test_what_is_asked_for_once_is_asked_for_again(
+    artifact: int, granted: int, explicit: int | None
+) -> None:
+    """Asked again with what it has led to, the answer is the same, and never less than before."""
+    size = None if explicit is None else f"{explicit}Mi"
+    first = request_of(artifact, size, f"{granted}Mi")
+    assert request_of(artifact, size, first) == first
+    assert parse_quantity(first) >= parse_quantity(f"{granted}Mi")
