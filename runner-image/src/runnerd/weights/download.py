@@ -11,7 +11,7 @@ from runnerd.weights.partial import PIECE, PartialFile
 from runnerd.weights.parts import IndivisibleError, Parts
 from runnerd.weights.progress import ProgressMeter
 from runnerd.weights.retry import Retrier
-from runnerd.weights.source import Body, RangeNotSatisfiableError, WeightsSource
+from runnerd.weights.source import Body, Chunk, RangeNotSatisfiableError, WeightsSource
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +86,6 @@ class Download:
             except RangeNotSatisfiableError as error:
                 await self._refuse(error)
             except TransientError as error:
-                await self._partial.settle()
                 self._note_progress()
                 await self._retrier.pause(error)
 
@@ -106,7 +105,6 @@ class Download:
         )
         self._meter.downloading(self._partial.held)
         self.etag = await parts.run(self._connections) or self.etag
-        await self._partial.catch_up()
 
     async def _took(self, count: int) -> None:
         self._meter.add(count)
@@ -125,7 +123,6 @@ class Download:
             self._meter.downloading(partial.size)
             async for chunk in body.chunks:
                 await self._take(chunk)
-            await partial.settle()
         self._note_progress()
         if partial.size < self._file.size_bytes:
             raise TransientError(
@@ -151,7 +148,7 @@ class Download:
         self._received = partial.size
         self.etag = body.etag
 
-    async def _take(self, chunk: bytes) -> None:
+    async def _take(self, chunk: Chunk) -> None:
         expected = self._file.size_bytes
         self._received += len(chunk)
         if self._received > expected:
@@ -159,7 +156,7 @@ class Download:
                 f"{self._where} sends more than the {expected} bytes that it announced: "
                 "mend the server, or name another source"
             )
-        await self._partial.write(chunk)
+        await self._partial.write(chunk, self._partial.size)
         await self._took(len(chunk))
 
     def _note_progress(self) -> None:

@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator
 import aiohttp
 
 from runnerd.weights.failure import TransientError
+from runnerd.weights.http_intake import Intake
 from runnerd.weights.http_session import reason_of
 from runnerd.weights.http_status import content_range
-from runnerd.weights.source import Body, RangeNotSatisfiableError
+from runnerd.weights.source import Body, Chunk, RangeNotSatisfiableError
 
 
 def body_of(response: aiohttp.ClientResponse, start: int, *, validator: str = "") -> Body:
@@ -68,19 +69,22 @@ async def read_whole(response: aiohttp.ClientResponse, limit: int) -> bytes:
     return bytes(data[: limit + 1])
 
 
-async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    """Whatever has arrived, at most the client's buffer (2 MiB) at a time."""
-    while True:
-        try:
-            chunk = await response.content.readany()
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            # Or a connection that breaks after every few bytes would never come further.
-            if rest := _received(response.content):
-                yield rest
-            raise TransientError(f"the connection broke off ({reason_of(error)})") from error
-        if not chunk:
-            return
-        yield chunk
+async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[Chunk]:
+    """Whatever has arrived, at most a block at a time."""
+    content = response.content
+    try:
+        # Nothing is awaited between the two, so nothing comes in between.
+        came = b"".join(iter(content.read_nowait, b"")) if response.connection else b""
+        intake = Intake.instead(response)
+        if came:
+            yield came
+        while chunk := await (intake.take() if intake else content.readany()):
+            yield chunk
+    except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        # Or a connection that breaks after every few bytes would never come further.
+        if rest := _received(content):
+            yield rest
+        raise TransientError(f"the connection broke off ({reason_of(error)})") from error
 
 
 def _received(content: aiohttp.StreamReader) -> bytes:

@@ -3,21 +3,33 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Final
 
 from modelrunner_protocol.wire import WeightsFile
 from runnerd.weights.failure import TransientError
-from runnerd.weights.partial import PIECE, PartialFile, Writer
+from runnerd.weights.partial import PIECE, PartialFile
 from runnerd.weights.ranges import Ranges
 from runnerd.weights.retry import Retrier
 from runnerd.weights.source import Body, WeightsSource
 
 _LONGEST: Final = 16
-"""Pieces that one request asks for at most: enough that asking costs nothing."""
+"""Pieces that one request asks for at most."""
+
+_WORTH: Final = 20
+"""A request shall take so many times as long as the wait for its answer."""
 
 
 class IndivisibleError(Exception):
     """The server sends other bytes than the part that was asked for: it has to come in order."""
+
+
+@dataclass(slots=True)
+class _Place:
+    """What is left of a part."""
+
+    at: int
+    stop: int
 
 
 class Parts:
@@ -45,7 +57,7 @@ class Parts:
         self._retrier = retrier
         self._on_bytes = on_bytes
         self._claimed = Ranges()
-        self._longest = PIECE
+        self._longest = 1
         self._etag = ""
 
     async def run(self, connections: int) -> str:
@@ -64,41 +76,45 @@ class Parts:
         left = self._file.size_bytes - self._claimed.total
         # Short enough that all connections have something to do until the end.
         fair = left // (2 * connections * PIECE)
-        self._longest = PIECE * max(1, min(_LONGEST, fair))
+        self._longest = max(1, min(_LONGEST, fair))
         await _all(asyncio.create_task(self._work()) for _ in range(connections))
         return self._etag
 
     async def _work(self) -> None:
-        while part := self._claimed.gap(0, self._file.size_bytes, self._longest):
+        pieces = 1
+        while part := self._claimed.gap(0, self._file.size_bytes, pieces * PIECE):
             self._claimed.add(*part)
-            start, stop = part
-            while start < stop:
-                writer = self._partial.writer(start)
+            place = _Place(*part)
+            while place.at < place.stop:
                 try:
-                    await self._fetch(writer, stop)
+                    pieces = min(self._longest, await self._fetch(place))
                 except TransientError as error:
                     await self._retrier.pause(error)
-                finally:
-                    writer.forget()
-                start = writer.at
 
-    async def _fetch(self, writer: Writer, stop: int) -> None:
-        """The bytes from where the writer is to `stop`; as many as come."""
-        start, validator = writer.at, self._partial.validator
+    async def _fetch(self, place: _Place) -> int:
+        """The bytes from where it is to its end; as many as come.
+
+        Returns:
+            How many pieces are worth the next request.
+        """
+        start, clock = place.at, asyncio.get_running_loop().time
+        asked = clock()
         async with self._source.open(
-            self._file, start=start, stop=stop, validator=validator
+            self._file, start=start, stop=place.stop, validator=self._partial.validator
         ) as body:
             await self._check(body, start)
+            answered = clock()
             async for chunk in body.chunks:
                 # Who serves no ranges goes on to the end of the file.
-                wanted = chunk[: stop - writer.at]
-                await writer.write(wanted)
+                wanted = chunk[: place.stop - place.at]
+                await self._partial.write(wanted, place.at)
+                place.at += len(wanted)
                 await self._on_bytes(len(wanted))
-                if writer.at == stop:
+                if place.at == place.stop:
                     break
-        await writer.settle()
-        if writer.at < stop:
-            raise TransientError(f"the server ended {stop - writer.at} bytes early")
+        if place.at < place.stop:
+            raise TransientError(f"the server ended {place.stop - place.at} bytes early")
+        return pieces_worth_asking(answered - asked, clock() - answered, place.at - start)
 
     async def _check(self, body: Body, start: int) -> None:
         expected, partial = self._file.size_bytes, self._partial
@@ -111,6 +127,20 @@ class Parts:
                 raise IndivisibleError("the file changed")
             await partial.identify(body.validator)
         self._etag = body.etag
+
+
+def pieces_worth_asking(waited: float, took: float, came: int) -> int:
+    """Pieces that a request should ask for, so that the wait for its answer is a small share.
+
+    Where answers are quick the parts are short: connections stay together, what came is soon in
+    one piece, and can be hashed.
+
+    Args:
+        waited: Seconds between the last request and its answer.
+        took: Seconds that its body took.
+        came: Bytes of that body.
+    """
+    return 1 + int(_WORTH * waited * came / max(took, 1e-3) / PIECE)
 
 
 async def _all(work: Iterable["asyncio.Task[None]"]) -> None:

@@ -13,6 +13,8 @@ from typing import Protocol
 from modelrunner_protocol.wire import Artifact, WeightsFile
 from runnerd.weights.failure import WeightsError
 
+Chunk = bytes | memoryview
+
 
 class RangeNotSatisfiableError(Exception):
     """The asked range starts behind the file's end. `total` is its length, if told."""
@@ -36,14 +38,15 @@ class Body:
         etag: The entity tag as sent, "" when there is none.
         validator: What ties two ranges to one version of the file (a strong entity tag or
             a modification date), "" when there is nothing.
-        chunks: The bytes, in pieces of any size. Raises TransientError when they end early.
+        chunks: The bytes, in pieces of any size, each valid until the next one is asked for.
+            Raises TransientError when they end early.
     """
 
     start: int
     total: int | None
     etag: str
     validator: str
-    chunks: AsyncIterator[bytes]
+    chunks: AsyncIterator[Chunk]
 
 
 class WeightsSource(Protocol):
