@@ -6,7 +6,7 @@ import pytest
 
 from modelrunner_protocol.reasons import Reason
 from tests.integration.weights.commands import Commands, Ended
-from tests.integration.weights.conftest import SIZE
+from tests.integration.weights.conftest import MIB, SIZE
 from tests.support.certificates import server_certificate
 from tests.support.file_server import Fault, FileServer
 from tests.support.gguf_files import model
@@ -43,6 +43,42 @@ async def test_signed_targets_are_not_rewritten(server: FileServer, commands: Co
     server.faults.extend(_redirect("/model.gguf?sig=a%2Fb%20c+d%7E~&x=%c3%a9"))
     assert (await commands.resolve()).code == 0
     assert server.requests[-1].path == "/model.gguf?sig=a%2Fb%20c+d%7E~&x=%c3%a9"
+
+
+async def test_a_signature_that_ends_in_the_middle(server: FileServer, commands: Commands) -> None:
+    """A signed target that is too old is asked for anew at the URL that leads to it."""
+    async with FileServer({"/signed": model(SIZE)}).running() as store:
+        server.always = _redirect(store.url("/signed?sig=1"))[0]
+        artifact = (await commands.resolve()).outcome.artifact
+        server.requests.clear()
+        store.requests.clear()
+        store.faults.extend([Fault(cut_after=MIB), Fault(status=403), Fault(cut_after=MIB)])
+        server.faults.extend(
+            _redirect(*(store.url(f"/signed?sig={number}") for number in range(2, 6)))
+        )
+        ended = await commands.pull(expected=artifact)
+    assert (ended.code, ended.outcome.downloaded_bytes) == (0, SIZE), ended.outcome.message
+    assert ended.outcome.retries == 3
+    assert "127.0.0.1, which it leads to, answered 403; trying again" in ended.log
+    asked = [(one.path, one.headers.get("range")) for one in store.requests]
+    assert asked == [
+        ("/signed?sig=2", None),
+        ("/signed?sig=3", f"bytes={MIB}-"),
+        ("/signed?sig=4", f"bytes={MIB}-"),
+        ("/signed?sig=5", f"bytes={2 * MIB}-"),
+    ]
+    assert len(server.requests) == 4
+
+
+async def test_a_target_that_stays_forbidden(server: FileServer, commands: Commands) -> None:
+    """It is told after the time without progress, and may be tried again later."""
+    commands.environment["RUNNERD_PULL_GIVE_UP_AFTER"] = "1s"
+    async with FileServer({}).running() as store:
+        store.always = Fault(status=403)
+        server.always = _redirect(store.url("/signed"))[0]
+        ended = await commands.pull(expected=SIZE)
+    assert (ended.code, ended.outcome.retryable) == (1, True)
+    assert "which it leads to, answered 403 (given up after" in ended.outcome.message
 
 
 async def test_six_redirects_are_too_many(server: FileServer, commands: Commands) -> None:

@@ -4,15 +4,17 @@ import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Final
 
 import aiohttp
+from yarl import URL
 
 from modelrunner_protocol.sources import describe_url, file_name
 from modelrunner_protocol.wire import Artifact, HttpSource, WeightsFile
 from runnerd.weights import formats, tensor_model
 from runnerd.weights.clock import Clock
 from runnerd.weights.disk import size_text
-from runnerd.weights.failure import WeightsError, unsupported
+from runnerd.weights.failure import TransientError, WeightsError, unsupported
 from runnerd.weights.http_body import body_of, range_header
 from runnerd.weights.http_session import get, parse_url
 from runnerd.weights.http_status import refusal
@@ -22,6 +24,9 @@ from runnerd.weights.remote_tensors import read_remote_tensors
 from runnerd.weights.retry import persistently
 from runnerd.weights.source import Body, WrongDigestError
 from runnerd.weights.tensor_files import is_tensors
+
+_SIGNATURE_ENDED: Final = frozenset({400, 401, 403})
+"""What stores answer to a signature whose time is over."""
 
 
 class HttpWeights:
@@ -86,6 +91,10 @@ class HttpWeights:
         if start and validator:
             headers["If-Range"] = validator
         async with get(self._session, self._url, headers) as response:
+            if response.status in _SIGNATURE_ENDED and _place(response.url) != _place(self._url):
+                # A signed URL is good for minutes only: its origin makes a new one.
+                host, status = response.url.host, response.status
+                raise TransientError(f"{host}, which it leads to, answered {status}")
             if response.status not in {200, 206, 416}:
                 raise refusal(self._where, response.status, response.headers)
             yield body_of(response, start)
@@ -128,3 +137,8 @@ class HttpWeights:
 
     def _sized(self, file: WeightsFile, size: int) -> WeightsFile:
         return replace(file, size_bytes=size, sha256=self._source.sha256)
+
+
+def _place(url: URL) -> tuple[URL, str]:
+    """What is asked for where: without a user and a fragment, which are not sent."""
+    return url.origin(), url.raw_path_qs
