@@ -16,6 +16,8 @@ Commands:
   resolve   find out what a source holds, without downloading it (RUNNERD_PULL)
   pull      download a source into the cache (RUNNERD_PULL, or pull SOURCE: pull --help)
   verify    hash what a cache holds, set damaged files apart (RUNNERD_PULL, or verify --help)
+  import    put files of this machine into a cache, as if they had been pulled (import --help)
+  prune     remove from a cache what nobody wants any more (prune --help)
   package   make an OCI artifact of GGUF files, and push it (package --help)
 
 Options:
@@ -42,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
             return serve(rest)
         case ["resolve" | "pull" | "verify" as command] if _is_job(command):
             return _job(command)
-        case ["package" | "verify" | "pull" as command, *rest]:
+        case ["package" | "verify" | "pull" | "import" | "prune" as command, *rest]:
             return _tool(command, rest)
         case ["--version" | "--help" | "-h" | "help" as word]:
             print(_version() if word == "--version" else _USAGE.strip())  # noqa: T201  # the answer of a command
@@ -74,6 +76,14 @@ def _tool(command: str, arguments: list[str]) -> int:
         from runnerd.weights.verify_cli import verify_cache  # noqa: PLC0415  # see above
 
         return verify_cache(arguments)
+    if command == "import":
+        from runnerd.weights.import_cli import import_by_hand  # noqa: PLC0415  # see above
+
+        return import_by_hand(arguments)
+    if command == "prune":
+        from runnerd.weights.prune_cli import prune_cache  # noqa: PLC0415  # see above
+
+        return prune_cache(arguments)
     from runnerd.weights.oci.cli import package  # noqa: PLC0415  # see above
 
     return package(arguments)

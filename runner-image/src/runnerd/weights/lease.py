@@ -40,6 +40,13 @@ _LONGEST: Final = 4096
 _FLAGS: Final = os.O_CLOEXEC | os.O_NOFOLLOW
 
 
+class BusyError(WeightsError):
+    """Somebody else is writing the artifact."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(f"{store.key} is being written", retryable=True)
+
+
 class LeaseLostError(WeightsError):
     """Another machine writes the artifact now: this one was silent for too long."""
 
@@ -70,6 +77,8 @@ class Lease:
         self._seen: bytes | None = None
         self._since = 0.0
         self._lost = False
+        self.alive = False
+        """Whether somebody else was seen to renew it."""
 
     async def take(self) -> bool:
         """Try to become the holder, with the lock held; ask again a moment later.
@@ -84,6 +93,7 @@ class Lease:
             return self._write()
         now = self._clock.now()
         if found != self._seen:
+            self.alive = self._seen is not None
             self._seen, self._since = found, now
         if now - self._since < EXPIRY:
             return False
@@ -166,7 +176,12 @@ class Lease:
 
 @contextlib.asynccontextmanager
 async def only_writer(
-    store: Store, clock: Clock, *, on_wait: Callable[[], None] = lambda: None, node: str = ""
+    store: Store,
+    clock: Clock,
+    *,
+    on_wait: Callable[[], None] = lambda: None,
+    wait: bool = True,
+    node: str = "",
 ) -> AsyncIterator[None]:
     """Be the only one who writes an artifact during the block; waits for that.
 
@@ -174,9 +189,11 @@ async def only_writer(
         store: Its place.
         clock: Of this machine.
         on_wait: Called once, when somebody else is at work.
+        wait: Whether to wait for who is at work; a lease is watched until that is known.
         node: See `Lease`.
 
     Raises:
+        BusyError: somebody else is at work, and `wait` is false.
         LeaseLostError: somebody else is at work since; the block was cancelled.
         OSError: the volume cannot be written.
     """
@@ -187,6 +204,8 @@ async def only_writer(
                 async with lease.kept():
                     yield
                 return
+        if not wait and (lease.alive or not mine):
+            raise BusyError(store)
         if not told:
             on_wait()
             told = True

@@ -7,9 +7,10 @@
 import json
 import stat
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from modelrunner_protocol.codec import WireError, from_dict, to_dict
 from modelrunner_protocol.sources import MANIFEST, describe_url
@@ -53,6 +54,18 @@ def read_manifest(path: Path) -> Artifact:
         OSError: there is none.
         WireError: it cannot be read.
     """
+    return from_dict(Artifact, _read(path).get("artifact"), "artifact")
+
+
+def source_of(folder: Path, key: str) -> Source:
+    """Which source a folder was filled from for a key; an empty one where nobody can tell."""
+    for path in (note_path(folder, key), folder / MANIFEST):
+        with suppress(OSError, WireError):
+            return from_dict(Source, _read(path).get("source"), "source")
+    return Source()
+
+
+def _read(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         text = file.read(_LARGEST + 1)
     if len(text) > _LARGEST:
@@ -63,7 +76,7 @@ def read_manifest(path: Path) -> Artifact:
         raise WireError("the manifest is not JSON") from error
     if not isinstance(data, dict) or data.get("version") != MANIFEST_VERSION:
         raise WireError("the manifest is of another version")
-    return from_dict(Artifact, data.get("artifact"), "artifact")
+    return data
 
 
 def recorded(folder: Path, key: str = "") -> Artifact:
