@@ -50,7 +50,7 @@ class CacheFacts:
     `claim` is our own cache claim. `recorded_by` are Deployments of Models that share the
     artifact. `stale_resolve`, `stale_pull`: the Job's inputs are no longer what is wanted.
     `unusable`: why a claim that users made cannot be used. `writable`: whether a pull could fill
-    the claim.
+    the claim. `newer`: another version of the same source serves meanwhile.
     """
 
     claim: Object | None
@@ -62,6 +62,7 @@ class CacheFacts:
     progress: Progress | None = None
     unusable: Problem | None = None
     writable: bool = True
+    newer: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -361,4 +362,5 @@ def _sentence(
         return f"finding out what {what} holds{waiting}"
     size = f" ({format_size(artifact.size_bytes)})" if artifact is not None else ""
     stuck = trouble(facts.progress)
+    what = f"a newer version of {what}" if facts.newer else what
     return f"pulling {what}{size}{waiting}{f'; {stuck}' if stuck else ''}"

@@ -29,7 +29,8 @@ class World:
     ModelRunner); what serves already goes on serving. `changing`: this very pass writes the
     Deployment, so what the old one looks like does not count as arrived. `lost_names`: requests
     with some of its names go to an older Model, which changes nothing else about it. `draft`: why
-    its draft model has no weights yet. `limited`: why there are fewer runners than are wanted.
+    its draft model has no weights yet. `newer`: what serves are weights that the source has moved
+    away from. `limited`: why there are fewer runners than are wanted.
     """
 
     now: float
@@ -43,6 +44,7 @@ class World:
     terminating: bool = False
     lost_names: Problem | None = None
     draft: Problem | None = None
+    newer: bool = False
     limited: Problem | None = None
 
 
@@ -152,9 +154,23 @@ def _served(
     change = problem or progress
     if change is None:
         return Decision([ready(well.reason, well.message), _cached(world)], phase, well, starting)
-    message = f"{well.message}, with its previous settings"
+    change = _of_newer(world, change)
+    former = "weights" if world.newer else "settings"
+    message = f"{well.message}, with its previous {former}"
     verdicts = [ready(well.reason, message), _cached(world), _unrest(change)]
     return Decision(verdicts, phase, change, starting)
+
+
+def _of_newer(world: World, change: Problem) -> Problem:
+    """What is wrong with weights that the source has only now: those before them had served."""
+    if not world.newer or change.reason not in _FAULTS_OF_WEIGHTS:
+        return change
+    said = (
+        f"a newer version of the weights cannot be used: {change.message.rstrip('.')}. Until a"
+        " better one is published and looked up, the former one can be had back by naming its"
+        " digest or commit in spec.source"
+    )
+    return replace(change, message=said)
 
 
 def _cached(world: World) -> Verdict:
@@ -180,6 +196,18 @@ def _terminating(world: World) -> Decision:
     ]
     return Decision(verdicts, Phase.TERMINATING, head, starting=False)
 
+
+_FAULTS_OF_WEIGHTS = frozenset(
+    {
+        Reason.UNSUPPORTED_FORMAT,
+        Reason.PULL_FAILED,
+        Reason.CACHE_TOO_SMALL,
+        Reason.ENGINE_FAILED,
+        Reason.OUT_OF_MEMORY,
+        Reason.CRASH_LOOPING,
+        Reason.STARTUP_TIMED_OUT,
+    }
+)
 
 _PHASES = {
     Reason.RESOLVING: Phase.RESOLVING,

@@ -55,6 +55,8 @@ from modelrunner.reconcilers.refreshing import (
     refresh_of,
     refresh_steps,
     release_steps,
+    replaces,
+    serves_former,
     settled_state,
     with_source,
 )
@@ -135,6 +137,7 @@ def _conclude(
         lost_names=lost_names(_path(seen.model), seen.lost_names),
         terminating=being_deleted(seen.model),
         draft=_missing_draft(seen),
+        newer=replaces(seen, refresh, changing=changing),
         limited=limited_by(seen, found.names if (found := mounts(seen)) else ()),
     )
     decision = decide(world)
@@ -218,6 +221,7 @@ def _facts(
         progress=seen.progress,
         unusable=claim_problem(seen),
         writable=can_be_filled(seen),
+        newer=serves_former(seen, settings),
     )
 
 
@@ -233,7 +237,9 @@ def _stale(seen: Observation, settings: Effective, found: JobAndPods | None) -> 
     others = {sharer.name for sharer in seen.sharers if sharer.uid != uid_of(seen.model)}
     if maker in others:
         return False
-    return annotation(found.job, naming.INPUTS_ANNOTATION) != jobs.job_inputs(settings)
+    looks = seen.refresh is not None and found.job is seen.refresh.job
+    inputs = jobs.refresh_inputs(settings) if looks else jobs.job_inputs(settings)
+    return annotation(found.job, naming.INPUTS_ANNOTATION) != inputs
 
 
 def _cache_steps(

@@ -128,6 +128,20 @@ def arrived(seen: Observation, settings: Effective, *, changing: bool) -> bool:
     return dig(found, "spec", "replicas") == 0 or look(visible(seen)).newest_ready
 
 
+def serves_former(seen: Observation, settings: Effective) -> bool:
+    """Whether the Deployment is still that of another version of the same source."""
+    return served_version(seen.deployment, settings.source_key) not in {None, settings.key}
+
+
+def replaces(seen: Observation, decision: RefreshDecision | None, *, changing: bool) -> bool:
+    """Whether weights that the source has moved away from are being replaced."""
+    if decision is None or seen.settings is None:
+        return False
+    if serves_former(seen, seen.settings):
+        return True
+    return bool(decision.state.superseded) and not arrived(seen, seen.settings, changing=changing)
+
+
 def settled_state(seen: Observation, state: SourceState) -> SourceState:
     """What is remembered once the wanted version has arrived: what is still to be given up."""
     there = {label(claim, ARTIFACT_LABEL) for claim in seen.versions}
