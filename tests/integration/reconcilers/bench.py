@@ -133,6 +133,20 @@ class Bench:
             }
         )
 
+    def claim(self, name: str, *modes: str) -> Object:
+        """A claim that a user makes; ReadWriteOnce where nothing else is said."""
+        return self.api.create(
+            {
+                "apiVersion": "v1",
+                "kind": "PersistentVolumeClaim",
+                "metadata": {"name": name, "namespace": self.namespace},
+                "spec": {
+                    "accessModes": list(modes) or ["ReadWriteOnce"],
+                    "resources": {"requests": {"storage": "1Gi"}},
+                },
+            }
+        )
+
     def model(self, name: str) -> Object:
         """The Model as stored."""
         return self.must(API, "Model", name)

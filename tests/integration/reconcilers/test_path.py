@@ -16,6 +16,7 @@ from modelrunner_protocol.wire import (
     Source,
 )
 from tests.integration.reconcilers.bench import Bench, condition, written
+from tests.support.kubeapi import Object
 from tests.support.pod_statuses import ARTIFACT
 
 pytestmark = pytest.mark.control_plane
@@ -105,6 +106,7 @@ def _warmed(started: float) -> RunnerStatus:
 async def test_weights_in_place(bench: Bench) -> None:
     """A file on the user's volume is resolved and served where it lies; nothing is pulled."""
     source = {"persistentVolumeClaim": {"name": "mine", "path": "dir/m.gguf"}}
+    mine = bench.claim("mine")
     bench.put("ModelRunner", "default", {})
     bench.put("Model", "m", {"source": source})
     await bench.until_still("m")
@@ -118,7 +120,7 @@ async def test_weights_in_place(bench: Bench) -> None:
         {"claimName": "mine", "readOnly": True}
     ]
     assert "/models/dir/m.gguf" in str(deployment["spec"]["template"])
-    assert bench.api.list("v1", "PersistentVolumeClaim", bench.namespace) == []
+    _untouched(bench, mine)
     assert bench.api.list("batch/v1", "Job", bench.namespace) == []
     bench.restart()
     before = written()
@@ -128,10 +130,11 @@ async def test_weights_in_place(bench: Bench) -> None:
 
 async def test_a_shared_claim(bench: Bench) -> None:
     """With existingClaim the pull fills the user's volume, and the Deployment keeps the result."""
+    shared = bench.claim("shared")
     bench.put("ModelRunner", "default", {"cache": {"existingClaim": "shared"}})
     bench.put("Model", "m", MODEL)
     await bench.serving()
-    assert bench.api.list("v1", "PersistentVolumeClaim", bench.namespace) == []
+    _untouched(bench, shared)
     assert bench.api.list("batch/v1", "Job", bench.namespace) == []
     bench.put("Model", "n", MODEL)
     model = await bench.until_still("n")
@@ -141,6 +144,14 @@ async def test_a_shared_claim(bench: Bench) -> None:
     before = written()
     await bench.once("m")
     assert written() == before
+
+
+def _untouched(bench: Bench, claim: Object) -> None:
+    """There is this claim alone, as its user made it."""
+    [found] = bench.api.list("v1", "PersistentVolumeClaim", bench.namespace)
+    managers = {one["manager"] for one in found["metadata"]["managedFields"]}
+    assert found["metadata"]["uid"] == claim["metadata"]["uid"]
+    assert "model-runner-operator" not in managers
 
 
 def _claims(pod: dict[str, Any]) -> list[dict[str, Any]]:
