@@ -256,7 +256,8 @@ class Outcome:
     Failures carry a reason, a message that says what to do, and whether trying the same
     again later may help. `cached`: the cache holds all of it already, so nothing has to be pulled.
     `seconds`, `downloaded_bytes` and `retries` are what this one Job took, whatever became of it.
-    `missing_bytes`: so much more room the volume would have to have.
+    `missing_bytes`: so much more room the volume would have to have. `damaged`: a verification has
+    found that what is there is not what it should be.
     """
 
     artifact: Artifact | None = None
@@ -268,6 +269,7 @@ class Outcome:
     seconds: float = 0.0
     retries: int = 0
     missing_bytes: int = 0
+    damaged: bool = False
 
 
 class PullPhase(StrEnum):

@@ -25,7 +25,8 @@ async def _mounted(commands: Commands, options: str) -> AsyncIterator[Path]:
 
 def _failed(ended: Ended, says: str) -> None:
     assert ended.code == 1
-    assert ended.outcome.reason is Reason.PULL_FAILED
+    full = "need 4.01 MiB" in says or "too full" in says
+    assert ended.outcome.reason is (Reason.CACHE_TOO_SMALL if full else Reason.PULL_FAILED)
     assert not ended.outcome.retryable
     assert says in ended.outcome.message
     assert "Traceback" not in ended.log
@@ -36,6 +37,7 @@ async def test_volume_that_is_too_small(server: FileServer, commands: Commands) 
     async with _mounted(commands, "size=3m") as volume:
         ended = await commands.pull(expected=SIZE)
         _failed(ended, "need 4.01 MiB, 3.00 MiB of 3.00 MiB are free")
+        assert ended.outcome.missing_bytes == SIZE + MIB - 3 * MIB
         assert server.sent == 0
         assert [p.name for p in volume.iterdir()] == ["0123456789abcdef.lock"]
 

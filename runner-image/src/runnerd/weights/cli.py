@@ -85,7 +85,8 @@ def _ended(work: Awaitable[Outcome], config: PullConfig) -> tuple[Outcome, int]:
     try:
         return asyncio.run(until_stopped(work)), 0
     except WeightsError as error:
-        return _failed(error.reason, str(error), retryable=error.retryable), 1
+        told = _failed(error.reason, str(error), retryable=error.retryable)
+        return replace(told, missing_bytes=error.missing_bytes, damaged=error.damaged), 1
     except asyncio.CancelledError:
         message = f"stopped before {describe(config.source)} was complete; what came is kept"
         return _failed(Reason.PULL_FAILED, message, retryable=True), STOPPED

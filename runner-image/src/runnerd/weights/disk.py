@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Final
 
+from modelrunner_protocol.reasons import Reason
 from runnerd.weights.failure import WeightsError
 
 SLACK: Final = 1024 * 1024
@@ -48,8 +49,10 @@ class VolumeFullError(WeightsError):
     def __init__(self, root: Path, *, needed: int, free: int, capacity: int) -> None:
         super().__init__(
             f"the volume at {root} is too full: the weights need {size_text(needed)}, "
-            f"{size_text(free)} of {size_text(capacity)} are free: use a larger cache, or free space"
+            f"{size_text(free)} of {size_text(capacity)} are free: use a larger cache, or free space",
+            reason=Reason.CACHE_TOO_SMALL,
         )
+        self.missing_bytes = max(0, needed + SLACK - free)
         self.hopeless = needed + SLACK > capacity
 
 
@@ -59,7 +62,10 @@ def failure_of(error: OSError, root: Path, needed: int) -> WeightsError:
     if error.errno in _FULL:
         stats = os.statvfs(root)
         free, capacity = stats.f_bavail * stats.f_frsize, stats.f_blocks * stats.f_frsize
-        return VolumeFullError(root, needed=needed, free=free, capacity=capacity)
+        full = VolumeFullError(root, needed=needed, free=free, capacity=capacity)
+        # How much of it is what we have written ourselves is not known here.
+        full.missing_bytes = 0
+        return full
     if error.errno == errno.EROFS:
         return WeightsError(
             f"the volume at {root} is mounted read-only, and {size_text(needed)} are to be written: "

@@ -9,7 +9,12 @@ class WeightsError(Exception):
     Attributes:
         reason: The condition's reason.
         retryable: Whether trying the same again later may help.
+        missing_bytes: So much more room the volume would have to have, where that is the cause.
+        damaged: Whether what is there is not what it should be.
     """
+
+    missing_bytes: int = 0
+    damaged: bool = False
 
     def __init__(
         self, message: str, *, reason: Reason = Reason.PULL_FAILED, retryable: bool = False

@@ -20,6 +20,12 @@ from runnerd.weights.verify import Finding, digest_of, set_apart, verify
 _NAMED: Final = 8
 
 
+class DamagedError(WeightsError):
+    """What is there is not what it should be."""
+
+    damaged = True
+
+
 async def verified(config: PullConfig, meter: ProgressMeter, clock: Clock) -> Artifact:
     """Hash an artifact; with the sha256 of all files.
 
@@ -36,7 +42,7 @@ async def verified(config: PullConfig, meter: ProgressMeter, clock: Clock) -> Ar
     try:
         artifact = store.recorded()
     except (OSError, WireError) as error:
-        raise WeightsError(
+        raise DamagedError(
             f"{store.folder} holds nothing that could be verified ({error}): pull it again"
         ) from error
     counter = _Counter(meter, artifact.size_bytes)
@@ -44,7 +50,7 @@ async def verified(config: PullConfig, meter: ProgressMeter, clock: Clock) -> Ar
     if not found:
         meter.done(artifact.size_bytes)
         return artifact
-    raise WeightsError(_told(describe(config.source), found, await _set_apart(store, found, clock)))
+    raise DamagedError(_told(describe(config.source), found, await _set_apart(store, found, clock)))
 
 
 async def _set_apart(store: Store, found: list[Finding], clock: Clock) -> str:
@@ -71,7 +77,7 @@ async def _in_place(config: PullConfig, source: ClaimSource, meter: ProgressMete
     known = {file.path: file.sha256 for file in config.expected.files} if config.expected else {}
     changed = [file.path for file in files if known.get(file.path, "") not in {"", file.sha256}]
     if changed:
-        raise WeightsError(
+        raise DamagedError(
             f"{where} is not what it was: {', '.join(changed[:_NAMED])} changed or is damaged: "
             "put the file there again, or verify once more if it was replaced on purpose"
         )

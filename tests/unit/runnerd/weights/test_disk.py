@@ -36,6 +36,7 @@ def test_what_never_fits_is_hopeless(tmp_path: Path) -> None:
         check_space(tmp_path, 1 << 60, 0)
     assert failure.value.hopeless
     assert not failure.value.retryable
+    assert 0 < failure.value.missing_bytes < 1 << 60
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
@@ -44,6 +45,7 @@ def test_full_volume(code: int, tmp_path: Path) -> None:
     failure = failure_of(OSError(code, os.strerror(code)), tmp_path, 3 << 30)
     assert isinstance(failure, VolumeFullError)
     assert "the weights need 3.00 GiB" in str(failure)
+    assert failure.missing_bytes == 0
 
 
 @pytest.mark.parametrize(
