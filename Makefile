@@ -148,7 +148,8 @@ test: static tools ## Every check and every test, on a real cluster, from nothin
 	@$(RUN) coverage run -m pytest -q -n auto tests/unit
 	@$(RUN) coverage run -m pytest -q -n 2 --dist loadfile tests/contract
 	@$(RUN) coverage run -m pytest -q -n 2 --dist loadfile tests/integration
-	@$(RUN) coverage run -m pytest -q tests/e2e
+	@$(RUN) coverage run -m pytest -q -n 2 --dist loadfile -m "not alone" tests/e2e
+	@$(RUN) coverage run -m pytest -q -m alone tests/e2e
 	@$(RUN) coverage combine --quiet
 	@$(RUN) coverage report --fail-under=95 --format=total | sed 's/^/coverage %: /'
 

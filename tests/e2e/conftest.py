@@ -1,27 +1,43 @@
-"""The product on a real cluster, installed once per run; a namespace of its own for each test."""
+"""The product on a real cluster, installed once per run; a namespace of its own for each test.
+
+Most tests wait, for pods and for engines, so two files of them run side by side (`make test`). Those
+that change what all share, the release or the node, are marked `alone` and run by themselves.
+"""
 
 import itertools
+import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import httpx
 import pytest
 
+from tests.cluster.locks import locked
 from tests.cluster.progress import Progress
 from tests.support import manifests
 from tests.support.gateway import NAME, gateway_client
-from tests.support.stack import SYSTEM_NAMESPACE, Stack, bring_up
+from tests.support.stack import SYSTEM_NAMESPACE, Stack, connect
 
 _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def stack() -> Iterator[Stack]:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The cluster with the chart installed, and a file server that pods reach.
 
     The cluster stays up after the run, so that the next one starts in a second; `make down`
     removes it.
     """
-    with bring_up(Progress()) as running:
+    folder, progress = tmp_path_factory.getbasetemp(), Progress()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # of all workers of this run
+    installed = folder / "installed"
+    with ExitStack() as held:
+        with locked(folder / "stack.lock", what="the cluster", progress=progress):
+            running = held.enter_context(connect(progress))
+            if not installed.exists():
+                running.install()
+                installed.touch()
         yield running
 
 

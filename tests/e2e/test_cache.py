@@ -1,5 +1,7 @@
 """Pulled once, visibly, and never broken: claims and pull Jobs on the real cluster."""
 
+import time
+
 import pytest
 
 from tests.support import manifests
@@ -48,6 +50,7 @@ def test_download_is_seen_while_it_runs(stack: Stack, default_runner: str) -> No
     stack.apply(manifests.model(default_runner, "seen", stack.http_source(path)))
     percents: set[int] = set()
     versions: set[str] = set()
+    began = time.monotonic()
 
     def enough() -> bool:
         found = stack.get("models", default_runner, "seen") or {}
@@ -62,7 +65,7 @@ def test_download_is_seen_while_it_runs(stack: Stack, default_runner: str) -> No
 
     stack.wait("two different percentages", enough, seconds=40)
     # A write wakes its writer: were progress asked for each time, this would be dozens.
-    assert len(versions) <= 8
+    assert len(versions) <= 6 + (time.monotonic() - began) / 1.5
     found = stack.wait_for(default_runner, "seen", ready=True)
     assert "download" not in found["status"]
 

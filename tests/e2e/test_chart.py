@@ -6,7 +6,7 @@ from tests.e2e.test_spine import chat
 from tests.support import manifests
 from tests.support.stack import RELEASE, SYSTEM_NAMESPACE, Stack
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.alone]
 
 
 def test_uninstall_keeps_kinds_models_and_serving(stack: Stack, default_runner: str) -> None:

@@ -31,7 +31,7 @@ from tests.support.stack import SYSTEM_NAMESPACE, Stack, condition
 
 __all__ = ["clients_ready"]
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.alone]
 
 CONTEXT = 2048
 _WITH_TOOLS = [client for client in CLIENTS if client.tools]

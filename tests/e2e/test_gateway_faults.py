@@ -13,7 +13,7 @@ from tests.e2e.test_spine import chat
 from tests.support import manifests
 from tests.support.stack import RELEASE, SYSTEM_NAMESPACE, Stack, condition
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.alone]
 
 
 def test_client_that_caused_the_wake_leaves(

@@ -17,7 +17,7 @@ from tests.support.gateway import gateway_client
 from tests.support.registry_process import RegistryProcess, running_registry
 from tests.support.stack import Stack
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.alone]
 
 
 @pytest.fixture(scope="module")

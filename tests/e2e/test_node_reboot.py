@@ -5,7 +5,7 @@ import pytest
 from tests.support import manifests
 from tests.support.stack import SYSTEM_NAMESPACE, Stack
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.alone]
 
 _PACE = 8 * 1024**2
 

@@ -9,7 +9,7 @@ from tests.support import manifests
 from tests.support.file_server import Fault
 from tests.support.stack import Stack
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.alone]
 
 
 def test_cached_models_need_no_network(

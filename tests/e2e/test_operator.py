@@ -9,7 +9,7 @@ from tests.support import manifests
 from tests.support.service_monitors import serving_service_monitors
 from tests.support.stack import RELEASE, SYSTEM_NAMESPACE, Stack
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.alone]
 
 
 def test_another_replica_takes_over_when_the_leader_dies(stack: Stack, default_runner: str) -> None:

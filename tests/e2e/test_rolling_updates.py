@@ -8,7 +8,7 @@ from tests.support.gateway import NAME
 from tests.support.stack import RELEASE, SYSTEM_NAMESPACE, Stack
 from tests.support.traffic import Traffic, traffic
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.alone]
 
 
 def _flows(stack: Stack, seen: Traffic, more: int = 20) -> None:

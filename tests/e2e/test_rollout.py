@@ -6,7 +6,7 @@ from tests.e2e.test_spine import chat
 from tests.support import manifests
 from tests.support.stack import SYSTEM_NAMESPACE, Stack, condition
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.alone]
 
 
 def uids(stack: Stack, namespace: str, model: str) -> set[str]:

@@ -49,8 +49,10 @@ def test_stream_arrives_in_pieces_and_ends_with_done(stack: Stack, default_runne
         events = [line for line in answer.iter_lines() if line.startswith("data: ")]
     assert events[-1] == "data: [DONE]"
     chunks = [json.loads(event.removeprefix("data: ")) for event in events[:-1]]
-    assert len(chunks) > 5
-    assert chunks[-1]["usage"]["completion_tokens"] == 12
+    # The model may end before it has to.
+    told = chunks[-1]["usage"]["completion_tokens"]
+    assert 1 < told <= 12
+    assert len(chunks) >= told / 2
 
 
 def test_configuration_reaches_the_engine(stack: Stack, default_runner: str) -> None:
