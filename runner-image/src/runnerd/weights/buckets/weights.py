@@ -19,8 +19,10 @@ from runnerd.weights.failure import MissingError, WeightsError, unsupported
 from runnerd.weights.formats import shard_names
 from runnerd.weights.http_body import is_strong
 from runnerd.weights.remote_header import read_artifact
+from runnerd.weights.remote_tensors import read_index
 from runnerd.weights.retry import persistently
 from runnerd.weights.source import Body, RangeNotSatisfiableError, WrongDigestError
+from runnerd.weights.tensor_files import base_name, is_tensors, part_of
 
 _ENDING: Final = ".gguf"
 
@@ -130,7 +132,11 @@ class BucketWeights:
 
     async def _chosen(self) -> Choice:
         prefix = self._source.prefix
-        if prefix.lower().endswith(_ENDING):
+        if _is_file(prefix):
+            if is_tensors(prefix) and part_of(prefix)[1] > 1:
+                raise unsupported(
+                    f"{self._where} is one part of several: set {self._field}.prefix to its folder"
+                )
             names = shard_names(prefix) or (prefix,)
             return Choice(weights=tuple([await self._look(name) for name in names]))
         files = await self._bucket.files(prefix)
@@ -139,7 +145,13 @@ class BucketWeights:
                 f"{self._where} has no objects: set {self._field}.prefix to a folder, or to an object "
                 f"that ends in {_ENDING}"
             )
-        return choose(self._source, files, self._where)
+        choice = choose(self._source, files, self._where)
+        if choice.index is None:
+            return choice
+        name = base_name(choice.index.path)
+        self._paths = {name: self._key(choice.index.path)}
+        index = WeightsFile(path=name, size_bytes=choice.index.size)
+        return choice.indexed(await read_index(index, self.open, self._where), self._where)
 
     async def _look(self, path: str) -> StoredFile:
         try:
@@ -150,9 +162,14 @@ class BucketWeights:
     def _key(self, path: str) -> str:
         """An object's name in the bucket."""
         prefix = self._source.prefix
-        if prefix.lower().endswith(_ENDING) or not prefix:
+        if _is_file(prefix) or not prefix:
             return path
         return f"{prefix}/{path}"
+
+
+def _is_file(prefix: str) -> bool:
+    """Whether it names one object, not a folder."""
+    return prefix.lower().endswith(_ENDING) or is_tensors(prefix)
 
 
 def _tag(files: tuple[WeightsFile, ...]) -> str:

@@ -1,4 +1,4 @@
-"""`runnerd package`: GGUF files into a registry, or into a folder."""
+"""`runnerd package`: a model's files into a registry, or into a folder."""
 
 import argparse
 import asyncio
@@ -58,10 +58,16 @@ async def _push(made: Package, location: Location, settings: Settings, *, insecu
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="runnerd package",
-        description="Make an OCI artifact (Docker's model layout) of a GGUF model.",
+        description="Make an OCI artifact (Docker's model layout) of a GGUF or safetensors model.",
         epilog=f"Credentials are read from ${DOCKER_CONFIG}/config.json or ~/.docker/config.json.",
     )
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="the model; all shards")
+    parser.add_argument(
+        "files",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="the GGUF model, all shards; or the folder of a safetensors model",
+    )
     parser.add_argument("--push", default="", metavar="REF", help="push it under this reference")
     parser.add_argument("--output", type=Path, metavar="DIR", help="write it as an OCI layout")
     parser.add_argument("--mmproj", type=Path, metavar="FILE", help="a multimodal projector")

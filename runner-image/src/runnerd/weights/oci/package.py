@@ -1,4 +1,7 @@
-"""Makes an artifact of GGUF files, in Docker's layout with a config v0.1.
+"""Makes an artifact of a model, in Docker's layout.
+
+GGUF files get a config v0.1; a folder with a safetensors model gets one of v0.2, in which every file
+is a layer with its name.
 
 The same files make the same digest: nothing of the machine or the moment is written.
 """
@@ -12,16 +15,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from modelrunner_protocol.wire import Artifact, WeightsFile
-from runnerd.weights import formats
+from modelrunner_protocol.wire import Artifact, FileKind, WeightsFile
 from runnerd.weights.disk import size_text
 from runnerd.weights.durable import sync_folder
 from runnerd.weights.failure import WeightsError
-from runnerd.weights.headers import read_header, read_headers
+from runnerd.weights.folder import tensor_files_in
+from runnerd.weights.headers import read_artifact, read_header
 from runnerd.weights.oci import media
 from runnerd.weights.oci.documents import digest_of
+from runnerd.weights.tensor_files import is_tensors
 
 _BEGINNING: Final = "1970-01-01T00:00:00Z"
+_TENSOR_MEDIA: Final = {
+    FileKind.WEIGHTS: media.TENSORS,
+    FileKind.CONFIG: media.MODEL_FILE,
+    FileKind.CHAT_TEMPLATE: media.CHAT_TEMPLATE,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +64,10 @@ class Package:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ingredients:
-    """The files to package: the model's, its shards in order, and what belongs to it."""
+    """The files to package: the model's, its shards in order, and what belongs to it.
+
+    Of a safetensors model `weights` is its folder alone, which holds all of it but licenses.
+    """
 
     weights: Sequence[Path]
     projector: Path | None = None
@@ -67,20 +79,40 @@ def build(files: Ingredients) -> Package:
     """Hash the files, read the model's header, and describe both.
 
     Raises:
-        WeightsError: not a GGUF model, or not all of its shards.
+        WeightsError: not a model, or not all of its files.
         OSError: a file cannot be read.
     """
+    licenses = [(path, media.LICENSE) for path in files.licenses]
+    if len(files.weights) == 1 and files.weights[0].is_dir():
+        return _build_tensors(files, licenses)
     wanted = [(path, media.GGUF) for path in files.weights]
     if files.projector is not None:
         wanted.append((files.projector, media.PROJECTOR))
     if files.chat_template is not None:
         wanted.append((files.chat_template, media.CHAT_TEMPLATE))
-    wanted += [(path, media.LICENSE) for path in files.licenses]
+    wanted += licenses
     artifact = _artifact(files.weights)
     return assemble(artifact, tuple(_layer(path, kind) for path, kind in wanted))
 
 
-def assemble(artifact: Artifact, layers: tuple[Layer, ...]) -> Package:
+def _build_tensors(files: Ingredients, licenses: Sequence[tuple[Path, str]]) -> Package:
+    folder = files.weights[0]
+    if files.projector is not None or files.chat_template is not None:
+        raise WeightsError(
+            "a safetensors model has its chat template and what lets it see in its own folder: put them "
+            "there instead of naming them"
+        )
+    where = os.fspath(folder)
+    found = tensor_files_in(folder, where)
+    artifact = read_artifact(folder, found, where)
+    wanted = [(folder / file.path, _TENSOR_MEDIA[file.kind]) for file in found]
+    layers = tuple(_layer(path, kind) for path, kind in (*wanted, *licenses))
+    return assemble(artifact, layers, config_type=media.CONFIG_V2)
+
+
+def assemble(
+    artifact: Artifact, layers: tuple[Layer, ...], *, config_type: str = media.CONFIG_V1
+) -> Package:
     """Describe a model whose layers are known; no file is read."""
     config = _json(
         {
@@ -93,7 +125,7 @@ def assemble(artifact: Artifact, layers: tuple[Layer, ...]) -> Package:
         {
             "schemaVersion": 2,
             "mediaType": media.MANIFEST,
-            "config": _described(media.CONFIG_V1, digest_of(config), len(config)),
+            "config": _described(config_type, digest_of(config), len(config)),
             "layers": [
                 _described(layer.media_type, layer.digest, layer.size)
                 | {"annotations": {media.FILE_PATH: layer.path.name}}
@@ -138,7 +170,9 @@ def write_layout(package: Package, folder: Path, name: str = "") -> None:
 def _artifact(weights: Sequence[Path]) -> Artifact:
     where = " ".join(os.fspath(path) for path in weights)
     if not weights:
-        raise WeightsError("there is no file to package: name the model's GGUF file")
+        raise WeightsError(
+            "there is no file to package: name the model's GGUF file, or the folder of a safetensors model"
+        )
     if len({path.parent for path in weights}) > 1:
         raise WeightsError("the parts of a split model have to lie in one folder")
     sizes = [path.stat().st_size for path in weights]
@@ -146,9 +180,12 @@ def _artifact(weights: Sequence[Path]) -> Artifact:
         WeightsFile(path=path.name, size_bytes=size)
         for path, size in zip(weights, sizes, strict=True)
     )
+    if any(path.is_dir() or is_tensors(path.name) for path in weights):
+        raise WeightsError(
+            "a safetensors model is packaged by its folder: name that, and nothing else"
+        )
     read_header(weights[0], where)
-    header, parameters = read_headers(weights[0].parent, files, where)
-    return formats.artifact_of(header, files, parameters=parameters)
+    return read_artifact(weights[0].parent, files, where)
 
 
 def _model(artifact: Artifact) -> dict[str, Any]:
