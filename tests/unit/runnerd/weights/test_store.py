@@ -1,14 +1,16 @@
 """The cache on a volume."""
 
+import errno
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from modelrunner_protocol.wire import Artifact, HttpSource, Source, WeightsFile
-from runnerd.weights.content import content_name
+from runnerd.weights.content import content_name, drop_content
 from runnerd.weights.failure import WeightsError
-from runnerd.weights.names import safe_name
 from runnerd.weights.store import Store
 
 _SOURCE = Source(http=HttpSource(url="https://user:pass@host:8443/a/m.gguf?token=secret#f"))
@@ -154,8 +156,196 @@ def test_odd_key_is_refused(key: str, tmp_path: Path) -> None:
         Store(tmp_path, key)
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", ".x", "manifest.json", "a\n", "é"])
-def test_odd_file_name_is_refused(name: str) -> None:
-    """A weights file lies in the artifact's folder and is not one of our own files."""
-    with pytest.raises(WeightsError):
-        safe_name(name)
+OTHER = Source(http=HttpSource(url="https://other/m.gguf"))
+RENAMED = replace(_ARTIFACT, digest="sha256:other", etag='"v2"', revision="main")
+
+
+def _second(root: Path) -> Store:
+    """Another source that has equal bytes."""
+    store = Store(root, "fedcba9876543210")
+    assert store.adopt(OTHER, RENAMED)
+    return store
+
+
+def test_the_key_is_a_link(tmp_path: Path) -> None:
+    """It is relative, so that it leads to the files wherever the volume is mounted."""
+    (tmp_path / "volume").mkdir()
+    store = _published(tmp_path / "volume")
+    assert store.folder.readlink() == Path(_CONTENT)
+    (tmp_path / "volume").rename(tmp_path / "elsewhere")
+    moved = Store(tmp_path / "elsewhere", store.key)
+    assert moved.whole() == _ARTIFACT
+    assert (moved.folder / "m.gguf").read_bytes() == b"12345"
+
+
+def test_equal_bytes_are_shared(tmp_path: Path) -> None:
+    """A second source gets a link, keeps what it calls the artifact, and so does the first."""
+    first, second = _published(tmp_path), _second(tmp_path)
+    assert second.whole() == RENAMED
+    assert first.whole() == _ARTIFACT
+    assert second.place == first.place
+    assert "other" not in (first.place / "manifest.json").read_text()
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        WeightsFile(path="m.gguf", size_bytes=5, sha256="cd"),
+        WeightsFile(path="n.gguf", size_bytes=5, sha256="ab"),
+        WeightsFile(path="m.gguf", size_bytes=6, sha256="ab"),
+        WeightsFile(path="m.gguf", size_bytes=5),
+    ],
+)
+def test_other_bytes_are_not_shared(file: WeightsFile, tmp_path: Path) -> None:
+    """Another digest, name or size, or a digest that nobody knows."""
+    _published(tmp_path)
+    store = Store(tmp_path, "fedcba9876543210")
+    assert not store.adopt(OTHER, replace(_ARTIFACT, files=(file,)))
+    assert not store.folder.is_symlink()
+
+
+def test_a_content_that_is_not_whole_is_not_shared(tmp_path: Path) -> None:
+    """Its files come again, and then it is whole for everybody."""
+    first = _published(tmp_path)
+    second = _second(tmp_path)
+    _truncate(first)
+    assert not Store(tmp_path, "third").adopt(OTHER, _ARTIFACT)
+    assert (first.whole(), second.whole()) == (None, None)
+    _published(tmp_path)
+    assert (first.whole(), second.whole()) == (_ARTIFACT, RENAMED)
+
+
+def test_files_go_with_their_last_key(tmp_path: Path) -> None:
+    """Who forgets one key takes nothing from another; what is left belongs to that alone."""
+    first, second = _published(tmp_path), _second(tmp_path)
+    first.forget()
+    assert second.whole() == RENAMED
+    assert not first.folder.is_symlink()
+    second.forget()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_forgotten_key_leaves_no_note(tmp_path: Path) -> None:
+    """What a source called an artifact is not told after it was forgotten."""
+    first, second = _published(tmp_path), _second(tmp_path)
+    second.forget()
+    assert sorted(p.name for p in first.folder.iterdir()) == ["m.gguf", "manifest.json"]
+
+
+def test_a_key_that_moves_leaves_its_old_files(tmp_path: Path) -> None:
+    """To another content; the old one goes, unless another key leads to it."""
+    store, other = _published(tmp_path), _second(tmp_path)
+    newer = replace(
+        _ARTIFACT, files=(WeightsFile(path="m.gguf", size_bytes=5, sha256="cd"),), etag="new"
+    )
+    for kept in (True, False):
+        store.partial.mkdir()
+        (store.partial / "m.gguf").write_bytes(b"54321")
+        store.publish(_SOURCE, newer)
+        assert store.whole() == newer
+        assert (tmp_path / _CONTENT).exists() is kept
+        assert (store.folder / "m.gguf").read_bytes() == b"54321"
+        other.forget()
+        _published(tmp_path)
+
+
+def test_a_folder_of_before_is_found(tmp_path: Path) -> None:
+    """Caches that were filled when keys were folders stay whole, and are read where they are."""
+    store = _published(tmp_path)
+    store.folder.unlink()
+    (tmp_path / _CONTENT).rename(store.folder)
+    assert store.whole() == _ARTIFACT
+    _truncate(store)
+    _published(tmp_path)
+    assert store.folder.is_symlink()
+    assert store.whole() == _ARTIFACT
+    assert sorted(p.name for p in tmp_path.iterdir()) == [store.key, _CONTENT]
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOTSUP, errno.ENOSYS])
+def test_a_volume_that_knows_no_links(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key is a folder there, as before, and is mended as such."""
+
+    def refused(*_: object) -> None:
+        raise OSError(number, "no links")
+
+    monkeypatch.setattr(Path, "symlink_to", refused)
+    store = _published(tmp_path)
+    assert store.whole() == _ARTIFACT
+    assert [p.name for p in tmp_path.iterdir()] == [store.key]
+    assert not Store(tmp_path, "other").adopt(OTHER, _ARTIFACT)
+    _truncate(store)
+    _published(tmp_path)
+    assert store.whole() == _ARTIFACT
+    store.forget()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_folder_is_lost_where_links_are_refused_all_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy of a volume on one that knows no links: the folder stays, the content is not taken."""
+    store = _published(tmp_path)
+    content = tmp_path / _CONTENT
+    store.folder.unlink()
+    shutil.copytree(content, store.folder)
+
+    def refused(*_: object) -> None:
+        raise OSError(errno.EPERM, "no links")
+
+    monkeypatch.setattr(Path, "symlink_to", refused)
+    assert not store.adopt(OTHER, _ARTIFACT)
+    assert store.folder.is_dir()
+    assert store.whole() == _ARTIFACT
+
+
+@pytest.mark.parametrize("target", ["/etc", "..", "other", f"../{_CONTENT}"])
+def test_a_link_that_leads_elsewhere_is_not_followed(target: str, tmp_path: Path) -> None:
+    """Only a content of the same volume counts; anything else gives way."""
+    store = _published(tmp_path)
+    (tmp_path / _CONTENT).rename(tmp_path / "other")
+    store.folder.unlink()
+    store.folder.symlink_to(target)
+    assert store.whole() is None
+    _published(tmp_path)
+    assert store.whole() == _ARTIFACT
+    assert Path("/etc").is_dir()
+
+
+def test_files_are_replaced_one_by_one(tmp_path: Path) -> None:
+    """What is mended stays in sight: the good files of another key never vanish."""
+    files = tuple(WeightsFile(path=f"{name}.gguf", size_bytes=5, sha256=name * 2) for name in "ab")
+    artifact = replace(_ARTIFACT, files=files, size_bytes=10)
+    store = Store(tmp_path, "key")
+    for names in ("ab", "b"):
+        store.partial.mkdir()
+        for name in names:
+            (store.partial / f"{name}.gguf").write_bytes(b"12345")
+        store.publish(_SOURCE, artifact, into=store.place if names == "b" else None)
+        kept = (store.place / "a.gguf").stat().st_ino
+        assert store.whole() == artifact
+        store.isolate("b.gguf")
+        assert store.whole() is None
+        assert (store.place / "a.gguf").stat().st_ino == kept
+    store.isolate("b.gguf")
+    assert (store.quarantine / "b.gguf").exists()
+
+
+def test_a_content_that_is_linked_while_it_goes_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who removes it looks again once it is out of sight."""
+    store = _published(tmp_path)
+    store.folder.unlink()
+    rename = Path.rename
+
+    def link_meanwhile(path: Path, target: Path) -> Path:
+        if path.name == _CONTENT and not store.folder.is_symlink():
+            store.folder.symlink_to(_CONTENT)
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", link_meanwhile)
+    assert not drop_content(tmp_path, _CONTENT)
+    assert store.whole() == _ARTIFACT
