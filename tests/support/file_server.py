@@ -37,6 +37,7 @@ class Fault:
 
     Attributes:
         status: Answer this instead, without the file.
+        text: The body of that answer.
         headers: Add these; None removes one.
         cut_after: Close the connection after so many bytes of the body.
         hang_after: Fall silent after so many bytes, until `FileServer.release` is set.
@@ -49,6 +50,7 @@ class Fault:
     """
 
     status: int = 0
+    text: str = ""
     headers: Mapping[str, str | None] = field(default_factory=dict)
     cut_after: int | None = None
     hang_after: int | None = None
@@ -62,11 +64,12 @@ class Fault:
 
 @dataclass
 class Request:
-    """One request and how much of a body it got."""
+    """One request, its body, and how much of a body it got."""
 
     method: str
     path: str
     headers: dict[str, str]
+    body: bytes = b""
     status: int = 0
     sent: int = 0
 
@@ -81,6 +84,7 @@ class FileServer:
         ranges: Whether ranges are served.
         tags: Whether an ETag (a digest of the content) is sent.
         dates: Whether a Last-Modified is sent.
+        most: Bytes of bodies after which it falls silent, of all requests together; None: never.
     """
 
     def __init__(self, files: dict[str, bytes] | None = None, folder: Path | None = None) -> None:
@@ -93,6 +97,8 @@ class FileServer:
         self.tags = True
         self.dates = True
         self.requests: list[Request] = []
+        self.most: int | None = None
+        self.given = 0
         self.release = asyncio.Event()
         self.host = "127.0.0.1"
         self.port = 0
@@ -150,7 +156,7 @@ class FileServer:
         source = None if fault.status else self._open(request.path)
         if source is None:
             request.status = fault.status or 404
-            text = f"{request.status}\n".encode()
+            text = (fault.text or f"{request.status}\n").encode()
             headers = {"Content-Length": str(len(text)), **fault.headers}
             writer.write(_head(request.status, headers) + text)
             await writer.drain()
@@ -203,6 +209,12 @@ class FileServer:
         while position < end:
             source.seek(position)
             size = min(most, end - position)
+            if self.most is not None:
+                size = min(size, self.most - self.given)
+            if size <= 0:
+                await self.release.wait()
+                raise ConnectionError
+            self.given += size
             block = source.read(size) or bytes(size)
             writer.write(block)
             await writer.drain()
@@ -247,7 +259,9 @@ async def _read_request(reader: asyncio.StreamReader) -> Request:
     first, *lines = text.rstrip("\r\n").split("\r\n")
     method, path, _ = first.split(" ")
     pairs = (line.partition(":") for line in lines)
-    return Request(method, path, {name.lower(): value.strip() for name, _, value in pairs})
+    headers = {name.lower(): value.strip() for name, _, value in pairs}
+    body = await reader.readexactly(int(headers.get("content-length", 0)))
+    return Request(method, path, headers, body)
 
 
 def _head(status: int, headers: dict[str, str | None]) -> bytes:
