@@ -40,14 +40,6 @@ REFUSED: dict[str, tuple[OciFiles, str]] = {
         _one(config_type="application/vnd.docker.ai.model.config.v9+json"),
         "v9+json",
     ),
-    "safetensors": (
-        OciFiles([("application/vnd.docker.ai.safetensors", WEIGHTS, "m.safetensors")] * 2),
-        "holds safetensors weights (2 files, 128.00 KiB)",
-    ),
-    "safetensors by name": (
-        _one(f"{CNCF}.weight.v1.raw", "m.safetensors", config_type=CONFIG_CNCF),
-        "holds safetensors weights",
-    ),
     "raw weights of no known format": (
         _one(f"{CNCF}.weight.v1.raw", "m.onnx", config_type=CONFIG_CNCF),
         "in the format 'onnx'",
@@ -61,7 +53,7 @@ REFUSED: dict[str, tuple[OciFiles, str]] = {
         OciFiles([(GGUF, WEIGHTS, ""), ("application/x-surprise", b"x", "")]),
         "unknown media type application/x-surprise",
     ),
-    "no layers": (OciFiles([]), "none of its layers is a GGUF file"),
+    "no layers": (OciFiles([]), "none of its layers is a GGUF file or a safetensors file"),
     "two models": (OciFiles([(GGUF, WEIGHTS, "a.gguf"), (GGUF, WEIGHTS, "b.gguf")]), "2 models"),
     "a part alone": (
         OciFiles([(GGUF, WEIGHTS, "m-00001-of-00002.gguf")] * 2),

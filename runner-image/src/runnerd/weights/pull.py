@@ -160,7 +160,13 @@ class Pull:
             digest=expected.digest or digest_of(found),
             etag=etag if len(found) == 1 and etag else expected.etag,
         )
-        return replace(artifact, revision=expected.revision)
+        # A source may tell what the files do not.
+        return replace(
+            artifact,
+            revision=expected.revision,
+            architecture=artifact.architecture or expected.architecture,
+            context_size=artifact.context_size or expected.context_size,
+        )
 
     async def _download_all(
         self, store: Store, files: Sequence[WeightsFile], expected: Artifact

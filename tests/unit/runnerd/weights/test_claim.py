@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from modelrunner_protocol.reasons import Reason
-from modelrunner_protocol.wire import Artifact, ClaimSource
+from modelrunner_protocol.wire import Artifact, ClaimSource, FileKind
 from runnerd.weights.claim import resolve_claim
 from runnerd.weights.failure import WeightsError
 from tests.support.gguf_files import MODEL, header, model
+from tests.support.tensor_models import NEEDED, model_files, tensors
 
 
 async def _resolve(root: Path, path: str) -> Artifact:
@@ -133,3 +134,58 @@ async def test_renamed_part_is_refused(tmp_path: Path) -> None:
     """A part whose name does not tell the others cannot be loaded."""
     (tmp_path / "m.gguf").write_bytes(header({**MODEL, "split.count": 2}))
     assert "its name does not tell the others" in str(await _failure(tmp_path, "m.gguf"))
+
+
+def _put(folder: Path, files: dict[str, bytes]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        if "/" not in name:
+            (folder / name).write_bytes(content)
+
+
+@pytest.mark.parametrize("path", ["a/m", "a/m/", "a/m/model-00002-of-00002.safetensors"])
+async def test_a_folder_with_safetensors(path: str, tmp_path: Path) -> None:
+    """It is one model, whether it is named or one of its shards."""
+    _put(tmp_path / "a" / "m", model_files(2))
+    found = await _resolve(tmp_path, path)
+    assert (found.format, found.architecture, found.parameters) == (
+        "safetensors",
+        "llama",
+        "65.54 K",
+    )
+    weights = [file.path for file in found.files if file.kind is FileKind.WEIGHTS]
+    assert weights == [f"a/m/model-{at:05d}-of-00002.safetensors" for at in (1, 2)]
+    assert {file.path for file in found.files} - {*weights} == {
+        "a/m/model.safetensors.index.json",
+        *(f"a/m/{name}" for name in NEEDED),
+    }
+
+
+async def test_a_safetensors_file_with_what_lies_beside_it(tmp_path: Path) -> None:
+    """The volume's own root is a folder, too; another model in it is left alone."""
+    _put(tmp_path, model_files() | {"other.safetensors": tensors(seed=3)})
+    for name in ("model.safetensors", "other.safetensors"):
+        found = await _resolve(tmp_path, name)
+        assert (found.files[0].path, found.context_size) == (name, 8192)
+        assert sum(file.kind is FileKind.WEIGHTS for file in found.files) == 1
+
+
+async def test_a_folder_with_both_formats_names_its_gguf_files(tmp_path: Path) -> None:
+    """Which of them is meant is not ours to guess."""
+    _put(tmp_path / "m", {"a.gguf": model(4096), "model.safetensors": tensors()})
+    assert "is not a file; m holds a.gguf" in str(await _failure(tmp_path, "m"))
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+async def test_a_folder_whose_files_lead_out(name: str, tmp_path: Path) -> None:
+    """A link in the folder does not lead off the volume; one to elsewhere on it is followed."""
+    files = {"model.safetensors": tensors(), "config.json": b"{}"}
+    _put(tmp_path / "volume" / "m", files)
+    for place, says in (("volume/blob", ""), ("outside", f"{name} of")):
+        (tmp_path / place).write_bytes(files[name])
+        (tmp_path / "volume" / "m" / name).unlink()
+        (tmp_path / "volume" / "m" / name).symlink_to(tmp_path / place)
+        if says:
+            assert "is a link that leads out" in str(await _failure(tmp_path / "volume", "m"))
+        else:
+            assert (await _resolve(tmp_path / "volume", "m")).format == "safetensors"
