@@ -1,122 +1,36 @@
 """A source that moves: looked at, pulled beside what serves, rolled, and its past given up."""
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from modelrunner.domain.naming import claim_name, refresh_job_name
+from modelrunner.domain.naming import claim_name
 from modelrunner_protocol.reasons import Reason
-from modelrunner_protocol.wire import Artifact, Outcome, WeightsFile
+from modelrunner_protocol.wire import Outcome
 from tests.cluster.waiting import wait_until
 from tests.integration.reconcilers.bench import Bench, condition, written
+from tests.integration.reconcilers.moving import (
+    MODEL,
+    A,
+    B,
+    C,
+    ask,
+    claims,
+    events,
+    gone,
+    jobs,
+    look,
+    mounted,
+    roll,
+    runner_pods,
+    says,
+    serve,
+    settled,
+    source,
+)
 from tests.support.kubeapi import Object
-from tests.support.pod_statuses import ARTIFACT
 
 pytestmark = pytest.mark.control_plane
-
-MODEL: dict[str, Any] = {"source": {"oci": {"reference": "registry.example/team/m:stable"}}}
-MODELS = "modelrunner.dev/v1alpha1", "Model"
-
-
-def version(letter: str) -> Artifact:
-    """What the tag stands for from now on."""
-    file = WeightsFile(path="m.gguf", size_bytes=98_400_000, sha256=letter * 64)
-    return replace(ARTIFACT, files=(file,), digest=f"sha256:{letter * 64}")
-
-
-A, B, C = (version(letter) for letter in "abc")
-
-
-def ask(bench: Bench, value: str, name: str = "m") -> None:
-    """What `kubectl annotate` does."""
-    bench.api.merge(
-        {
-            "apiVersion": MODELS[0],
-            "kind": MODELS[1],
-            "metadata": {
-                "name": name,
-                "namespace": bench.namespace,
-                "annotations": {"modelrunner.dev/refresh": value},
-            },
-        }
-    )
-
-
-def claims(bench: Bench) -> list[str]:
-    """The caches that are there to stay."""
-    found = bench.api.list("v1", "PersistentVolumeClaim", bench.namespace)
-    return sorted(
-        one["metadata"]["name"] for one in found if "deletionTimestamp" not in one["metadata"]
-    )
-
-
-def jobs(bench: Bench) -> list[str]:
-    """The Jobs that are there to stay."""
-    found = bench.api.list("batch/v1", "Job", bench.namespace)
-    return sorted(
-        one["metadata"]["name"].partition("-")[0]
-        for one in found
-        if "deletionTimestamp" not in one["metadata"]
-    )
-
-
-def mounted(bench: Bench, name: str = "m") -> str:
-    """The claim in the Deployment's template."""
-    volumes = bench.must("apps/v1", "Deployment", name)["spec"]["template"]["spec"]["volumes"]
-    found: str = next(one for one in volumes if one["name"] == "cache")["persistentVolumeClaim"][
-        "claimName"
-    ]
-    return found
-
-
-def source(bench: Bench, name: str = "m") -> Object:
-    """What the status remembers of the source."""
-    found: Object = bench.model(name)["status"].get("source", {})
-    return found
-
-
-def says(model: Object, kind: str) -> tuple[str, str] | None:
-    """Status and reason of a condition."""
-    found = condition(model, kind)
-    return (found["status"], found["reason"]) if found else None
-
-
-def events(bench: Bench, reason: str) -> list[str]:
-    """What was told under a reason."""
-    found = bench.api.list("events.k8s.io/v1", "Event", bench.namespace)
-    return [event["note"] for event in found if event["reason"] == reason]
-
-
-async def serve(bench: Bench, spec: dict[str, Any] | None = None, found: Artifact = A) -> str:
-    """A Model that serves what the tag stands for; its claim."""
-    bench.put("ModelRunner", "default", {})
-    bench.put("Model", "m", spec or MODEL)
-    await bench.until_still("m")
-    bench.end_pod("resolve", Outcome(artifact=found), exit_code=0)
-    await bench.until_still("m")
-    bench.end_pod("pull", Outcome(artifact=found), exit_code=0)
-    await bench.until_still("m")
-    bench.make_ready()
-    await bench.until_still("m")
-    return mounted(bench)
-
-
-async def look(bench: Bench, value: str, found: Artifact | Outcome) -> Object:
-    """Somebody asks, and the Job that looks has an answer."""
-    ask(bench, value)
-    await bench.until_still("m")
-    outcome = found if isinstance(found, Outcome) else Outcome(artifact=found)
-    bench.end_pod("resolve", outcome, exit_code=0 if outcome.reason is None else 1)
-    return await bench.until_still("m")
-
-
-async def roll(bench: Bench, found: Artifact, address: str = "127.0.0.10") -> Object:
-    """The pull ends well, and the new pod is ready."""
-    bench.end_pod("pull", Outcome(artifact=found), exit_code=0)
-    await bench.until_still("m")
-    bench.make_ready(address=address)
-    return await bench.until_still("m")
 
 
 async def test_a_moved_tag_is_pulled_rolled_and_its_past_given_up(bench: Bench) -> None:
@@ -150,21 +64,117 @@ async def test_a_moved_tag_is_pulled_rolled_and_its_past_given_up(bench: Bench) 
     assert written() == writes
 
 
-async def gone(bench: Bench, claim: str) -> None:
-    """Wait until the old pod has left its claim, and the claim went."""
-    for _ in range(100):
-        await bench.until_still("m")
-        if claim not in claims(bench):
-            return
-        wait_until("the old pod to go", lambda: len(runner_pods(bench)) < 2, seconds=30)
-    raise AssertionError(f"{claim} is still there: {source(bench)}")
+async def test_nothing_is_pulled_while_the_source_stands_still(bench: Bench) -> None:
+    """Equal files under another manifest are the same weights; the look is told, nothing rolls."""
+    first = await serve(bench)
+    same = replace(A, digest=f"sha256:{'e' * 64}")
+    model = await look(bench, "now", same)
+    assert (claims(bench), mounted(bench), jobs(bench)) == ([first], first, [])
+    assert model["status"]["phase"] == "Ready"
+    assert model["status"]["artifact"]["digest"] == A.digest
+    assert source(bench)["digest"] == same.digest
+    writes = written()
+    await bench.once("m")
+    assert written() == writes
 
 
-def runner_pods(bench: Bench) -> list[Object]:
-    """Pods of the Model m, those that are going included."""
-    return bench.api.list(
-        "v1",
-        "Pod",
-        bench.namespace,
-        label_selector="modelrunner.dev/model=m,app.kubernetes.io/component=runner",
-    )
+async def test_a_look_that_fails_is_told_beside_the_model_and_tried_again(bench: Bench) -> None:
+    """Ready and Cached stay; one event; no write until the next try, which then finds the move."""
+    first = await serve(bench)
+    down = Outcome(reason=Reason.PULL_FAILED, message="no route to the registry", retryable=True)
+    model = await look(bench, "now", down)
+    assert (says(model, "Ready"), says(model, "Cached")) == (("True", "Ready"), ("True", "Cached"))
+    assert says(model, "Reconciling") is says(model, "Stalled") is None
+    assert "no route to the registry" in source(bench)["message"]
+    assert "handledRefresh" not in source(bench)
+    writes = written()
+    await bench.once("m")
+    assert (written(), jobs(bench)) == (writes, [])
+    bench.offset += 61
+    await bench.until_still("m")
+    assert jobs(bench) == ["refresh"]
+    bench.end_pod("resolve", down, exit_code=1)
+    await bench.until_still("m")
+    assert source(bench)["failures"] == 2
+    assert len(events(bench, "RefreshFailed")) == 1
+    bench.offset += 121
+    await bench.until_still("m")
+    bench.end_pod("resolve", Outcome(artifact=B), exit_code=0)
+    await bench.until_still("m")
+    assert "message" not in source(bench)
+    await roll(bench, B)
+    assert mounted(bench) != first
+
+
+async def test_a_look_that_cannot_help_is_not_repeated(bench: Bench) -> None:
+    """What was asked is answered: a reference that is gone is not asked for again and again."""
+    await serve(bench)
+    gone_for_good = Outcome(reason=Reason.PULL_FAILED, message="no such tag", retryable=False)
+    await look(bench, "now", gone_for_good)
+    assert source(bench)["handledRefresh"] == "now"
+    bench.offset += 100_000
+    await bench.until_still("m")
+    assert jobs(bench) == []
+    assert "no such tag" in source(bench)["message"]
+
+
+async def test_a_newer_version_that_cannot_be_used_is_left_where_it_is(bench: Bench) -> None:
+    """UnsupportedFormat of what the tag stands for now: told, and the former weights stay."""
+    first = await serve(bench)
+    await look(bench, "now", replace(B, format="pickle"))
+    assert "cannot be used" in source(bench)["message"]
+    assert B.digest in source(bench)["message"]
+    assert (claims(bench), mounted(bench), jobs(bench)) == ([first], first, [])
+    assert says(bench.model("m"), "Ready") == ("True", "Ready")
+    assert len(events(bench, "RefreshFailed")) == 1
+    await look(bench, "again", C)
+    await roll(bench, C)
+    await gone(bench, first)
+
+
+async def test_looks_come_by_themselves_once_an_interval(bench: Bench) -> None:
+    """The Model asks to be looked at again in time, also asleep, and a sleeper stays asleep."""
+    spec = {"source": MODEL["source"] | {"refresh": "10m"}}
+    first = await serve(bench, spec)
+    bench.scale("m", 0)
+    wait_until("no pods", lambda: runner_pods(bench) == [], seconds=30)
+    await bench.until_still("m")
+    again = await bench.once("m")
+    assert again is not None
+    assert again <= 600
+    bench.offset += again + 1
+    await bench.until_still("m")
+    assert jobs(bench) == ["refresh"]
+    bench.end_pod("resolve", Outcome(artifact=B), exit_code=0)
+    await bench.until_still("m")
+    bench.end_pod("pull", Outcome(artifact=B), exit_code=0)
+    await bench.until_still("m")
+    wait_until("the Deployment", lambda: settled(bench), seconds=30)
+    model = await bench.until_still("m")
+    assert mounted(bench) != first
+    assert bench.must("apps/v1", "Deployment", "m")["spec"]["replicas"] == 0
+    assert runner_pods(bench) == []
+    assert model["status"]["phase"] == "Idle"
+    assert says(model, "Reconciling") is None
+    assert first not in claims(bench)
+
+
+@pytest.mark.parametrize(
+    "source_spec",
+    [
+        {"oci": {"reference": f"registry.example/m@sha256:{'0' * 64}"}},
+        {"http": {"url": "https://files.example/m.gguf", "sha256": "0" * 64}},
+        {"huggingFace": {"repository": "a/b", "revision": "0" * 40}},
+    ],
+)
+async def test_what_cannot_move_is_not_looked_at(bench: Bench, source_spec: Object) -> None:
+    """Asked to, the status says that there is nothing to refresh."""
+    await serve(bench, {"source": source_spec | {"refresh": "1m"}})
+    ask(bench, "now")
+    bench.offset += 100
+    await bench.until_still("m")
+    assert jobs(bench) == []
+    told = source(bench)
+    assert told["handledRefresh"] == "now"
+    assert "there is nothing to refresh" in told["message"]
+    assert says(bench.model("m"), "Ready") == ("True", "Ready")

@@ -228,9 +228,8 @@ def _job(facts: RefreshFacts) -> tuple[JobWish, float | None]:
 
 
 def _nothing_to_find(facts: RefreshFacts) -> RefreshDecision:
-    state = facts.state
-    if facts.wanted or state.message:
-        state = replace(state, message=facts.fixed, handled=facts.request, failures=0)
+    told = facts.fixed if facts.interval is not None or facts.request else ""
+    state = replace(facts.state, message=told, handled=facts.request, failures=0)
     mine = facts.look is not None and facts.look.mine
     return RefreshDecision(job=JobWish.NONE if mine else JobWish.KEEP, state=state)
 

@@ -91,16 +91,9 @@ def served_version(deployment: Object | None, source_key: str) -> str | None:
     return None
 
 
-def wanted_version(
-    model: Object, source_key: str, deployment: Object | None, known: Sequence[Version]
-) -> str:
-    """The version that a Model wants, whatever of what was written down is lost."""
-    return (
-        stored_version(model, source_key)
-        or served_version(deployment, source_key)
-        or newest_version(known)
-        or source_key
-    )
+def written_version(model: Object, source_key: str, deployment: Object | None) -> str | None:
+    """The version that a Model wants, as its status has it, else its Deployment; None: neither."""
+    return stored_version(model, source_key) or served_version(deployment, source_key)
 
 
 def _identity(artifact: Artifact) -> str:

@@ -115,7 +115,7 @@ class Sight:
         if newer is not None:
             seen = await self._cache(replace(seen, settings=newer), entries)
             seen = with_versions(self.store, replace(seen, moved_from=settings.key), entries)
-        return as_resolve(seen)
+        return seen if _recorded(seen, newer or settings) else as_resolve(seen)
 
     def _volumes(self, seen: Observation) -> Observation:
         """What the claims of its pods mean, and who else mounts them."""

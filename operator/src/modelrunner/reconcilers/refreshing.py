@@ -69,13 +69,20 @@ def look_of(seen: Observation) -> Look | None:
 
 
 def as_resolve(seen: Observation) -> Observation:
-    """A look that went well has resolved the version that it has found: nobody looks again."""
-    found = look_of(seen)
-    if seen.resolve is not None or found is None or found.stale:
+    """A look of its own has resolved the version that it has found: nobody looks again.
+
+    It also takes the place of an earlier answer that came to nothing.
+    """
+    found, look_job, former = look_of(seen), seen.refresh, seen.resolve
+    if found is None or look_job is None or not found.mine or found.stale:
         return seen
     if found.view.state is not JobState.SUCCEEDED or found.refused is not None:
         return seen
-    return replace(seen, resolve=seen.refresh)
+    if former is None:
+        return replace(seen, resolve=look_job)
+    if created_at(former.job) > created_at(look_job.job) or being_deleted(former.job):
+        return seen
+    return replace(seen, resolve=look_job, stale_jobs=[*seen.stale_jobs, former.job])
 
 
 def refresh_of(seen: Observation, settings: Effective, cache: CacheDecision) -> RefreshDecision:

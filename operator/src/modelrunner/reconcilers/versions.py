@@ -20,7 +20,13 @@ from modelrunner.domain.objects import (
     uid_of,
 )
 from modelrunner.domain.refresh import has_moved, read_state
-from modelrunner.domain.versions import Version, choose_version, served_version, wanted_version
+from modelrunner.domain.versions import (
+    Version,
+    choose_version,
+    newest_version,
+    served_version,
+    written_version,
+)
 from modelrunner.kube.resources import CLAIMS, DEPLOYMENTS, JOBS, MODELS, PODS
 from modelrunner.kube.store import Store
 from modelrunner.reconcilers.index import Entry
@@ -33,8 +39,9 @@ def at_wanted_version(
 ) -> Effective:
     """The settings with the version of its source that a Model wants."""
     deployment = store.get(DEPLOYMENTS, settings.namespace, settings.name)
-    known = _known(store, settings, entries)
-    key = wanted_version(model, settings.source_key, deployment, known)
+    key = written_version(model, settings.source_key, deployment)
+    if key is None:
+        key = newest_version(_known(store, settings, entries)) or settings.source_key
     return replace(settings, key=key)
 
 
