@@ -164,8 +164,9 @@ def steered(
     waiting = held_up(fleet)
     # What others have added (kubectl scale, an autoscaler) is theirs to take away.
     ours = scaling.elastic or fleet.replicas <= scaling.min_replicas
-    if waiting and ours and limit is not None and limit.binds(now):
-        why = f"node {limit.node}, which alone can mount the cache volume, has no room for it"
+    bound = limit if limit is not None and limit.binds(now) else None
+    if waiting and ours and bound is not None and fleet.replicas > bound.runs:
+        why = f"node {bound.node}, which alone can mount the cache volume, has no room for it"
         return Course(Retire(waiting[-1], fleet.replicas - 1, why), DRAINING)
     return Course(found.action, _sooner(found.look_after, _next_look(waiting, limit, now)))
 

@@ -16,7 +16,7 @@ from modelrunner.domain.scaling import POLL, Sleep
 from modelrunner.kube.apply import ApplyMemo, needs_apply
 from modelrunner.kube.resources import CLAIMS, DEPLOYMENTS, JOBS, SERVICES
 from modelrunner.reconcilers.observation import JobAndPods, Observation
-from modelrunner.reconcilers.plan import Apply, Create, Delete, Plan
+from modelrunner.reconcilers.plan import Apply, Create, Delete, Patch, Plan
 from modelrunner.reconcilers.planning import plan_model, refused
 from modelrunner.render.common import Owner
 from modelrunner_protocol.reasons import Reason
@@ -41,7 +41,7 @@ def words(plan: Plan) -> list[str]:
     """The steps in short."""
     found = []
     for step in plan.steps:
-        name = step.name if isinstance(step, Delete) else step.body["metadata"]["name"]
+        name = step.name if isinstance(step, Delete | Patch) else step.body["metadata"]["name"]
         found.append(f"{type(step).__name__} {step.resource.kind} {name}")
     return found
 

@@ -1,16 +1,16 @@
 """A world in memory: what a plan does to what was observed, as a server would do it."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from modelrunner.domain.cache import owns_claim
 from modelrunner.domain.effective import OperatorDefaults
 from modelrunner.domain.objects import name_of
-from modelrunner.kube.resources import CLAIMS, DEPLOYMENTS, JOBS, SERVICES
+from modelrunner.kube.resources import CLAIMS, DEPLOYMENTS, JOBS, PODS, SERVICES
 from modelrunner.reconcilers.observation import JobAndPods, Observation
-from modelrunner.reconcilers.plan import Apply, Create, Delete, Plan, Step
+from modelrunner.reconcilers.plan import Apply, Create, Delete, Patch, Plan, Step
 from modelrunner.render.common import Owner
 from modelrunner_protocol.codec import encode
 from modelrunner_protocol.wire import Artifact, Outcome, WeightsFile
@@ -120,6 +120,21 @@ def _after_step(seen: Observation, step: Step) -> Observation:
             if resource == DEPLOYMENTS:
                 seen = replace(seen, recorded_by=[stored])
             return _with(seen, field, stored)
+        case Patch(resource, name, _, body) if resource == PODS:
+            pods = [_merged(one, body) if name_of(one) == name else one for one in seen.neighbours]
+            return replace(seen, neighbours=pods)
+        case Patch(resource, _, _, body):
+            assert resource == CLAIMS
+            return replace(seen, claim=_merged(seen.claim or {}, body))
+
+
+def _merged(old: Any, patch: Any) -> Any:
+    """An object after a JSON merge patch."""
+    if not isinstance(patch, dict):
+        return patch
+    before = dict(old) if isinstance(old, Mapping) else {}
+    after_it = before | {key: _merged(before.get(key), value) for key, value in patch.items()}
+    return {key: value for key, value in after_it.items() if value is not None}
 
 
 def _with(seen: Observation, field: str, value: Any) -> Observation:
