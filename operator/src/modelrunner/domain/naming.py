@@ -121,8 +121,13 @@ def base_labels(component: str) -> dict[str, str]:
 
 
 def pod_selector(model: str) -> dict[str, str]:
-    """What a Deployment's selector and a Service's selector say; immutable in a Deployment."""
+    """What a Deployment's selector says; it is immutable."""
     return {NAME_LABEL: NAME_VALUE, MANAGED_BY_LABEL: MANAGED_BY, MODEL_LABEL: model}
+
+
+def service_selector(model: str) -> dict[str, str]:
+    """What a Service's selector says: pods of a Model's Jobs are none of its runners."""
+    return pod_selector(model) | {COMPONENT_LABEL: COMPONENT_RUNNER}
 
 
 def _short(text: str) -> str:

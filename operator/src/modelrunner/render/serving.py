@@ -110,7 +110,7 @@ def service(effective: Effective, owner: Owner) -> dict[str, Any]:
         labels=model_labels(effective, naming.COMPONENT_RUNNER),
         annotations={},
         owners=[owner.reference(controller=True)],
-        selector=naming.pod_selector(effective.name),
+        selector=naming.service_selector(effective.name),
         **constants(),
     )
     return sealed(found)

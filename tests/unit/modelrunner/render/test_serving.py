@@ -6,7 +6,7 @@ from typing import Any
 
 from modelrunner.domain import naming
 from modelrunner.domain.effective import OperatorDefaults
-from modelrunner.render import serving
+from modelrunner.render import jobs, serving
 from modelrunner_protocol import wire
 from modelrunner_protocol.codec import decode
 from modelrunner_protocol.wire import (
@@ -166,3 +166,18 @@ def test_another_draft_means_other_pods() -> None:
     assert len(hashes) == 4
     assert serving.inputs(settings_of(), ARTIFACT) == serving.inputs(settings_of(), ARTIFACT, None)
     assert "draft" not in json.dumps(deployment())
+
+
+def test_a_service_leads_to_runners_alone() -> None:
+    """Pods of Jobs carry the Model's labels as well: a request must never end at a pull."""
+    found = serving.service(settings_of(), OWNER)["spec"]["selector"]
+    runner = pod_labels(serving.deployment(settings_of(), ARTIFACT, DEFAULTS, OWNER))
+    assert found.items() <= runner.items()
+    job = pod_labels(jobs.pull_job(settings_of(), DEFAULTS, [OWNER], 1, ARTIFACT))
+    assert not found.items() <= job.items()
+
+
+def pod_labels(found: dict[str, Any]) -> dict[str, str]:
+    """The labels that pods are made with."""
+    labels: dict[str, str] = found["spec"]["template"]["metadata"]["labels"]
+    return labels
