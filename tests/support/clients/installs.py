@@ -47,8 +47,8 @@ def node(progress: Progress | None = None) -> Path:
     return next(found) / "bin" / "node"
 
 
-def node_modules(progress: Progress | None = None) -> Path:
-    """The folder `node_modules` with what node/package-lock.json pins.
+def node_modules(progress: Progress | None = None, pins: Path = _NODE) -> Path:
+    """The folder `node_modules` with what the package-lock.json of a folder pins.
 
     Raises:
         ClusterError: npm could not install them; the message says why.
@@ -56,13 +56,14 @@ def node_modules(progress: Progress | None = None) -> Path:
     progress = progress or Progress()
     program = node(progress)
     root = _root()
-    key = hashlib.sha256((_NODE / "package-lock.json").read_bytes())
-    folder = root / f"node-{key.hexdigest()[:12]}"
-    with locked(root / "node.lock", what="installing Node's clients", progress=progress):
+    key = hashlib.sha256((pins / "package-lock.json").read_bytes())
+    folder = root / f"{pins.name}-{key.hexdigest()[:12]}"
+    what = f"installing packages of Node ({pins.name})"
+    with locked(root / f"{pins.name}.lock", what=what, progress=progress):
         if not folder.is_dir():
-            with workspace(root) as space, progress.during("installing Node's clients with npm"):
-                _npm_install(program, Path(space) / "node", Path(space))
-                publish(Path(space) / "node", folder)
+            with workspace(root) as space, progress.during(f"{what} with npm"):
+                _npm_install(program, pins, Path(space))
+                publish(Path(space) / pins.name, folder)
     return folder / "node_modules"
 
 
@@ -83,8 +84,9 @@ def _environment(progress: Progress) -> Path:
     return python_environment(_PINS, _root(), "python", progress)
 
 
-def _npm_install(program: Path, folder: Path, space: Path) -> None:
-    shutil.copytree(_NODE, folder)
+def _npm_install(program: Path, pins: Path, space: Path) -> None:
+    folder = space / pins.name
+    shutil.copytree(pins, folder)
     # Not the link bin/npm, which a wheel turns into a file that misses its neighbours.
     npm = program.parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     words = ("ci", "--cache", os.fspath(space / "cache"), *_QUIETLY)

@@ -103,7 +103,7 @@ def test_buckets_of_other_stores() -> None:
     told |= {"ignored": ("x",), "endpoint": "https://s/acme", "insecure": True}
     gcs = settings_of({"source": {"gcs": {"bucket": "b_1"} | wishes | more}})
     assert gcs.source == Source(gcs=GcsSource(bucket="b_1", **told))
-    names = {"account": "acme", "container": "c-1"}
+    names: dict[str, Any] = {"account": "acme", "container": "c-1"}
     azure = settings_of({"source": {"azure": names | wishes | more}})
     assert azure.source == Source(azure=AzureSource(**names, **told))
 

@@ -50,6 +50,7 @@ _SILENCES: Final = (
     ("ConnectionRefused", "Connection refused"),
     ("TimedOut", "timed out"),
 )
+_NO_RANGES: Final = ("non-partial response", "Content-Range", "CONTENT_RANGE")
 
 
 class ChangedError(Exception):
@@ -239,7 +240,7 @@ def _silent(text: str, asker: Asker) -> Exception:
             f"{asker.store} leads to plain http, which is not followed: name an https:// "
             f"address in {asker.field}.endpoint, or set {asker.field}.insecure to true"
         )
-    if "non-partial response" in text:
+    if any(sign in text for sign in _NO_RANGES):
         return WeightsError(
             f"{asker.store} serves no ranges: use an endpoint without a proxy that rewrites answers"
         )

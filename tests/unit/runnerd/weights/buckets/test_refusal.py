@@ -86,6 +86,7 @@ def _token(status: int, body: str) -> str:
         ("error: InvalidCertificate(UnknownIssuer)", HOLDER, WeightsError, "SSL_CERT_FILE"),
         ("reqwest::Error { source: BadScheme }", HOLDER, WeightsError, "plain http"),
         ("Received non-partial response when range", HOLDER, WeightsError, "serves no ranges"),
+        ("value for CONTENT_RANGE header: 0--1/0", HOLDER, WeightsError, "serves no ranges"),
         ("HTTP error: request or response body error", HOLDER, TransientError, "broke off"),
         ("ConnectError('dns error')", AZURE, TransientError, "correct spec.source.azure.account"),
         ("HTTP error: error sending request", HOLDER, TransientError, "it broke off"),
