@@ -135,6 +135,9 @@ SECRETS = {
     "missing": (None, "there is no Secret pull in this namespace"),
     "not JSON": (b"password", "does not hold a docker config.json"),
     "a list": (b"[]", "does not hold a docker config.json"),
+    "empty": (b"", "does not hold a docker config.json"),
+    "a list of logins": (b'{"auths":[]}', "does not hold a docker config.json"),
+    "text for a login": (b'{"auths":{"h":"x"}}', "does not hold a docker config.json"),
     "no auths": (b"{}", "does not hold a docker config.json"),
     "a broken login": (b'{"auths":{"h":{"auth":"!!"}}}', "does not hold a docker config.json"),
 }

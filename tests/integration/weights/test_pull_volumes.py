@@ -5,7 +5,7 @@ The volumes are small memory file systems in a mount namespace of their own.
 
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from modelrunner_protocol.reasons import Reason
@@ -72,6 +72,32 @@ async def test_volume_that_fills_up_meanwhile(server: FileServer, commands: Comm
         ended = await running.ended()
         _failed(ended, "the weights need 4.01 MiB")
         assert sorted(p.name for p in volume.iterdir()) == ["0123456789abcdef.lock", "other"]
+
+
+async def test_volume_that_has_no_room_for_the_manifest(
+    server: FileServer, commands: Commands
+) -> None:
+    """Full when all bytes are there: nothing is published, and there is room for the next try."""
+    # What is noted beside a partial file goes before the manifest comes, and leaves it a page.
+    path = f"/{'long/' * 2000}model.gguf"
+    server.files[path] = server.files["/model.gguf"]
+    commands.url = server.url(path)
+    async with _mounted(commands, "size=8m") as volume:
+        server.faults.append(Fault(hang_after=SIZE - 1))
+        running = await commands.start("pull", expected=SIZE)
+        partial = volume / "0123456789abcdef.partial" / "model.gguf"
+        await until(lambda: partial.exists() and partial.stat().st_size == SIZE - 1)
+        other = volume / "other"
+        with other.open("wb", buffering=0) as file, suppress(OSError):
+            while file.write(bytes(4096)):
+                pass
+        server.release.set()
+        _failed(await running.ended(), "the weights need 4.01 MiB, 4.00 KiB of 8.00 MiB are free")
+        assert not (volume / "0123456789abcdef").exists()
+        assert not partial.exists()
+        other.unlink()
+        assert (await commands.pull(expected=SIZE)).code == 0
+        assert (volume / "0123456789abcdef" / "manifest.json").exists()
 
 
 async def test_read_only_volume(server: FileServer, commands: Commands) -> None:
