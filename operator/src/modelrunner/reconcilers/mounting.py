@@ -6,10 +6,10 @@ from modelrunner.domain import volumes
 from modelrunner.domain.cache import owns_claim
 from modelrunner.domain.drafts import Draft, decide_draft
 from modelrunner.domain.naming import FIELD_MANAGER, cache_label
-from modelrunner.domain.objects import Object, dig, name_of, uid_of
+from modelrunner.domain.objects import Object, dig, name_of, text, uid_of
 from modelrunner.domain.problem import Problem
 from modelrunner.domain.scheduling import claims_of
-from modelrunner.domain.volumes import Mounts
+from modelrunner.domain.volumes import Mounts, Reach
 from modelrunner.kube.resources import DEPLOYMENTS, JOBS, PODS
 from modelrunner.reconcilers.observation import Observation
 from modelrunner.reconcilers.plan import Apply, Create, Patch, Step
@@ -30,6 +30,18 @@ def mounts(seen: Observation) -> Mounts | None:
     draft = decide_draft(seen.draft) if seen.draft is not None else None
     found = draft if isinstance(draft, Draft) else None
     return mounts_of(seen.settings, mounted_claim(seen), found)
+
+
+def beside(seen: Observation) -> str | None:
+    """The draft's claim where the own one has no volume yet, which then comes to the same node.
+
+    A volume that is bound already stays where it is.
+    """
+    found = mounts(seen)
+    placed = seen.claim is not None and text(seen.claim, "status", "phase") == "Bound"
+    if found is None or found.draft is None or placed or seen.their_claim is not None:
+        return None
+    return found.draft.claim if found.draft.reach is Reach.NODE else None
 
 
 def can_be_filled(seen: Observation) -> bool:

@@ -40,6 +40,7 @@ from modelrunner.kube.resources import DEPLOYMENTS, JOBS, SERVICES
 from modelrunner.reconcilers.claiming import claim_steps, growth_steps
 from modelrunner.reconcilers.keeping import taken
 from modelrunner.reconcilers.mounting import (
+    beside,
     can_be_filled,
     claim_problem,
     labelled,
@@ -255,7 +256,8 @@ def _cache_steps(
         yield Create(JOBS, jobs.resolve_job(settings, defaults, seen.sharers, cache.attempt, claim))
     elif cache.pull in {JobWish.CREATE, JobWish.AGAIN} and artifact is not None:
         yield from _again(seen.pull, cache.pull)
-        job = jobs.pull_job(settings, defaults, seen.sharers, cache.attempt, artifact, claim)
+        tries, sharers, near = cache.attempt, seen.sharers, beside(seen)
+        job = jobs.pull_job(settings, defaults, sharers, tries, artifact, claim, near)
         yield Create(JOBS, job)
     yield from _adoptions(seen, cache)
 

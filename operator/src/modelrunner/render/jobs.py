@@ -135,9 +135,11 @@ def pull_job(
     attempt: int,
     artifact: Artifact,
     claim: Object | None = None,
+    beside: str | None = None,
 ) -> dict[str, Any]:
     """The Job that fills the cache, whose `claim` is as it was looked at.
 
+    `beside` is a claim that is on the pod's node, too: the runners will need both.
     A later try takes what it meets: what was resolved may be what is wrong.
     """
     expected = artifact if attempt == 1 else None
@@ -149,6 +151,7 @@ def pull_job(
         name=naming.pull_job_name(effective.key, effective.cache.existing_claim),
         component=naming.COMPONENT_PULL,
         mounts=_mount(effective, claim),
+        beside=beside,
         config=PullConfig(
             source=effective.source,
             key=effective.key,
@@ -206,6 +209,7 @@ def _job(
     config: PullConfig,
     attempt: int,
     reads: bool = False,
+    beside: str | None = None,
 ) -> dict[str, Any]:
     variables = Variables(
         model=effective.name, namespace=effective.namespace, runner=effective.runner
@@ -227,6 +231,7 @@ def _job(
         env=[own, *expand(_plain_env(effective.env), variables, "spec.env")],
         claim=mounts.claim if mounts else None,
         reads=reads,
+        beside=beside,
         # Not for a claim that can be written: a new disk is formatted by the first pod that has it.
         read_only=effective.in_place or (mounts is not None and not mounts.writable),
         credentials_secret=effective.credentials_secret,
@@ -240,7 +245,8 @@ def _job(
     }
     template["spec"] |= wanted
     overlay = expand(_job_overlay(effective.pod_template), variables, "spec.podTemplate")
-    tied = [mounts.claim] if mounts is not None and mounts.reach is Reach.NODE else []
+    tied = [beside] if beside else []
+    tied += [mounts.claim] if mounts is not None and mounts.reach is Reach.NODE else []
     found["spec"]["template"] = follow(lay_over(template, overlay), tied)
     return found
 

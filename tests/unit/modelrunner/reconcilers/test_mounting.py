@@ -18,7 +18,8 @@ from modelrunner.reconcilers.planning import plan_model
 from modelrunner_protocol.reasons import Reason
 from modelrunner_protocol.wire import Outcome
 from tests.unit.modelrunner.domain.pod_json import pod, unschedulable
-from tests.unit.modelrunner.domain.settings_of import CLAIM, HTTP, settings_of
+from tests.unit.modelrunner.domain.settings_of import CLAIM, HTTP, OCI, settings_of
+from tests.unit.modelrunner.reconcilers.test_drafting import with_draft
 from tests.unit.modelrunner.reconcilers.test_planning import FOUND, SHARED, advance, walk, words
 from tests.unit.modelrunner.reconcilers.worlds import (
     ARTIFACT,
@@ -211,3 +212,22 @@ def test_the_claims_of_a_runner() -> None:
     assert (found.tied, found.reach) == (["mine"], Reach.NODE)
     assert claims_of(dict(seen.deployment or {})["spec"]["template"]) == ["mine"]
     assert mounts(replace(seen, settings=None)) is None
+
+
+def test_a_pull_goes_where_the_volume_of_the_draft_is() -> None:
+    """Its own volume then comes to that node; one that is bound already stays where it is."""
+    spec = HTTP | {"config": {"speculative": {"draftModel": "d"}}}
+    seen = advance(with_draft(start(spec), digest="sha256:d"))
+    seen = replace(seen, resolve=job_ended(seen.resolve, "resolve", FOUND))
+    theirs = f"model-cache-{settings_of(OCI).key}"
+    assert pulled_from(seen) == sorted([theirs, OWN])
+    placed = replace(seen, claim=bound({"metadata": {}}, "ReadWriteOnce"))
+    assert pulled_from(placed) == [OWN]
+    waiting = with_draft(seen)
+    assert pulled_from(waiting) == [OWN]
+
+
+def pulled_from(seen: Observation) -> list[str]:
+    """The claims of the pull that the next plan makes."""
+    [job] = [step.body for step in plan_model(seen, DEFAULTS).steps if isinstance(step, Create)]
+    return claims_of(job["spec"]["template"])
