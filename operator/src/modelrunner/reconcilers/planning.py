@@ -122,25 +122,8 @@ def _conclude(
     pull: JobView | None = None,
     refresh: RefreshDecision | None = None,
 ) -> Plan:
-    stranger = _not_ours(seen, seen.deployment, "Deployment") is not None
-    former = left_over(seen.deployment, uid=uid_of(seen.model))
-    ours = None if stranger or former else seen.deployment
-    pods = look(visible(seen) if ours is not None else ())
-    world = World(
-        now=seen.now,
-        endpoint=endpoint(seen.model),
-        problem=problem,
-        cache=cache,
-        deployment=ours,
-        pods=pods,
-        runner_status=seen.statuses.get(uid_of(pods.newest)) if pods.newest is not None else None,
-        changing=changing,
-        lost_names=lost_names(_path(seen.model), seen.lost_names),
-        terminating=being_deleted(seen.model),
-        draft=_missing_draft(seen),
-        newer=replaces(seen, refresh, changing=changing),
-        limited=limited_by(seen, found.names if (found := mounts(seen)) else ()),
-    )
+    newer = replaces(seen, refresh, changing=changing)
+    world = _world(seen, cache, problem, changing=changing, newer=newer)
     decision = decide(world)
     engine = ENGINE if cache is not None and cache.complete else None
     status = model_status(world, decision, seen.model, engine=engine, progress=seen.progress)
@@ -182,6 +165,36 @@ def _pull_ended(seen: Observation, pull: JobView | None) -> PullEnd | None:
     if seen.settings is None or seen.pull is None or pull is None:
         return None
     return pull_end(uid_of(seen.pull.job), source_kind(seen.settings.source), pull)
+
+
+def _world(
+    seen: Observation,
+    cache: CacheDecision | None,
+    problem: Problem | None,
+    *,
+    changing: bool,
+    newer: bool,
+) -> World:
+    stranger = _not_ours(seen, seen.deployment, "Deployment") is not None
+    former = left_over(seen.deployment, uid=uid_of(seen.model))
+    ours = None if stranger or former else seen.deployment
+    pods = look(visible(seen) if ours is not None else ())
+    found = mounts(seen)
+    return World(
+        now=seen.now,
+        endpoint=endpoint(seen.model),
+        problem=problem,
+        cache=cache,
+        deployment=ours,
+        pods=pods,
+        runner_status=seen.statuses.get(uid_of(pods.newest)) if pods.newest is not None else None,
+        changing=changing,
+        lost_names=lost_names(_path(seen.model), seen.lost_names),
+        terminating=being_deleted(seen.model),
+        draft=_missing_draft(seen),
+        newer=newer,
+        limited=limited_by(seen, found.names if found else ()),
+    )
 
 
 def _missing_draft(seen: Observation) -> Problem | None:

@@ -239,16 +239,21 @@ def _job(
         credentials_files=_credentials_files(effective),
         **constants(),
     )
-    template = found["spec"]["template"]
+    tied = [beside] if beside else []
+    tied += [mounts.claim] if mounts is not None and mounts.reach is Reach.NODE else []
+    template = _placed(effective, found["spec"]["template"], variables)
+    found["spec"]["template"] = follow(template, tied)
+    return found
+
+
+def _placed(effective: Effective, template: dict[str, Any], variables: Variables) -> dict[str, Any]:
+    """The pod template with what users wrote of the place and identity of Jobs."""
     wanted = {
         key: effective.scheduling[key] for key in _JOB_SCHEDULING if key in effective.scheduling
     }
     template["spec"] |= wanted
     overlay = expand(_job_overlay(effective.pod_template), variables, "spec.podTemplate")
-    tied = [beside] if beside else []
-    tied += [mounts.claim] if mounts is not None and mounts.reach is Reach.NODE else []
-    found["spec"]["template"] = follow(lay_over(template, overlay), tied)
-    return found
+    return lay_over(template, overlay)
 
 
 def _mount(effective: Effective, claim: Object | None) -> Mount:

@@ -85,11 +85,16 @@ def deployment(
         draft_mount=DRAFT_MOUNT,
         **constants(),
     )
+    found["spec"]["template"] = follow(_laid_over(effective, found, variables), mounts.tied)
+    return sealed(found)
+
+
+def _laid_over(effective: Effective, found: dict[str, Any], variables: Variables) -> dict[str, Any]:
+    """The pod template with what users wrote laid over it."""
     template = found["spec"]["template"]
     template["spec"] |= effective.scheduling
     overlay = expand(effective.pod_template, variables, "spec.podTemplate")
-    found["spec"]["template"] = follow(lay_over(template, overlay), mounts.tied)
-    return sealed(found)
+    return lay_over(template, overlay)
 
 
 def mounts_of(effective: Effective, claim: Object | None, draft: Draft | None = None) -> Mounts:
