@@ -142,8 +142,10 @@ class Cache(ApiModel):
     """
 
     access_mode: AccessMode | None = None
-    """`ReadWriteOnce`: all runners of a model share a node. `ReadWriteMany`: they may spread, if
-    the class can do it. Default: ReadWriteOnce.
+    """`ReadWriteOnce`: all pods that mount the claim share a node; runners that find no room there
+    are taken back, which the condition ReplicasLimited tells. `ReadWriteMany`: they spread over
+    nodes, if the class can do it. What the bound volume offers counts before what is asked for
+    here. Default: ReadWriteOnce.
     """
 
     size: (
@@ -165,7 +167,8 @@ class Cache(ApiModel):
 
     existing_claim: ObjectName | None = None
     """A PersistentVolumeClaim of this namespace that all models share, instead of one claim for
-    each. The operator never deletes it. Default: none.
+    each. The operator never deletes it. What it holds already is not pulled; on one that offers
+    only ReadOnlyMany nothing is pulled at all, and `runnerd import` fills it. Default: none.
     """
 
     retention: Retention | None = None
