@@ -70,9 +70,14 @@ def header(
 
 def model(size: int = 4096, metadata: Mapping[str, Any] = MODEL, seed: int = 1) -> bytes:
     """A whole model with one F32 tensor, of exactly `size` bytes with random weights."""
+    head = beginning(size, metadata)
+    return head + random.Random(seed).randbytes(size - len(head))
+
+
+def beginning(size: int, metadata: Mapping[str, Any] = MODEL) -> bytes:
+    """What stands before the weights of a model of `size` bytes with one F32 tensor."""
     block = TENSOR_TYPES[F32_TENSOR][1]
     fixed = len(header(metadata, [tensor("weight", [1])]))
     start = -(-fixed // ALIGNMENT) * ALIGNMENT
     head = header(metadata, [tensor("weight", [(size - start) // block])])
-    head += bytes(start - len(head))
-    return head + random.Random(seed).randbytes(size - len(head))
+    return head + bytes(start - len(head))
