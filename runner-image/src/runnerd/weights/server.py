@@ -16,7 +16,7 @@ from runnerd.weights.progress import ProgressMeter
 logger = logging.getLogger(__name__)
 
 
-class _PullCollector(Collector):
+class PullCollector(Collector):
     """Metrics read from the meter when they are asked for; `source` is the kind of source."""
 
     def __init__(self, meter: ProgressMeter, source: str) -> None:
@@ -60,7 +60,7 @@ class _PullCollector(Collector):
 def application(meter: ProgressMeter, source: str) -> web.Application:
     """GET /progress (a `Progress`), /healthz and /metrics, labelled with the kind of source."""
     registry = CollectorRegistry()
-    registry.register(_PullCollector(meter, source))
+    registry.register(PullCollector(meter, source))
 
     async def progress(_: web.Request) -> web.Response:
         return web.Response(text=encode(meter.progress()), content_type="application/json")
