@@ -190,8 +190,10 @@ async def test_the_workload_identity_of_a_pod(
     token = tmp_path / "token"
     token.write_text("a-signed-word")
     async with sign_in.running(tls=server_certificate(tmp_path)) as server:
-        _ask(commands, server.url(""), prefix="tiny/m.gguf")
+        _ask(commands, "", prefix="tiny/m.gguf")
         commands.environment |= {
+            # As if it were Azure's own: who runs the cluster names it.
+            "AZURE_STORAGE_ENDPOINT": server.url(""),
             "AZURE_AUTHORITY_HOST": server.url(""),
             "AZURE_CLIENT_ID": "us",
             "AZURE_TENANT_ID": "tenant",
@@ -200,12 +202,20 @@ async def test_the_workload_identity_of_a_pod(
         refused = "<Error><Code>AuthorizationPermissionMismatch</Code></Error>"
         server.by_path[PATH] = Fault(status=403, text=refused)
         ended = await commands.resolve()
+        _ask(commands, server.url(""), prefix="tiny/m.gguf")
+        server.requests.clear()
+        stranger = await commands.resolve()
+        told = {one.headers.get("authorization") for one in server.requests}
+        _ask(commands, "", prefix="tiny/m.gguf")
         server.by_path.clear()
         server.requests.clear()
         _pulled(commands, await commands.pull())
         asked, *read = server.requests
         assert b"a-signed-word" in asked.body
         assert {one.headers["authorization"] for one in read} == {"Bearer for-an-hour"}
+    # A Model that names a server of its own does not get the pod's token there.
+    assert told == {None}
+    assert "is not public" in stranger.outcome.message
     assert "is not for this pod's identity" in ended.outcome.message
     assert "the role Storage Blob Data Reader" in ended.outcome.message
 

@@ -154,6 +154,9 @@ async def test_a_public_bucket_needs_nobody(server: FileServer, commands: Comman
 async def test_the_identity_of_a_pod(server: FileServer, commands: Commands) -> None:
     """Where nobody is refused, the metadata server of the cloud is asked who we are."""
     commands.credentials = None
+    # As if it were Google's own: who runs the cluster names it.
+    commands.source = Source(gcs=GcsSource(bucket="models", prefix="tiny/m.gguf", insecure=True))
+    commands.environment["GOOGLE_BASE_URL"] = server.url("")
     commands.environment["GCE_METADATA_HOST"] = f"127.0.0.1:{server.port}"
     token = {"access_token": "for-an-hour", "expires_in": 3600, "token_type": "Bearer"}
     server.files[TOKEN] = json.dumps(token).encode()
@@ -167,9 +170,22 @@ async def test_the_identity_of_a_pod(server: FileServer, commands: Commands) -> 
     _pulled(commands, await commands.pull(expected=artifact))
 
 
+async def test_an_identity_is_not_for_any_server(server: FileServer, commands: Commands) -> None:
+    """A Model that names a server of its own does not get the pod's token there."""
+    commands.credentials = None
+    commands.environment["GCE_METADATA_HOST"] = f"127.0.0.1:{server.port}"
+    server.always = _refused(401, "AuthenticationRequired")
+    ended = await commands.resolve()
+    assert "is not public (401 (AuthenticationRequired)): name a Secret" in ended.outcome.message
+    assert {one.path for one in server.requests} == {PATH}
+    assert set(_bearers(server)) == {""}
+
+
 async def test_nobody_is_told_what_to_do(server: FileServer, commands: Commands) -> None:
     """Neither public nor an identity, as in clusters elsewhere."""
     commands.credentials = None
+    commands.source = Source(gcs=GcsSource(bucket="models", prefix="tiny/m.gguf", insecure=True))
+    commands.environment["GOOGLE_BASE_URL"] = server.url("")
     server.always = _refused(403, "AccessDenied")
     ended = await commands.resolve()
     assert "is not public, and this pod has no identity" in ended.outcome.message

@@ -11,7 +11,7 @@ from obstore.store import AzureStore
 
 from modelrunner_protocol.sources import describe_bucket, describe_url
 from modelrunner_protocol.wire import AzureSource, Credentials
-from runnerd.weights.buckets.entrance import check_endpoint, client, known
+from runnerd.weights.buckets.entrance import check_endpoint, client, is_own, known
 from runnerd.weights.buckets.refusal import Asker
 from runnerd.weights.buckets.secret import Secret
 from runnerd.weights.failure import WeightsError
@@ -32,6 +32,12 @@ IDENTITIES: Final = (
 """Variables by which a platform tells a pod who it is."""
 
 _FIELD: Final = "spec.source.azure"
+_DOMAINS: Final = (
+    "blob.core.windows.net",
+    "blob.core.chinacloudapi.cn",
+    "blob.core.usgovcloudapi.net",
+    "blob.storage.azure.net",
+)
 _ROLE: Final = "the role Storage Blob Data Reader"
 
 
@@ -83,7 +89,7 @@ class AzureEntrance:
     Args:
         source: Which one.
         credentials: The user's Secret. Without it the pod's own identity is used where the
-            environment has one; without that nothing is signed.
+            environment has one, for Azure's own servers only; without that nothing is signed.
         stall_timeout: Seconds without a byte after which a connection is dead.
         environment: Where an identity is looked for.
 
@@ -116,7 +122,7 @@ class AzureEntrance:
             keys=" and ".join(self._keys.names) if self._keys else ACCOUNT_KEY,
             address="endpoint" if source.endpoint else "account",
             secret=credentials.secret if credentials else "",
-            identity=known(environment, IDENTITIES),
+            identity=is_own(source.endpoint, _DOMAINS) and known(environment, IDENTITIES),
         )
 
     def connect(self) -> "ObjectStore":

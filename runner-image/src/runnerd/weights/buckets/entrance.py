@@ -1,5 +1,6 @@
 """The way into a bucket, which each kind of store has its own of."""
 
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 # Of the whole answer: a part may take as long as it likes, while bytes come.
 _NO_END: Final = timedelta(days=365)
+# Strict: two readers of an odd URL may find two hosts in it.
+_ENCRYPTED: Final = re.compile(r"https://([A-Za-z0-9.-]+)(?::443)?(?:/[A-Za-z0-9._/-]*)?")
 
 
 class Entrance(Protocol):
@@ -39,6 +42,21 @@ class Entrance(Protocol):
 def known(environment: Mapping[str, str], names: tuple[str, ...]) -> bool:
     """Whether the platform tells a pod who it is, by one of these variables."""
     return any(environment.get(name) for name in names)
+
+
+def is_own(endpoint: str, domains: tuple[str, ...]) -> bool:
+    """Whether a server is the cloud's own, or the one that the environment names.
+
+    A pod's identity is shown to no other: whoever gets such a token can use it for all that the
+    identity may do, and Models are written by other people than service accounts.
+
+    Args:
+        endpoint: The URL that a Model names, "" for none.
+        domains: The cloud's names.
+    """
+    found = _ENCRYPTED.fullmatch(endpoint)
+    host = found[1].lower() if found else ""
+    return not endpoint or any(f".{host}".endswith(f".{domain}") for domain in domains)
 
 
 def client(source: BucketSource, stall_timeout: float) -> dict[str, Any]:

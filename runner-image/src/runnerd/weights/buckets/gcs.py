@@ -12,7 +12,7 @@ from obstore.store import GCSStore
 
 from modelrunner_protocol.sources import describe_bucket, describe_url
 from modelrunner_protocol.wire import Credentials, GcsSource
-from runnerd.weights.buckets.entrance import check_endpoint, client, known
+from runnerd.weights.buckets.entrance import check_endpoint, client, is_own, known
 from runnerd.weights.buckets.refusal import Asker
 from runnerd.weights.buckets.secret import Secret
 from runnerd.weights.failure import WeightsError
@@ -31,6 +31,7 @@ IDENTITIES: Final = (
 """Variables that say who we are. Google's clusters set none: there a pod asks a server."""
 
 _FIELD: Final = "spec.source.gcs"
+_DOMAINS: Final = ("googleapis.com",)
 _PARTS: Final = ("client_email", "private_key", "private_key_id")
 # Where `gcloud auth application-default login` leaves it on a person's machine.
 _LOGIN: Final = ".config/gcloud/application_default_credentials.json"
@@ -65,7 +66,8 @@ class GcsEntrance:
 
     Nothing tells a pod whether it has an identity in Google's clouds. So without a Secret it first
     comes as nobody, which is enough for a public bucket; when it is refused, it asks the metadata
-    server who it is, which other clouds and networks do not have.
+    server who it is, which other clouds and networks do not have. That is told to Google's own
+    servers only.
 
     Args:
         source: Which one.
@@ -90,6 +92,8 @@ class GcsEntrance:
         self._credentials = credentials
         self._stall_timeout = stall_timeout
         self._account = read_account(credentials) if credentials else ""
+        self._own = is_own(source.endpoint, _DOMAINS)
+        identity = known(environment, IDENTITIES) or _logged_in(environment)
         role = "the role Storage Object Viewer"
         self.asker = Asker(
             field=_FIELD,
@@ -100,7 +104,7 @@ class GcsEntrance:
             listing=f"{role} (storage.objects.list)",
             keys=ACCOUNT_KEY,
             secret=credentials.secret if credentials else "",
-            identity=known(environment, IDENTITIES) or _logged_in(environment),
+            identity=self._own and identity,
         )
 
     def connect(self) -> "ObjectStore":
@@ -122,7 +126,7 @@ class GcsEntrance:
     def renew(self) -> bool:
         """Whether the Secret was replaced, or there may be a metadata server to ask."""
         if self._credentials is None:
-            if self.asker.identity:
+            if self.asker.identity or not self._own:
                 return False
             self.asker = replace(self.asker, identity=True, guessed=True)
             return True
