@@ -168,6 +168,11 @@ class Lease:
         try:
             os.pwrite(handle, text, 0)
             os.ftruncate(handle, len(text))
+        except OSError:
+            if flags:
+                # An empty one would be waited for.
+                self._path.unlink(missing_ok=True)
+            raise
         finally:
             os.close(handle)
         self._mine = text

@@ -7,12 +7,13 @@ from typing import Final
 
 from modelrunner_protocol.sources import bucket_of, file_name
 from modelrunner_protocol.wire import FileKind, Source, WeightsFile
-from runnerd.weights.choice import StoredFile, choose
+from runnerd.weights.choice import Choice, StoredFile, choose
 from runnerd.weights.failure import WeightsError
 from runnerd.weights.names import CHAT_TEMPLATE, weight_names
-from runnerd.weights.tensor_files import INDEX_LIMIT, is_tensors
+from runnerd.weights.tensor_files import ENDING, INDEX_LIMIT, is_tensors
 
 _TEMPLATE: Final = ".jinja"
+_GGUF: Final = ".gguf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +65,23 @@ def _one(path: Path) -> list[LocalFile]:
     return [LocalFile(path, WeightsFile(path=name, size_bytes=path.stat().st_size))]
 
 
+def _choice(quantization: str, found: Sequence[StoredFile], where: str) -> Choice:
+    try:
+        return choose(_Wish(quantization=quantization), found, where)
+    except WeightsError:
+        choice = choose(_Wish(), found, where)
+        models = [one for one in found if one.path.lower().endswith((_GGUF, ENDING))]
+        if len(models) > len(choice.weights) + (choice.projector is not None):
+            raise
+        # Files of one model are meant, whatever they are called here.
+        return choice
+
+
 def _chosen(source: Source, named: dict[str, Path]) -> list[LocalFile]:
     where = "the import"
     asked = source.hugging_face or bucket_of(source)
-    wish = _Wish(quantization=asked.quantization if asked else "")
     found = [StoredFile(path=name, size=path.stat().st_size) for name, path in named.items()]
-    choice = choose(wish, found, where)
+    choice = _choice(asked.quantization if asked else "", found, where)
     if choice.index is not None:
         if choice.index.size > INDEX_LIMIT:
             raise WeightsError(f"{choice.index.path} has {choice.index.size} bytes: it is no index")
