@@ -22,6 +22,7 @@ from tests.support.registry_process import (
     running_registry,
 )
 from tests.support.stack import Stack, condition
+from tests.support.tensor_models import tensors
 
 pytestmark = pytest.mark.cluster
 
@@ -157,11 +158,12 @@ def test_artifacts_that_cannot_run_are_refused_before_their_weights_are_read(
     found = stack.wait_for(default_runner, "missing", reason="PullFailed")
     assert "with the tag none" in condition(found, "Ready")["message"]
 
-    layer = ("application/vnd.docker.ai.safetensors", bytes(1 << 20), "model.safetensors")
+    layer = ("application/vnd.docker.ai.safetensors", tensors(), "model.safetensors")
     _push(registry, OciFiles([layer], name="ai/tensors"))
     stack.apply(manifests.model(default_runner, "tensors", _source(registry, "ai/tensors:v1")))
     found = stack.wait_for(default_runner, "tensors", reason="UnsupportedFormat")
-    assert "holds safetensors weights" in condition(found, "Ready")["message"]
+    assert "holds safetensors weights (32.77 K, BF16" in condition(found, "Ready")["message"]
+    assert found["status"]["artifact"]["format"] == "safetensors"
     assert stack.objects("persistentvolumeclaims", default_runner) == []
 
 

@@ -42,6 +42,10 @@ class Tool(Enum):
     DOCKER_MODEL = ("clients/docker-model", "github.com/docker/model-runner/cmd/cli")
     """Docker's command line for models: the plugin behind `docker model`."""
 
+    UNBUNDLE = ("unbundle", ".")
+    """Pulls, unpacks and pushes with the newest code of Docker Model Runner: a few lines of ours
+    around its library, whose own tool knows no layer for each file."""
+
     @property
     def folder(self) -> Path:
         """Where its go.mod is."""
@@ -82,6 +86,6 @@ def ensure(tool: Tool, progress: Progress | None = None) -> Path:
 def _key(tool: Tool) -> str:
     go = go_environment()
     digest = hashlib.sha256(f"{go['GOVERSION']} {go['GOARCH']} {_BUILD}\n".encode())
-    for name in ("go.mod", "go.sum"):
-        digest.update((tool.folder / name).read_bytes())
+    for path in (tool.folder / "go.mod", tool.folder / "go.sum", *sorted(tool.folder.glob("*.go"))):
+        digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

@@ -55,10 +55,19 @@ async def package(folder: Path, *arguments: str | Path) -> tuple[int, str, str]:
 
 async def docker(folder: Path, *arguments: str | Path) -> str:
     """Run Docker's tool on a store in the folder; what it printed."""
-    program = await asyncio.to_thread(ensure, Tool.MDLTOOL)
+    return await _docker(Tool.MDLTOOL, f"--store-path={folder / 'store'}", *arguments)
+
+
+async def docker_library(folder: Path, *arguments: str | Path) -> str:
+    """Let Docker's newest library work on a store in the folder; what it printed."""
+    return await _docker(Tool.UNBUNDLE, folder / "library", *arguments)
+
+
+async def _docker(tool: Tool, *arguments: str | Path) -> str:
+    program = await asyncio.to_thread(ensure, tool)
     plain = {k: v for k, v in os.environ.items() if not k.upper().endswith("_PROXY")}
     process = await asyncio.create_subprocess_exec(
-        *(str(program), f"--store-path={folder / 'store'}", *map(str, arguments)),
+        *(str(program), *map(str, arguments)),
         env={**plain, "INSECURE_REGISTRY": "true"},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

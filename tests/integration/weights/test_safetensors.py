@@ -8,7 +8,7 @@ import pytest
 from modelrunner_protocol.reasons import Reason
 from modelrunner_protocol.wire import Artifact, FileKind, HuggingFaceSource, S3Source, Source
 from tests.integration.weights.commands import Commands, Ended
-from tests.integration.weights.oci_commands import docker, package, refused, serve, source
+from tests.integration.weights.oci_commands import docker_library, package, refused, serve, source
 from tests.support.file_server import FileServer
 from tests.support.hub import Hub
 from tests.support.oci_files import CONFIG_CNCF, CONFIG_V1, CONFIG_V2, OciFiles
@@ -73,14 +73,14 @@ async def test_a_bucket(commands: Commands, tmp_path: Path) -> None:
             store.put("models", f"team/m/{name}", content)
         commands.credentials = keys(tmp_path / "secret")
         place = {"bucket": "models", "endpoint": store.url, "region": REGION, "insecure": True}
-        commands.source = Source(s3=S3Source(prefix="team/m", **place))  # type: ignore[arg-type]  # see above
+        part = "team/m/model-00001-of-00002.safetensors"
+        commands.source = Source(s3=S3Source(prefix=part, **place))  # type: ignore[arg-type]  # named above
+        refused(await commands.resolve(), "set spec.source.s3.prefix to its folder")
+        commands.source = Source(s3=S3Source(prefix="team/m", **place))  # type: ignore[arg-type]  # named above
         found = _resolved(await commands.resolve(), "65.54 K")
         _as_configured(found)
         ended = await commands.pull(expected=found)
         _as_configured(_resolved(ended, "65.54 K"))
-        part = "team/m/model-00001-of-00002.safetensors"
-        commands.source = Source(s3=S3Source(prefix=part, **place))  # type: ignore[arg-type]  # see above
-        refused(await commands.resolve(), "set spec.source.s3.prefix to its folder")
     shards = {f"model-{at:05d}-of-00002.safetensors" for at in (1, 2)}
     _kept(commands, files, {*shards, "model.safetensors.index.json", *NEEDED})
 
@@ -246,8 +246,7 @@ async def test_docker_reads_the_folder_that_we_package(tmp_path: Path, commands:
         _as_configured(found)
         assert found.digest == json.loads(answer)["digest"]
         assert (await commands.pull(expected=found)).code == 0
-        await docker(tmp_path, "pull", reference)
-        bundle = Path((await docker(tmp_path, "bundle", reference)).splitlines()[0].strip())
+        bundle = Path((await docker_library(tmp_path, "pull", reference)).strip())
     needed = {path for path in files if path.endswith((".safetensors", ".index.json"))} | {*NEEDED}
     _kept(commands, files | {"LICENSE": b"MIT"}, needed | {"LICENSE"})
     for name in needed:
@@ -261,11 +260,28 @@ async def test_docker_reads_the_folder_that_we_package(tmp_path: Path, commands:
     assert (config["quantization"], config["context_size"]) == ("BF16", 8192)
 
 
+async def test_we_read_the_folder_that_docker_packages(tmp_path: Path, commands: Commands) -> None:
+    """What Docker pushes of a folder, all of it, is to us what an engine needs of it."""
+    files = {name: content for name, content in model_files(2).items() if "/" not in name}
+    (tmp_path / "model").mkdir()
+    for name, content in files.items():
+        (tmp_path / "model" / name).write_bytes(content)
+    with running_registry(tmp_path) as registry:
+        reference = registry.reference("theirs/tensors:v1")
+        await docker_library(tmp_path, "package", tmp_path / "model", reference)
+        commands.source = source(reference)
+        found = _resolved(await commands.resolve(), "65.54 K")
+        _as_configured(found)
+        assert (await commands.pull(expected=found)).code == 0
+    shards = {f"model-{at:05d}-of-00002.safetensors" for at in (1, 2)}
+    _kept(commands, files, {*shards, "model.safetensors.index.json", *NEEDED})
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (["model/model.safetensors"], "is packaged by its folder"),
-        (["model", "model/config.json"], "is packaged by its folder"),
+        (["model", "config.json"], "is packaged by its folder"),
         (["model", "--mmproj", "model/config.json"], "in its own folder"),
         (["empty"], "no GGUF file and no safetensors file"),
     ],
@@ -278,6 +294,7 @@ async def test_folders_that_cannot_be_packaged(
     (tmp_path / "model").mkdir()
     for name in ("model.safetensors", "config.json"):
         (tmp_path / "model" / name).write_bytes(WHOLE[name])
+    (tmp_path / "config.json").write_bytes(b"{}")
     paths = [one if one.startswith("--") else tmp_path / one for one in arguments]
     code, _, log = await package(tmp_path, *paths, "--output", tmp_path / "out")
     assert (code, says in log) == (1, True), log
