@@ -8,6 +8,8 @@ import pytest
 
 from modelrunner.domain.objects import format_time
 from modelrunner.domain.scaling import POLL
+from modelrunner.domain.volumes import Reach
+from modelrunner.domain.volumes_limit import PATIENCE
 from modelrunner.kube.resources import DEPLOYMENTS, JOBS, MODEL_RUNNERS, MODELS, PODS, SERVICES
 from modelrunner.kube.store import Store
 from modelrunner.reconcilers.glancing import FULL_LOOK_EVERY, Glance
@@ -15,7 +17,14 @@ from modelrunner.reconcilers.index import NameIndex
 from modelrunner.reconcilers.ledger import Ledger
 from modelrunner.reconcilers.probe import DoorAnswer, RunnerProbe
 from modelrunner_protocol.wire import Closing, Progress, RunnerState, RunnerStatus
-from tests.unit.modelrunner.domain.pod_json import NOW, RUNNING, container, deployment, pod
+from tests.unit.modelrunner.domain.pod_json import (
+    NOW,
+    RUNNING,
+    container,
+    deployment,
+    pod,
+    unschedulable,
+)
 from tests.unit.modelrunner.domain.settings_of import HTTP, settings_of
 
 Object = dict[str, Any]
@@ -116,6 +125,26 @@ async def test_what_runners_say_asks_for_more() -> None:
     unknown = World()
     unknown.probe.status = None
     assert await unknown.look(100) == (True, POLL)
+
+
+@pytest.mark.parametrize("told", [False, True])
+async def test_a_runner_that_finds_no_place_is_told_without_an_event(told: bool) -> None:
+    """Nothing changes when its time is over: the glance sees it, and once told it is enough."""
+    world = World()
+    late = unschedulable("0/2 nodes are available: 2 node(s) didn't match pod affinity rules.")
+    late["metadata"] |= {"name": "late", "uid": "late"}
+    late["status"]["conditions"][0]["lastTransitionTime"] = format_time(NOW)
+    world.put(PODS, stored(late, 6, **OURS))
+    two = deployment(replicas=2, updated=2, total=2)
+    two["metadata"]["ownerReferences"] = [{"uid": "u", "controller": True}]
+    world.put(DEPLOYMENTS, stored(two, 7))
+    if told:
+        limited = {"type": "ReplicasLimited", "status": "True", "reason": "SingleNodeVolume"}
+        world.model["status"]["conditions"] = [limited]
+    world.record.looked = True
+    world.record.resting = world.glance.rest(world.model, settings_of(), NOW, Reach.NODE)
+    assert (await world.look(PATIENCE - 10))[0] is not told
+    assert (await world.look(PATIENCE + 10))[0] is told
 
 
 CHANGES: list[Callable[[World], None]] = [
