@@ -51,6 +51,8 @@ class CacheFacts:
     artifact. `stale_resolve`, `stale_pull`: the Job's inputs are no longer what is wanted.
     `unusable`: why a claim that users made cannot be used. `writable`: whether a pull could fill
     the claim. `newer`: another version of the same source serves meanwhile.
+    `damaged`: a verification has found damage that no pull has mended yet. `users` are pods that
+    mount our claim, and `awake_for_good` whether they never end by themselves.
     """
 
     claim: Object | None
@@ -63,6 +65,9 @@ class CacheFacts:
     unusable: Problem | None = None
     writable: bool = True
     newer: bool = False
+    damaged: bool = False
+    users: Sequence[str] = ()
+    awake_for_good: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,9 +171,12 @@ def recorded(effective: Effective, facts: CacheFacts) -> Artifact | None:
     """The artifact that is on the volume, as the claim or a Deployment has it written down."""
     if owns_claim(effective):
         claim = facts.claim
-        if claim is None or annotation(claim, naming.COMPLETE_ANNOTATION) != "true":
+        whole = claim is not None and annotation(claim, naming.COMPLETE_ANNOTATION) == "true"
+        if claim is None or not whole or facts.damaged:
             return None
         return written(claim)
+    if facts.damaged:
+        return None
     name = cache_claim(effective)
     found = (serves(one, effective.key, name) for one in facts.recorded_by)
     return next((artifact for artifact in found if artifact is not None), None)
@@ -243,14 +251,30 @@ def _unusable_claim(effective: Effective, facts: CacheFacts) -> CacheDecision | 
         return None
     name = naming.claim_name(effective.key)
     if being_deleted(claim):
-        waiting = (
-            f"PersistentVolumeClaim {name} is being deleted; a new one follows once no pod uses it"
-        )
-        return CacheDecision(verdict=not_cached(Reason.PULLING, waiting))
+        return _deleted(name, facts)
     if dig(claim, "status", "phase") == "Lost":
         lost = f"PersistentVolumeClaim {name} lost its volume: delete the claim to pull again"
         return _failed(Problem(Reason.PULL_FAILED, lost), None)
     return None
+
+
+def _deleted(name: str, facts: CacheFacts) -> CacheDecision:
+    """A claim goes only when no pod has it: until then what runs goes on with the old volume."""
+    if not facts.users:
+        waiting = (
+            f"PersistentVolumeClaim {name} is being deleted; a new one follows once no pod uses it"
+        )
+        return CacheDecision(verdict=not_cached(Reason.PULLING, waiting))
+    pods = " ".join(facts.users)
+    deleted = (
+        f"PersistentVolumeClaim {name} was deleted, but pods still use it: they go on serving, and"
+        " once they have ended a new claim is made and pulled"
+    )
+    now = f"`kubectl delete pod {pods}` ends them now, and requests wait for the pull"
+    if facts.awake_for_good:
+        never = f"{deleted}. They do not end by themselves (keepAlive, minReplicas). Mend: {now}"
+        return _failed(Problem(Reason.PULL_FAILED, never), None)
+    return CacheDecision(verdict=not_cached(Reason.PULLING, f"{deleted}; {now}"))
 
 
 def _only_read(effective: Effective, facts: CacheFacts) -> CacheFacts:

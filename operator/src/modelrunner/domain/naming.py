@@ -24,6 +24,7 @@ ARTIFACT_LABEL: Final = f"{GROUP}/artifact"
 COMPONENT_RUNNER: Final = "runner"
 COMPONENT_PULL: Final = "pull"
 COMPONENT_RESOLVE: Final = "resolve"
+COMPONENT_VERIFY: Final = "verify"
 COMPONENT_CACHE: Final = "cache"
 COMPONENT_METRICS: Final = "metrics"
 
@@ -66,6 +67,13 @@ RENDERED_ANNOTATION: Final = f"{GROUP}/rendered"
 ATTEMPT_ANNOTATION: Final = f"{GROUP}/attempt"
 """On a Job: how often the same work was tried, from 1."""
 
+VERIFY_ANNOTATION: Final = f"{GROUP}/verify"
+"""On a Model: another value asks to verify its cache. On a Job: the value that it answers to."""
+
+RENEWED_ANNOTATION: Final = f"{GROUP}/renewed"
+"""On a claim: its files were pulled once more, after damage or a deletion. On pods: since which
+renewal they are made."""
+
 CLAIM_BYTES_ANNOTATION: Final = f"{GROUP}/claim-bytes"
 """On a pull Job: the size of the claim that it was made for."""
 
@@ -103,6 +111,11 @@ def refresh_job_name(source_key: str) -> str:
 def pull_job_name(key: str, shared_claim: str | None = None) -> str:
     """The Job that fills a cache; each shared claim has a pull of its own."""
     return f"pull-{key}-{_short(shared_claim)}" if shared_claim else f"pull-{key}"
+
+
+def verify_job_name(model: str, key: str) -> str:
+    """The Job that verifies the cache of one Model."""
+    return f"verify-{key}-{_short(model)}"
 
 
 def monitor_name(runner: str) -> str:

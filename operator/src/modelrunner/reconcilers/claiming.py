@@ -4,11 +4,20 @@ from collections.abc import Iterator
 from typing import Any
 
 from modelrunner.domain.cache import CacheDecision
+from modelrunner.domain.claim_users import claims_of
 from modelrunner.domain.effective import Effective
 from modelrunner.domain.growth import asked_bytes
-from modelrunner.domain.naming import FIELD_MANAGER
-from modelrunner.domain.objects import Object, name_of, text, uid_of
+from modelrunner.domain.naming import FIELD_MANAGER, RENEWED_ANNOTATION, claim_name
+from modelrunner.domain.objects import (
+    Object,
+    annotation,
+    format_time,
+    name_of,
+    text,
+    uid_of,
+)
 from modelrunner.domain.quantities import parse_quantity
+from modelrunner.domain.scheduling import is_scheduled
 from modelrunner.kube.resources import CLAIMS
 from modelrunner.reconcilers.observation import Observation
 from modelrunner.reconcilers.plan import Apply, Delete, Patch, Step
@@ -18,9 +27,17 @@ from modelrunner_protocol.wire import Artifact
 
 
 def claim_steps(
-    seen: Observation, settings: Effective, cache: CacheDecision, artifact: Artifact
+    seen: Observation,
+    settings: Effective,
+    cache: CacheDecision,
+    artifact: Artifact,
+    *,
+    renewed: str,
 ) -> Iterator[Step]:
-    """The claim as the next step needs it."""
+    """The claim as the next step needs it.
+
+    `renewed`: a new mark for a claim that is to be filled again; "" leaves the one it has.
+    """
     if not _wanted(seen, cache):
         return
     body = claims.claim(
@@ -30,6 +47,7 @@ def claim_steps(
         seen.claim,
         complete=cache.complete,
         at_least=cache.at_least,
+        renewed=renewed or _renewed(seen, settings),
     )
     if seen.claim is not None and _larger(seen.claim, body) and _unbound(seen.claim):
         # A claim without a volume holds nothing, and cannot be changed either.
@@ -46,6 +64,21 @@ def growth_steps(seen: Observation, settings: Effective, cache: CacheDecision) -
     if parse_quantity(size) > asked_bytes(claim):
         body = {"spec": {"resources": {"requests": {"storage": size}}}}
         yield Patch(CLAIMS, name_of(claim), uid_of(claim), body, FIELD_MANAGER, optional=True)
+
+
+def claim_pods(seen: Observation) -> list[str]:
+    """The pods of this Model that have its claim."""
+    name = name_of(seen.claim) if seen.claim is not None else ""
+    return sorted(name_of(pod) for pod in seen.pods if name in claims_of(pod) and is_scheduled(pod))
+
+
+def _renewed(seen: Observation, settings: Effective) -> str:
+    """A claim that is made again below pods which know another of its name is told apart."""
+    if seen.claim is not None:
+        return annotation(seen.claim, RENEWED_ANNOTATION)
+    name = claim_name(settings.key)
+    known = any(name in claims_of(one) for one in seen.recorded_by)
+    return format_time(seen.now) if known else ""
 
 
 def _wanted(seen: Observation, cache: CacheDecision) -> bool:

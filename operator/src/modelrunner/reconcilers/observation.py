@@ -33,7 +33,7 @@ class Observation:
     owns and that pull something it no longer wants. `statuses` is what pods said, by uid: None
     where one gave no answer. `doorless`, `demand`, `used` and `written_at` are remembered (see
     Record). `lost_names`: names that older Models have. `draft`: the Model that is to write ahead.
-    `refresh` is the look at whether the source has moved, `moved_from` the version that was wanted
+    `verify` is the Job that verifies the cache. `refresh` is the look at whether the source has moved, `moved_from` the version that was wanted
     until this very look; `versions` are our own claims of the source's other versions, `unused` the
     names of those that nobody uses.
     `claim` is our own cache claim, `their_claim` the one that users made instead. `neighbours` are
@@ -54,6 +54,7 @@ class Observation:
     recorded_by: Sequence[Object] = field(default=())
     resolve: JobAndPods | None = None
     pull: JobAndPods | None = None
+    verify: JobAndPods | None = None
     refresh: JobAndPods | None = None
     versions: Sequence[Object] = ()
     unused: Collection[str] = ()

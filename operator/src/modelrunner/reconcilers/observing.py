@@ -218,8 +218,10 @@ class Sight:
         else:
             seen = replace(seen, their_claim=await self._their_claim(settings, seen.now))
         shared = None if settings.in_place else settings.cache.existing_claim
+        verify = naming.verify_job_name(settings.name, settings.key)
         return replace(
             seen,
+            verify=await self._job(seen, verify),
             resolve=await self._job(seen, naming.resolve_job_name(settings.key, shared)),
             pull=await self._job(
                 seen, naming.pull_job_name(settings.key, settings.cache.existing_claim)

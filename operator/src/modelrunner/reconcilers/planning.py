@@ -35,9 +35,10 @@ from modelrunner.domain.problem import Problem
 from modelrunner.domain.refresh import RefreshDecision
 from modelrunner.domain.status import model_status
 from modelrunner.domain.validation import ENGINE
+from modelrunner.domain.verification import Verification
 from modelrunner.domain.volumes import other_volumes
 from modelrunner.kube.resources import DEPLOYMENTS, JOBS, SERVICES
-from modelrunner.reconcilers.claiming import claim_steps, growth_steps
+from modelrunner.reconcilers.claiming import claim_pods, claim_steps, growth_steps
 from modelrunner.reconcilers.keeping import taken
 from modelrunner.reconcilers.mounting import (
     beside,
@@ -65,6 +66,13 @@ from modelrunner.reconcilers.settling import same, settled
 from modelrunner.reconcilers.steering import limited_by, scaling_of, steer, visible, with_use
 from modelrunner.reconcilers.telling import pull_events, pulled_event
 from modelrunner.reconcilers.timing import look_again
+from modelrunner.reconcilers.verifying import (
+    renewal,
+    verification_of,
+    verify_events,
+    verify_steps,
+    with_verified,
+)
 from modelrunner.render import jobs, serving
 from modelrunner.render.common import Owner
 from modelrunner_protocol.reasons import PROGRESSING, Reason
@@ -81,21 +89,34 @@ def plan_model(seen: Observation, defaults: OperatorDefaults) -> Plan:
     if terminating or settings is None:
         return _conclude(seen, [], None, problem, changing=False)
     pull, resolve = _view(seen.pull, seen.now), _view(seen.resolve, seen.now)
-    cache = decide_cache(settings, _facts(seen, settings, resolve, pull), now=seen.now)
+    verification = verification_of(seen, settings, pull, resolve)
+    facts = _facts(seen, settings, resolve, pull)
+    cache = decide_cache(settings, replace(facts, damaged=verification.damaged), now=seen.now)
     if problem is not None:
         return _conclude(seen, [], cache, problem, changing=False)
     refresh = refresh_of(seen, settings, cache)
-    steps = [*_cache_steps(seen, settings, defaults, cache)]
+    steps = [*_cache_steps(seen, settings, defaults, cache, verification)]
+    steps += verify_steps(seen, settings, defaults, cache, verification)
     steps += refresh_steps(seen, settings, defaults, refresh)
     draft = decide_draft(seen.draft) if seen.draft is not None else None
-    deploying = [*_serving_steps(seen, settings, defaults, cache, draft)]
+    renewed = renewal(seen, settings, verification)
+    deploying = [*_serving_steps(seen, settings, defaults, cache, draft, renewed)]
     changing = _changes(seen, deploying)
     steps += [*deploying, *_cleanup(seen, cache), *growth_steps(seen, settings, cache)]
     steps = [*labelled(seen.neighbours, steps), *steps]
     if cache.complete and arrived(seen, settings, changing=changing):
         steps += release_steps(seen, refresh.state)
         refresh = replace(refresh, state=settled_state(seen, refresh.state))
-    return _conclude(seen, steps, cache, None, changing=changing, pull=pull, refresh=refresh)
+    return _conclude(
+        seen,
+        steps,
+        cache,
+        None,
+        changing=changing,
+        pull=pull,
+        refresh=refresh,
+        verification=verification,
+    )
 
 
 def refused(seen: Observation, defaults: OperatorDefaults, problem: Problem) -> Plan:
@@ -121,6 +142,7 @@ def _conclude(
     changing: bool,
     pull: JobView | None = None,
     refresh: RefreshDecision | None = None,
+    verification: Verification | None = None,
 ) -> Plan:
     newer = replaces(seen, refresh, changing=changing)
     world = _world(seen, cache, problem, changing=changing, newer=newer)
@@ -129,6 +151,7 @@ def _conclude(
     status = model_status(world, decision, seen.model, engine=engine, progress=seen.progress)
     course = steer(replace(seen, problem=problem), changing=changing)
     status = with_source(seen, with_use(seen, status), refresh)
+    status = with_verified(seen, status, verification)
     scaling = scaling_of(seen, course)
     again = look_again(seen, world, decision)
     due_in = due_after(seen, refresh)
@@ -140,7 +163,8 @@ def _conclude(
             *_pull_events(seen, status, cache, pull),
             *_events(seen.model, decision),
             *_beside_events(seen.model, world),
-            *refresh_events(refresh, steps),
+            *refresh_events(refresh, steps, name_of(seen.claim or {})),
+            *verify_events(seen, verification),
         ],
         requeue_after=_sooner(_sooner(again, course.look_after), due_in),
         due_in=due_in,
@@ -204,8 +228,8 @@ def _missing_draft(seen: Observation) -> Problem | None:
 
 def _arrived(seen: Observation, decision: Decision) -> bool:
     """Whether the Model is where it was to be: it serves or sleeps, and no Job is left."""
-    left = (seen.resolve, seen.pull, seen.refresh)
-    return decision.headline.reason in _ARRIVED and left == (None, None, None)
+    left = (seen.resolve, seen.pull, seen.refresh, seen.verify)
+    return decision.headline.reason in _ARRIVED and not any(left)
 
 
 def _name_taken(seen: Observation) -> Problem | None:
@@ -236,6 +260,8 @@ def _facts(
         unusable=claim_problem(seen),
         writable=can_be_filled(seen),
         newer=serves_former(seen, settings),
+        users=claim_pods(seen),
+        awake_for_good=settings.keep_alive < 0 or settings.scaling.min_replicas > 0,
     )
 
 
@@ -257,13 +283,17 @@ def _stale(seen: Observation, settings: Effective, found: JobAndPods | None) -> 
 
 
 def _cache_steps(
-    seen: Observation, settings: Effective, defaults: OperatorDefaults, cache: CacheDecision
+    seen: Observation,
+    settings: Effective,
+    defaults: OperatorDefaults,
+    cache: CacheDecision,
+    verification: Verification,
 ) -> Iterator[Step]:
     yield from (_delete_job(job) for job in seen.stale_jobs)
     yield from taken(seen.claim)
     artifact, claim = cache.artifact, mounted_claim(seen)
     if artifact is not None and owns_claim(settings):
-        yield from claim_steps(seen, settings, cache, artifact)
+        yield from claim_steps(seen, settings, cache, artifact, renewed=verification.mark)
     if cache.resolve in {JobWish.CREATE, JobWish.AGAIN}:
         yield from _again(seen.resolve, cache.resolve)
         yield Create(JOBS, jobs.resolve_job(settings, defaults, seen.sharers, cache.attempt, claim))
@@ -294,6 +324,7 @@ def _serving_steps(
     defaults: OperatorDefaults,
     cache: CacheDecision,
     draft: Draft | Problem | None,
+    renewed: str,
 ) -> Iterator[Step]:
     artifact, uid = cache.artifact, uid_of(seen.model)
     if not cache.complete or artifact is None or isinstance(draft, Problem):
@@ -303,7 +334,9 @@ def _serving_steps(
     owner = Owner("Model", name_of(seen.model), uid)
     if seen.deployment is None or not being_deleted(seen.deployment):
         claim = mounted_claim(seen)
-        wanted = serving.deployment(settings, artifact, defaults, owner, draft, claim)
+        wanted = serving.deployment(
+            settings, artifact, defaults, owner, draft, claim, renewed=renewed
+        )
         if not _leave(seen.deployment, wanted):
             yield Apply(DEPLOYMENTS, wanted)
     if seen.service is None or not being_deleted(seen.service):

@@ -175,12 +175,14 @@ def with_source(
     return {**status, "source": old} if old else dict(status)
 
 
-def refresh_events(decision: RefreshDecision | None, steps: list[Step]) -> Iterator[Event]:
+def refresh_events(
+    decision: RefreshDecision | None, steps: list[Step], own: str
+) -> Iterator[Event]:
     """A look that has failed, once; and each version that is given up."""
     if decision is not None and decision.failed:
         yield Event("Warning", REFRESH_FAILED, decision.failed)
     for step in steps:
-        if isinstance(step, Delete) and step.resource == CLAIMS:
+        if isinstance(step, Delete) and step.resource == CLAIMS and step.name != own:
             note = f"PersistentVolumeClaim {step.name} goes: the source has moved on"
             yield Event("Normal", RELEASED, note)
 

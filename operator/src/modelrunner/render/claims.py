@@ -25,12 +25,13 @@ def claim(
     *,
     complete: bool,
     at_least: int = 0,
+    renewed: str = "",
 ) -> dict[str, Any]:
     """The cache claim of an artifact.
 
     Of a claim that exists, what cannot change is repeated as it is: to server-side apply a field
     that is left out is a field to remove. `owners` is empty for claims that outlive their Models.
-    `at_least`: bytes that a pull has found to be needed.
+    `at_least`: bytes that a pull has found to be needed. `renewed`: see RENEWED_ANNOTATION.
     """
     spec = dig(observed, "spec") or {}
     cache = effective.cache
@@ -38,6 +39,8 @@ def claim(
         naming.ARTIFACT_ANNOTATION: encode(artifact),
         naming.SOURCE_ANNOTATION: describe(effective.source),
     }
+    if renewed:
+        annotations[naming.RENEWED_ANNOTATION] = renewed
     if complete:
         annotations[naming.COMPLETE_ANNOTATION] = "true"
     granted = text(spec, "resources", "requests", "storage")

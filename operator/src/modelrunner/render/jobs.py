@@ -167,6 +167,34 @@ def pull_job(
     return found
 
 
+def verify_job(
+    effective: Effective,
+    defaults: OperatorDefaults,
+    owner: Owner,
+    request: str,
+    artifact: Artifact,
+    claim: Object | None = None,
+) -> dict[str, Any]:
+    """The Job that hashes what a cache holds, for one Model and one request.
+
+    It sets damaged files apart, so it may write where a pull may. It asks no source for anything.
+    """
+    found = _job(
+        replace(effective, credentials_secret=None),
+        defaults,
+        [owner],
+        command="verify",
+        name=naming.verify_job_name(effective.name, effective.key),
+        component=naming.COMPONENT_VERIFY,
+        mounts=_mount(effective, claim),
+        reads=effective.in_place,
+        config=PullConfig(source=effective.source, key=effective.key, expected=artifact),
+        attempt=1,
+    )
+    found["metadata"]["annotations"][naming.VERIFY_ANNOTATION] = request
+    return found
+
+
 def owners_of_job(job: Object, owners: Sequence[Owner]) -> dict[str, Any]:
     """What is applied to a Job that exists: one more owner. The rest of it cannot change."""
     return {

@@ -9,7 +9,7 @@ from modelrunner.domain.cache import cache_claim
 from modelrunner.domain.drafts import Draft
 from modelrunner.domain.effective import Effective, OperatorDefaults
 from modelrunner.domain.expressions import Variables, expand
-from modelrunner.domain.objects import Object
+from modelrunner.domain.objects import Object, annotation
 from modelrunner.domain.volumes import Mounts, Reach, asked_mode, mount, together
 from modelrunner.render.common import Owner, constants, inert, model_labels
 from modelrunner.render.documents import render
@@ -39,10 +39,13 @@ def deployment(
     owner: Owner,
     draft: Draft | None = None,
     claim: Object | None = None,
+    *,
+    renewed: str = "",
 ) -> dict[str, Any]:
     """The Deployment of a Model, without `replicas`; the podTemplate is laid over it last.
 
     `claim` is the cache claim as it was looked at; None: it will be what the settings ask for.
+    `renewed`: the mark of a cache that was filled once more, "" for one that was not.
 
     Raises:
         ExpressionError: Jinja in env or podTemplate that cannot be rendered.
@@ -63,7 +66,7 @@ def deployment(
         labels=labels,
         pod_labels=labels,
         annotations={
-            naming.INPUTS_ANNOTATION: inputs(effective, artifact, draft),
+            naming.INPUTS_ANNOTATION: inputs(effective, artifact, draft, renewed),
             naming.ARTIFACT_KEY_ANNOTATION: effective.key,
             naming.ARTIFACT_ANNOTATION: encode(artifact),
             naming.VOLUMES_ANNOTATION: mounts.words,
@@ -85,8 +88,15 @@ def deployment(
         draft_mount=DRAFT_MOUNT,
         **constants(),
     )
+    if marks := ",".join(filter(None, (renewed, _renewed(draft)))):
+        found["spec"]["template"]["metadata"]["annotations"] = {naming.RENEWED_ANNOTATION: marks}
     found["spec"]["template"] = follow(_laid_over(effective, found, variables), mounts.tied)
     return sealed(found)
+
+
+def _renewed(draft: Draft | None) -> str:
+    claim = draft.claim if draft is not None else None
+    return annotation(claim, naming.RENEWED_ANNOTATION) if claim is not None else ""
 
 
 def _laid_over(effective: Effective, found: dict[str, Any], variables: Variables) -> dict[str, Any]:
@@ -121,7 +131,9 @@ def service(effective: Effective, owner: Owner) -> dict[str, Any]:
     return sealed(found)
 
 
-def inputs(effective: Effective, artifact: Artifact, draft: Draft | None = None) -> str:
+def inputs(
+    effective: Effective, artifact: Artifact, draft: Draft | None = None, renewed: str = ""
+) -> str:
     """Hash of what users wrote, and of the weights: another value means other pods."""
     found: dict[str, Any] = {"written": effective.written, "weights": _weights(artifact)}
     if effective.key != effective.source_key:
@@ -129,7 +141,9 @@ def inputs(effective: Effective, artifact: Artifact, draft: Draft | None = None)
         found["version"] = effective.key
     if draft is not None:
         place = [cache_claim(draft.settings), draft.settings.key]
-        found["draft"] = [*place, *_weights(draft.artifact)]
+        found["draft"] = [*place, *_weights(draft.artifact), *filter(None, [_renewed(draft)])]
+    if renewed:
+        found["renewed"] = renewed
     return digest(found)
 
 

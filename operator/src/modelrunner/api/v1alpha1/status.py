@@ -194,6 +194,30 @@ class LimitsStatus(ApiModel):
     """Requests in a minute; absent: no limit."""
 
 
+class VerifiedStatus(ApiModel):
+    """The last verification of the weights, asked for with the annotation `modelrunner.dev/verify`."""
+
+    time: Annotated[str, Extend({"format": "date-time"})] | None = None
+    """When it ended."""
+
+    request: str | None = None
+    """The value of the annotation that it answers to; another value asks again."""
+
+    result: str | None = None
+    """`Sound`: every file is what it should be. `Damaged`: some are not; those of a cache that the
+    operator fills are pulled again. `Failed`: it could not be verified.
+    """
+
+    message: str | None = None
+    """The same in a sentence, with the files that are damaged."""
+
+    key: str | None = None
+    """Key of the artifact that was verified."""
+
+    digest: str | None = None
+    """Digest of all files, `sha256:…`, where it was found out."""
+
+
 class ModelStatus(ApiModel):
     """What the operator found. Written by the operator only."""
 
@@ -225,6 +249,9 @@ class ModelStatus(ApiModel):
     """The version of the source that is wanted; absent for a first version that nobody asked to
     keep up to date.
     """
+
+    verified: VerifiedStatus | None = None
+    """The last verification of these weights; absent while none was asked for."""
 
     download: DownloadStatus | None = None
     """The pull of the weights, while it runs."""
