@@ -76,7 +76,9 @@ _REFERENCE = (
 
 
 class OciSource(ApiModel):
-    """An artifact in a registry, as `docker model package` and `runnerd package` make it."""
+    """An artifact in a registry, as `docker model package`, `runnerd package`, Ollama and tools for
+    CNCF's ModelPack make it.
+    """
 
     reference: Annotated[
         str,
