@@ -197,7 +197,10 @@ def test_prune_removes_what_nobody_wants(file: Path, root: Path) -> None:
     assert [(told["name"], told["removed"]) for told in map(json.loads, answer.splitlines())] == [
         (two, True)
     ]
-    code, answer, _ = _runnerd(*prune, "--unused-for", "0s")
+    models = json.dumps({"items": [{"spec": {"source": {"oci": {"reference": "ai/one"}}}}]})
+    prune = ("prune", "--root", root, "--keep-models", "-")
+    assert _runnerd(*prune, stdin=b"{}")[0] == 2
+    code, answer, _ = _runnerd(*prune, "--unused-for", "0s", stdin=models.encode())
     assert code == 0
     left = {path.name for path in root.iterdir() if not path.name.startswith("sha256-")}
     assert left == {one, f"{one}.lock", "somebody"}

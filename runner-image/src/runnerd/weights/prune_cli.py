@@ -16,6 +16,7 @@ from runnerd.weights.clock import SystemClock
 from runnerd.weights.disk import size_text
 from runnerd.weights.failure import WeightsError
 from runnerd.weights.prune import Leftover, leftovers, prune
+from runnerd.weights.spec_source import keys_of_models
 
 DONE: Final = 0
 FAILED: Final = 1
@@ -29,7 +30,8 @@ def prune_cache(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     try:
         unused_for, now = parse_duration(options.unused_for), time.time()
-        found = leftovers(options.root, keep=options.keep, unused_for=unused_for, now=now)
+        keep = {*options.keep, *_kept_by_models(options.keep_models)}
+        found = leftovers(options.root, keep=keep, unused_for=unused_for, now=now)
     except (ValueError, WeightsError, OSError) as error:
         sys.stderr.write(f"runnerd prune: {error}\n")
         return WRONG
@@ -43,6 +45,19 @@ def prune_cache(arguments: Sequence[str]) -> int:
         verb = "would become free" if options.dry_run else "became free"
         _write(f"{size_text(freed)} {verb}" if found else "there is nothing to remove")
     return FAILED if failed else DONE
+
+
+def _kept_by_models(name: str) -> set[str]:
+    """The keys that the Models in a file want; none without a file.
+
+    Raises:
+        ValueError: it does not hold Models.
+        OSError: it cannot be read.
+    """
+    if not name:
+        return set()
+    text = sys.stdin.read() if name == "-" else Path(name).read_text("utf-8")
+    return keys_of_models(json.loads(text))
 
 
 def _removed(root: Path, one: Leftover, unused_for: float, now: float) -> str:
@@ -89,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
             "files. What is being written is never touched."
         ),
         epilog=(
-            "Runners read a cache without leaving a trace: name with --keep what Models use. "
+            "Runners read a cache without leaving a trace: name with --keep or --keep-models what Models use. "
             "Exit status: 0 done, 1 something could not be removed, 2 wrongly called."
         ),
     )
@@ -102,6 +117,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--keep", action="append", default=[], metavar="KEY", help="this artifact stays"
+    )
+    parser.add_argument(
+        "--keep-models",
+        default="",
+        metavar="FILE",
+        help="what these Models use stays: kubectl get models -A -o json (-: standard input)",
     )
     parser.add_argument(
         "--unused-for",

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from modelrunner_protocol.codec import WireError, from_dict
 from modelrunner_protocol.references import normalize
+from modelrunner_protocol.sources import artifact_key
 from modelrunner_protocol.wire import Source
 
 _NOT_OF_THE_KEY: Final = frozenset({"credentialsSecret", "refresh"})
@@ -39,6 +40,34 @@ def source_of_spec(found: Any) -> Source:
         return from_dict(Source, {kind: _written(kind, told)}, "source")
     except WireError as error:
         raise ValueError(str(error)) from error
+
+
+def keys_of_models(found: Any) -> set[str]:
+    """The keys that Models want: of what their specs name, and of the versions that they pinned.
+
+    Args:
+        found: From JSON: a Model, or a list of them as `kubectl get models -o json` prints it.
+
+    Raises:
+        ValueError: one of them cannot be read; nobody knows then what it wants.
+    """
+    models = found.get("items", [found]) if isinstance(found, Mapping) else None
+    if not isinstance(models, list):
+        raise ValueError(  # noqa: TRY004  # what JSON holds is a value, whatever its type
+            "these are no Models: give what kubectl get models -A -o json prints"
+        )
+    keys: set[str] = set()
+    for model in models:
+        spec = model.get("spec") if isinstance(model, Mapping) else None
+        source = spec.get("source") if isinstance(spec, Mapping) else None
+        if isinstance(source, Mapping) and "persistentVolumeClaim" in source:
+            continue
+        keys.add(artifact_key(source_of_spec(model)))
+        told = model.get("status") or {}
+        pinned = told.get("source") if isinstance(told, Mapping) else None
+        if isinstance(pinned, Mapping) and isinstance(pinned.get("key"), str):
+            keys.add(pinned["key"])
+    return keys
 
 
 def _written(kind: str, told: dict[str, Any]) -> dict[str, Any]:

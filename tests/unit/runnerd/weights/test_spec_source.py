@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from runnerd.weights.spec_source import source_of_spec
+from modelrunner_protocol.sources import artifact_key
+from runnerd.weights.spec_source import keys_of_models, source_of_spec
 
 
 @pytest.mark.parametrize(
@@ -27,3 +28,27 @@ def test_what_is_no_source_is_refused(found: Any) -> None:
     """In words, and never with a guess."""
     with pytest.raises(ValueError, match=r"source|reference|url|quantization"):
         source_of_spec(found)
+
+
+def test_what_models_want() -> None:
+    """Of each the source as its spec names it, and the version that its status pinned."""
+    oci = {"oci": {"reference": "ai/smollm2"}}
+    claim = {"persistentVolumeClaim": {"name": "c", "path": "m.gguf"}}
+    models = [
+        {"spec": {"source": oci}, "status": {"source": {"key": "0123456789abcdef"}}},
+        {"spec": {"source": {**oci, "refresh": "1h"}}, "status": {}},
+        {"spec": {"source": claim}},
+    ]
+    key = artifact_key(source_of_spec(oci))
+    assert keys_of_models({"items": models}) == {key, "0123456789abcdef"}
+    assert keys_of_models(models[1]) == {key}
+    assert keys_of_models({"items": []}) == set()
+
+
+@pytest.mark.parametrize(
+    "found", [None, [], {"items": 7}, {"items": [7]}, {"items": [{"spec": {"source": {}}}]}]
+)
+def test_models_that_cannot_be_read_keep_nothing_from_being_lost(found: Any) -> None:
+    """Nobody knows what they want: that is an error, never an empty list."""
+    with pytest.raises(ValueError, match=r"Models|source"):
+        keys_of_models(found)
