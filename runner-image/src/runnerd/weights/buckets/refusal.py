@@ -37,13 +37,13 @@ _ARCHIVED: Final = frozenset({"InvalidObjectState", "BlobArchived", "BlobBeingRe
 # The keys are good, and their holder may not.
 _NOT_ALLOWED: Final = frozenset(
     {
-        *("AccessDenied", "InsufficientAccountPermissions"),
-        *(
-            "AuthorizationFailure",
-            "AuthorizationPermissionMismatch",
-            "AuthorizationServiceMismatch",
-        ),
-        *("AuthorizationResourceTypeMismatch", "AuthorizationSourceIPMismatch"),
+        "AccessDenied",
+        "AuthorizationFailure",
+        "AuthorizationPermissionMismatch",
+        "AuthorizationResourceTypeMismatch",
+        "AuthorizationServiceMismatch",
+        "AuthorizationSourceIPMismatch",
+        "InsufficientAccountPermissions",
     }
 )
 _SILENCES: Final = (
@@ -51,6 +51,7 @@ _SILENCES: Final = (
     ("TimedOut", "timed out"),
 )
 _NO_RANGES: Final = ("non-partial response", "Content-Range", "CONTENT_RANGE")
+_STRANGE: Final = ("invalid list response", "Header missing from response")
 
 
 class ChangedError(Exception):
@@ -244,6 +245,16 @@ def _silent(text: str, asker: Asker) -> Exception:
         return WeightsError(
             f"{asker.store} serves no ranges: use an endpoint without a proxy that rewrites answers"
         )
+    if any(sign in text for sign in _STRANGE):
+        return WeightsError(
+            f"{asker.store} does not answer as such a store does: correct {asker.field}.endpoint",
+            retryable=True,
+        )
+    return _cut_off(text, asker)
+
+
+def _cut_off(text: str, asker: Asker) -> TransientError:
+    """No answer, or no whole one."""
     if "response body error" in text:
         return TransientError("the connection broke off")
     if "dns error" in text:

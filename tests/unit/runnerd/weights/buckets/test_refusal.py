@@ -87,6 +87,13 @@ def _token(status: int, body: str) -> str:
         ("reqwest::Error { source: BadScheme }", HOLDER, WeightsError, "plain http"),
         ("Received non-partial response when range", HOLDER, WeightsError, "serves no ranges"),
         ("value for CONTENT_RANGE header: 0--1/0", HOLDER, WeightsError, "serves no ranges"),
+        (
+            "ETag Header missing from response",
+            AZURE,
+            WeightsError,
+            "correct spec.source.azure.endp",
+        ),
+        ("Got invalid list response: x", HOLDER, WeightsError, "does not answer as such a store"),
         ("HTTP error: request or response body error", HOLDER, TransientError, "broke off"),
         ("ConnectError('dns error')", AZURE, TransientError, "correct spec.source.azure.account"),
         ("HTTP error: error sending request", HOLDER, TransientError, "it broke off"),
