@@ -255,7 +255,8 @@ class Outcome:
 
     Failures carry a reason, a message that says what to do, and whether trying the same
     again later may help. `cached`: the cache holds all of it already, so nothing has to be pulled.
-    `seconds`, `downloaded_bytes` and `retries` are what this one Job took, whatever became of it.
+    `seconds`, `downloaded_bytes` and `retries` are what this one Job took, whatever became of it; the
+    last two are those of a pull, a resolve leaves them at 0.
     `missing_bytes`: so much more room the volume would have to have. `damaged`: a verification has
     found that what is there is not what it should be.
     """

@@ -16,7 +16,6 @@ from modelrunner.domain.cache import (
 from modelrunner.domain.conditions import find
 from modelrunner.domain.conflicts import foreign, left_over, lost_names
 from modelrunner.domain.decision import Decision, World, decide
-from modelrunner.domain.downloads import PullEnd, pull_end
 from modelrunner.domain.drafts import Draft, decide_draft
 from modelrunner.domain.effective import Effective, OperatorDefaults
 from modelrunner.domain.jobs import JobView, look_at_job
@@ -64,7 +63,7 @@ from modelrunner.reconcilers.refreshing import (
 )
 from modelrunner.reconcilers.settling import same, settled
 from modelrunner.reconcilers.steering import limited_by, scaling_of, steer, visible, with_use
-from modelrunner.reconcilers.telling import pull_events, pulled_event
+from modelrunner.reconcilers.telling import pull_ended, pull_events
 from modelrunner.reconcilers.timing import look_again
 from modelrunner.reconcilers.verifying import (
     renewal,
@@ -76,7 +75,6 @@ from modelrunner.reconcilers.verifying import (
 from modelrunner.render import jobs, serving
 from modelrunner.render.common import Owner
 from modelrunner_protocol.reasons import PROGRESSING, Reason
-from modelrunner_protocol.sources import source_kind
 
 _ARRIVED: Final = frozenset({Reason.READY, Reason.SCALED_TO_ZERO})
 _GOOD: Final = PROGRESSING | _ARRIVED
@@ -93,7 +91,7 @@ def plan_model(seen: Observation, defaults: OperatorDefaults) -> Plan:
     facts = _facts(seen, settings, resolve, pull)
     cache = decide_cache(settings, replace(facts, damaged=verification.damaged), now=seen.now)
     if problem is not None:
-        return _conclude(seen, [], cache, problem, changing=False)
+        return _conclude(seen, [], cache, problem, changing=False, pull=pull)
     refresh = refresh_of(seen, settings, cache)
     steps = [*_cache_steps(seen, settings, defaults, cache, verification)]
     steps += verify_steps(seen, settings, defaults, cache, verification)
@@ -160,7 +158,7 @@ def _conclude(
         steps=steps,
         status=status,
         events=[
-            *_pull_events(seen, status, cache, pull),
+            *pull_events(seen, status, cache, pull),
             *_events(seen.model, decision),
             *_beside_events(seen.model, world),
             *refresh_events(refresh, steps, name_of(seen.claim or {})),
@@ -170,25 +168,8 @@ def _conclude(
         due_in=due_in,
         scaling=scaling,
         at_rest=still and status == seen.model.get("status"),
-        pull_ended=_pull_ended(seen, pull),
+        pull_ended=pull_ended(seen, pull),
     )
-
-
-def _pull_events(
-    seen: Observation, status: Mapping[str, Any], cache: CacheDecision | None, pull: JobView | None
-) -> Iterator[Event]:
-    old, settings = seen.model.get("status") or {}, seen.settings
-    if settings is None or cache is None:
-        return
-    yield from pull_events(settings, old, status, seen.progress, seen.now)
-    if (event := pulled_event(settings, old, cache, pull)) is not None:
-        yield event
-
-
-def _pull_ended(seen: Observation, pull: JobView | None) -> PullEnd | None:
-    if seen.settings is None or seen.pull is None or pull is None:
-        return None
-    return pull_end(uid_of(seen.pull.job), source_kind(seen.settings.source), pull)
 
 
 def _world(

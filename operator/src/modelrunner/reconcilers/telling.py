@@ -7,46 +7,68 @@ from modelrunner.api.text import format_size
 from modelrunner.api.v1alpha1.values import ConditionType
 from modelrunner.domain.cache import CacheDecision
 from modelrunner.domain.conditions import find
-from modelrunner.domain.downloads import STALLED, pulled_words, trouble
+from modelrunner.domain.downloads import STALLED, PullEnd, pull_end, pulled_words, trouble
 from modelrunner.domain.effective import Effective
 from modelrunner.domain.jobs import JobView
-from modelrunner.domain.objects import number, parse_time, text
+from modelrunner.domain.objects import number, parse_time, text, uid_of
+from modelrunner.reconcilers.observation import Observation
 from modelrunner.reconcilers.plan import Event
 from modelrunner_protocol.durations import format_duration
-from modelrunner_protocol.sources import describe
-from modelrunner_protocol.wire import Progress
+from modelrunner_protocol.reasons import Reason
+from modelrunner_protocol.sources import describe, source_kind
 
 
 def pull_events(
-    settings: Effective,
-    old: Mapping[str, Any],
-    new: Mapping[str, Any],
-    progress: Progress | None,
-    now: float,
+    seen: Observation, status: Mapping[str, Any], cache: CacheDecision | None, pull: JobView | None
 ) -> Iterator[Event]:
-    """What happened to a pull between the status that is stored and the one that is to be."""
-    before, after = old.get("download") or {}, new.get("download") or {}
+    """What happened between the status that is stored and the one that is to be written."""
+    if seen.settings is None or cache is None:
+        return
+    yield from _turns(seen, seen.settings, status)
+    if (event := _pulled(seen, seen.settings, cache, pull)) is not None:
+        yield event
+
+
+def pull_ended(seen: Observation, pull: JobView | None) -> PullEnd | None:
+    """What there is to count of the pull Job; None while it runs."""
+    if seen.settings is None or seen.pull is None or pull is None:
+        return None
+    return pull_end(uid_of(seen.pull.job), source_kind(seen.settings.source), pull)
+
+
+def _turns(seen: Observation, settings: Effective, status: Mapping[str, Any]) -> Iterator[Event]:
+    before, after = _download(seen.model.get("status")), _download(status)
     if number(after, "resumedBytes") and not number(before, "resumedBytes"):
         yield Event("Normal", "PullResumed", _resumed(after))
     since, told = text(after, "stalledSince"), text(before, "stalledSince")
     if since and since != told:
-        note = f"{describe(settings.source)}: {trouble(progress)}"
+        note = f"{describe(settings.source)}: {trouble(seen.progress)}"
         yield Event("Warning", "PullStalled", note)
     if told and after and not since:
-        yield Event("Normal", "PullRecovered", _recovered(after, now - (parse_time(told) or now)))
+        yield Event(
+            "Normal", "PullRecovered", _recovered(after, seen.now - (parse_time(told) or seen.now))
+        )
 
 
-def pulled_event(
-    settings: Effective, old: Mapping[str, Any], cache: CacheDecision, pull: JobView | None
+def _pulled(
+    seen: Observation, settings: Effective, cache: CacheDecision, pull: JobView | None
 ) -> Event | None:
     """The weights are in the cache, and were not before; None when there is nothing new."""
+    old = seen.model.get("status") or {}
     before = find(old, ConditionType.CACHED)
     known = before is not None and before.get("status") == "True"
     if known or settings.in_place or not cache.complete or cache.artifact is None:
         return None
     outcome = pull.outcome if pull is not None else None
-    note = f"{describe(settings.source)}: {pulled_words(cache.artifact.size_bytes, outcome)}"
-    return Event("Normal", "Pulled", note)
+    words = pulled_words(cache.artifact.size_bytes, outcome)
+    if outcome is None and before is not None and before.get("reason") == Reason.PULLING:
+        # Somebody who shares it was first to take the Job's result.
+        words = f"{format_size(cache.artifact.size_bytes)} are in the cache"
+    return Event("Normal", "Pulled", f"{describe(settings.source)}: {words}")
+
+
+def _download(status: Any) -> Mapping[str, Any]:
+    return (status or {}).get("download") or {}
 
 
 def _resumed(download: Mapping[str, Any]) -> str:

@@ -48,6 +48,10 @@ class ProgressMeter:
         self.message = ""
         self._await_bytes()
 
+    def working(self) -> None:
+        """What is on the volume is looked at: no byte is waited for."""
+        self._waiting = False
+
     def retrying(self, message: str) -> None:
         """An attempt failed. The message stays until a byte comes: a silence has a reason."""
         self.retries += 1
@@ -105,7 +109,10 @@ class ProgressMeter:
 
     def idle(self) -> float | None:
         """Seconds since the last byte, or since one is waited for; None while none is."""
-        return max(0.0, self._clock.now() - self._last) if self._waiting else None
+        whole = self.total is not None and self.completed >= self.total
+        if whole or not self._waiting:
+            return None
+        return max(0.0, self._clock.now() - self._last)
 
     def rate(self) -> float | None:
         """Bytes per second over the window; None before there is anything to measure."""

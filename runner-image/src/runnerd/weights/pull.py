@@ -87,6 +87,7 @@ class Pull:
         files = await self._files(expected)
         if there := await self._adopted(store, expected, files):
             return there
+        self.meter.working()
         if kept := await asyncio.to_thread(good_files, store, files):
             return await self._mended(store, kept, expected)
         await self._check_space(store, files)
@@ -114,6 +115,7 @@ class Pull:
         self.meter.total = sum(file.size_bytes for file in kept.files)
         for file in kept.files:
             if file.path in kept.names:
+                self.meter.resuming(file.size_bytes)
                 self.meter.finished(file.size_bytes)
         await self._download_all(store, missing, expected)
         named = replace(expected, digest=expected.digest or digest_of(kept.files))

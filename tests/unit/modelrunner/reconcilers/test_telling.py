@@ -157,3 +157,12 @@ def test_weights_in_place_are_not_pulled() -> None:
     world.look()
     world.look()
     assert not any("Pulled" in event for event in world.told)
+
+
+def test_weights_that_came_with_somebody_elses_job(world: World) -> None:
+    """Two Models waited for one pull: who comes second finds no Job, but is told all the same."""
+    first = World(world.seen)
+    first.seen = replace(first.seen, pull=job_ended(first.seen.pull, "pull", FOUND))
+    first.look()
+    world.seen = replace(world.seen, claim=first.seen.claim, pull=None, resolve=None)
+    assert f"Normal Pulled: {URL}: 953.7 MiB are in the cache" in world.look()

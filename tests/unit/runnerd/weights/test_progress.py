@@ -116,6 +116,20 @@ def test_silence_counts_while_bytes_are_waited_for() -> None:
     assert meter.progress().idle_seconds == 2
     meter.verifying(1)
     assert meter.progress().idle_seconds is None
+    meter.asking()
+    meter.working()
+    assert meter.progress().idle_seconds is None
+
+
+def test_nothing_is_waited_for_once_all_bytes_are_there() -> None:
+    """Until they are hashed and on the disk nobody calls that a silence."""
+    meter, clock = _meter(total=10)
+    meter.add(9)
+    clock.time += 1
+    assert meter.progress().idle_seconds == 1
+    meter.add(1)
+    clock.time += 100
+    assert meter.progress().idle_seconds is None
 
 
 def test_the_reason_of_a_silence_stays_until_a_byte_comes() -> None:
