@@ -12,7 +12,7 @@ from modelrunner_protocol.codec import WireError
 from modelrunner_protocol.sources import MANIFEST
 from modelrunner_protocol.wire import Artifact, WeightsFile
 from runnerd.weights import manifest
-from runnerd.weights.content import KEY, content_name
+from runnerd.weights.content import KEY, content_name, content_of
 from runnerd.weights.failure import WeightsError
 from runnerd.weights.names import safe_name
 from runnerd.weights.store import Store
@@ -56,11 +56,12 @@ def stores(root: Path, keys: tuple[str, ...] = ()) -> list[Store]:
     if not root.is_dir():
         raise WeightsError(f"there is no folder {root}: name the cache with --root")
     if not keys:
-        found = sorted(path.parent.name for path in root.glob(f"*/{MANIFEST}"))
-        return [Store(root, name) for name in found if KEY.fullmatch(name)]
+        # A link that leads to nothing is an artifact that lost its files.
+        found = (one for one in root.iterdir() if content_of(one) or (one / MANIFEST).is_file())
+        return [Store(root, name) for name in sorted(one.name for one in found) if _is_key(name)]
     named = [Store(root, key) for key in keys]
     for store in named:
-        if not store.folder.is_dir():
+        if not (store.folder.is_dir() or content_of(store.folder)):
             raise WeightsError(f"{root} holds no artifact {store.folder.name}")
     return named
 
@@ -142,6 +143,10 @@ def problem(
     except (OSError, WeightsError) as error:
         return f"it cannot be read: {error}"
     return "" if digest == file.sha256 else f"its sha256 is {digest} instead of {file.sha256}"
+
+
+def _is_key(name: str) -> bool:
+    return KEY.fullmatch(name) is not None
 
 
 def _kept(place: Path, files: Sequence[WeightsFile]) -> Kept | None:

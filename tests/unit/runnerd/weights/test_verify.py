@@ -1,5 +1,6 @@
 """What is good in a folder that is not whole."""
 
+import shutil
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -85,3 +86,12 @@ def test_what_was_mended_meanwhile_is_not_set_apart(store: Store) -> None:
 def test_keys_are_listed_and_contents_are_not(store: Store) -> None:
     """Each key once, whatever it leads to."""
     assert [one.key for one in stores(store.root)] == ["key"]
+
+
+def test_a_link_that_leads_to_nothing_is_told(store: Store) -> None:
+    """An artifact whose files are gone is damaged, not absent."""
+    shutil.rmtree(store.place)
+    (lost,) = stores(store.root)
+    assert lost.key == stores(store.root, ("key",))[0].key == "key"
+    (found,) = verify(lost)
+    assert (found.key, found.file) == ("key", "")
