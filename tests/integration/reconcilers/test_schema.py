@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from modelrunner.api.v1alpha1 import Model, ModelRunner
+from modelrunner.domain.drafts import Draft
 from modelrunner.domain.effective import Effective, OperatorDefaults, settle
 from modelrunner.render import claims, jobs, serving
 from modelrunner.render.common import Owner
@@ -16,6 +17,7 @@ from modelrunner_protocol.wire import RunConfig
 from tests.integration.reconcilers.bench import DEFAULTS, Bench
 from tests.support.kubeapi import KubeApi
 from tests.support.pod_statuses import ARTIFACT
+from tests.unit.modelrunner.domain.settings_of import settings_of
 
 pytestmark = pytest.mark.control_plane
 
@@ -29,13 +31,18 @@ RICH_RUNNER: dict[str, Any] = {
         "nodeSelector": {"disk": "fast"},
         "tolerations": [{"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}],
         "affinity": {
+            "podAffinity": {
+                "requiredDuringSchedulingIgnoredDuringExecution": [
+                    {"topologyKey": "zone", "labelSelector": {"matchLabels": {"app": "db"}}}
+                ]
+            },
             "nodeAffinity": {
                 "requiredDuringSchedulingIgnoredDuringExecution": {
                     "nodeSelectorTerms": [
                         {"matchExpressions": [{"key": "gpu", "operator": "Exists"}]}
                     ]
                 }
-            }
+            },
         },
         "topologySpreadConstraints": [
             {
@@ -101,8 +108,13 @@ def effective(namespace: str, spec: dict[str, Any], runner: dict[str, Any]) -> E
 
 
 def everything(settings: Effective, defaults: OperatorDefaults) -> list[dict[str, Any]]:
-    """All objects of one Model."""
+    """All objects of one Model, with volumes of all kinds."""
+    draft = Draft(settings=settings_of({"source": OCI["source"]}), artifact=ARTIFACT)
+    offers = [{"spec": {"accessModes": [mode]}} for mode in ("ReadOnlyMany", "ReadWriteOnce")]
     return [
+        *(serving.deployment(settings, ARTIFACT, defaults, OWNER, draft, one) for one in offers),
+        *(jobs.resolve_job(settings, defaults, [OWNER], 1, one) for one in offers),
+        jobs.pull_job(settings, defaults, [OWNER], 1, ARTIFACT, None, "theirs"),
         serving.deployment(settings, ARTIFACT, defaults, OWNER),
         serving.service(settings, OWNER),
         claims.claim(settings, ARTIFACT, [OWNER], None, complete=True),
@@ -117,7 +129,7 @@ def accepted(api: KubeApi, body: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("spec", [CLAIM, HTTP, OCI])
-@pytest.mark.parametrize("runner", [{}, RICH_RUNNER])
+@pytest.mark.parametrize("runner", [{}, {"cache": {"existingClaim": "shared"}}, RICH_RUNNER])
 def test_the_server_takes_every_object(
     bench: Bench, spec: dict[str, Any], runner: dict[str, Any]
 ) -> None:
