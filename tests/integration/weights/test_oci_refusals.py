@@ -1,5 +1,6 @@
 """Artifacts that nobody should run: told before a byte of their weights is fetched."""
 
+import gzip
 import json
 from typing import Any
 
@@ -85,6 +86,10 @@ REFUSED: dict[str, tuple[OciFiles, str]] = {
     "an old manifest": (_one(manifest={"schemaVersion": 1}), "schema version 1"),
     "a config that is not JSON": (_one(config=b"{"), "the config of"),
     "a config of nested lists": (_one(config=b"[" * 200_000), "the config of"),
+    "a config that is compressed": (_one(config=gzip.compress(b"{}", mtime=0)), "is not JSON"),
+    "a config of very many lists": (_one(config=b"[" + b"[]," * 1_100_000), "more values than"),
+    "a config with a name twice": (_one(config=b'{"a":1,"a":2}'), "has a name twice"),
+    "a size beyond all numbers": (_size(1 << 64), "bytes"),
     "a config that is a list": (_one(config=b"[]"), "is not a JSON object"),
     "a projector for a model": (
         OciFiles([(GGUF, model(65536, {**MODEL, "general.type": "mmproj"}), "")]),

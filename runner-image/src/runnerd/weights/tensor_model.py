@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from modelrunner_protocol.wire import Artifact, FileKind, WeightsFile
-from runnerd.weights import memory, model_config
+from runnerd.weights import config_archive, memory, model_config
 from runnerd.weights.abilities import abilities
 from runnerd.weights.bounded_json import UnreadableError
 from runnerd.weights.disk import size_text
@@ -25,6 +25,8 @@ def documents(files: Sequence[WeightsFile], where: str) -> tuple[WeightsFile, ..
     """
     found = []
     for file in files:
+        if base_name(file.path) == config_archive.NAME and file.size_bytes <= config_archive.LIMIT:
+            found.append(file)
         limit = model_config.LIMITS.get(base_name(file.path))
         if limit is None or file.kind is FileKind.WEIGHTS:
             continue
@@ -60,6 +62,7 @@ def artifact_of(
         WeightsError: what lies beside the weights cannot be read.
     """
     named = {base_name(path): content for path, content in read.items()}
+    named = config_archive.unpacked(named.pop(config_archive.NAME, b"")) | named
     config = ModelConfig()
     if model_config.CONFIG in named:
         try:

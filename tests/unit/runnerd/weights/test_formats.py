@@ -6,8 +6,9 @@ import struct
 import pytest
 
 from modelrunner_protocol.reasons import Reason
-from modelrunner_protocol.wire import WeightsFile
+from modelrunner_protocol.wire import FileKind, WeightsFile
 from runnerd.weights import formats
+from runnerd.weights.attention import Attention
 from runnerd.weights.failure import WeightsError
 from runnerd.weights.gguf import GgufError, GgufHeader
 
@@ -109,3 +110,39 @@ def test_artifact_of() -> None:
     assert (artifact.size_bytes, artifact.quantization, artifact.parameters) == (3, "", "2.00 K")
     assert (artifact.architecture, artifact.context_size, artifact.etag) == ("qwen3", 4096, '"x"')
     assert artifact.abilities == ("tools",)
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        ([("model.gguf", 1), ("MODEL.gguf", 1)], "has the name 'MODEL.gguf' twice"),
+        ([("a/b.json", 1)], "cannot be the name"),
+        ([("../b.json", 1)], "cannot be the name"),
+        ([(".hidden", 1)], "cannot be the name"),
+        ([("manifest.json", 1)], "cannot be the name"),
+        ([("a\nb", 1)], "cannot be the name"),
+        ([("x" * 252, 1)], "cannot be the name"),
+        ([("a", -1)], "sizes that cannot be right"),
+        ([("a", 1 << 64)], "sizes that cannot be right"),
+        ([("a", 1 << 43), ("b", 1 << 43), ("c", 1)], "sizes that cannot be right"),
+    ],
+)
+def test_names_and_sizes_of_no_model(files: list[tuple[str, int]], says: str) -> None:
+    """They are refused before a volume is made for them."""
+    found = [WeightsFile(path=path, size_bytes=size) for path, size in files]
+    with pytest.raises(WeightsError, match=says) as caught:
+        formats.check_files(found, "x")
+    assert caught.value.reason is Reason.UNSUPPORTED_FORMAT
+
+
+def test_the_memory_of_a_model() -> None:
+    """Weights and projector are loaded, a license is not; without layers nobody can tell."""
+    files = (
+        WeightsFile(path="model.gguf", size_bytes=1000),
+        WeightsFile(path="model.mmproj", size_bytes=100, kind=FileKind.PROJECTOR),
+        WeightsFile(path="LICENSE", size_bytes=7, kind=FileKind.LICENSE),
+    )
+    known = GgufHeader(version=3, context_size=512, attention=Attention(embedding=8, whole=(4, 4)))
+    found = formats.artifact_of(known, files).memory_bytes
+    assert found == 1100 + 512 * 8 * 2 + (64 << 20) + 512 * (2 * 512 + 64 * 8)
+    assert formats.artifact_of(GgufHeader(version=3), files).memory_bytes is None

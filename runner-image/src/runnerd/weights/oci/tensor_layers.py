@@ -4,15 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from modelrunner_protocol.wire import FileKind, WeightsFile
-from runnerd.weights import formats, tensor_files
+from runnerd.weights import config_archive, formats, tensor_files
 from runnerd.weights.failure import unsupported
 from runnerd.weights.model_config import TEMPLATE
 from runnerd.weights.names import LICENSE
 from runnerd.weights.oci import media
 from runnerd.weights.oci.documents import Descriptor
-
-ARCHIVE: Final = "config.tar"
-"""The name here of what older tools packaged beside the weights."""
 
 _NAMES: Final = {FileKind.CHAT_TEMPLATE: TEMPLATE, FileKind.LICENSE: LICENSE}
 
@@ -38,7 +35,7 @@ def files_of(
     for layer in files:
         path = _path(layer)
         if layer.media_type == media.CONFIG_ARCHIVE:
-            found.append(_file(layer, ARCHIVE, FileKind.CONFIG))
+            found.append(_file(layer, config_archive.NAME, FileKind.CONFIG))
         elif "/" not in path and (kind := tensor_files.kind_beside(path)) is not None:
             found.append(_file(layer, path, kind))
     for kind, name in _NAMES.items():
