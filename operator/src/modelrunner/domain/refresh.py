@@ -278,7 +278,8 @@ def _is_due(facts: RefreshFacts) -> bool:
     if facts.interval is None:
         return False
     last = _tick(facts.now, facts.uid, facts.interval)
-    return facts.now - last < GRACE and last > (facts.state.checked_at or 0.0)
+    late = facts.now - last
+    return late < min(GRACE, facts.interval / 4) and last > (facts.state.checked_at or 0.0)
 
 
 def _next(facts: RefreshFacts) -> float | None:
