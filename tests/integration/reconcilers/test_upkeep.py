@@ -122,7 +122,7 @@ async def test_after_its_time_it_goes(bench: Bench) -> None:
     assert claims(bench) == []
     assert "cache" not in status
     (note,) = events(bench, "CacheDeleted")
-    assert "of http://files.example/m.gguf, unused for 168h" in note
+    assert "of http://files.example/m.gguf, unused for 7d" in note
 
 
 async def test_a_ttl_that_comes_later_counts_from_the_beginning(bench: Bench) -> None:

@@ -35,7 +35,6 @@ from modelrunner.domain.objects import (
 )
 from modelrunner.domain.quantities import parse_quantity
 from modelrunner_protocol.codec import WireError, decode
-from modelrunner_protocol.durations import format_duration
 from modelrunner_protocol.wire import Artifact
 
 NAMED: Final = 20
@@ -199,11 +198,22 @@ def claim_bytes(claim: Object) -> int:
 
 
 def obituary(one: Unused, *, now: float) -> str:
-    """What is told of a claim that was deleted: "2.1 GiB of ai/smollm2, unused for 168h"."""
+    """What is told of a claim that was deleted: "2.1 GiB of ai/smollm2, unused for 7d"."""
     try:
         size = decode(Artifact, annotation(one.claim, ARTIFACT_ANNOTATION)).size_bytes
     except WireError:
         size = claim_bytes(one.claim)
     what = annotation(one.claim, SOURCE_ANNOTATION) or f"PersistentVolumeClaim {name_of(one.claim)}"
-    idle = format_duration(max(0, round(now - one.since)))
+    idle = _idle(max(0, round(now - one.since)))
     return f"{format_size(size)} of {what}, unused for {idle} (claim {name_of(one.claim)})"
+
+
+def _idle(seconds: int) -> str:
+    """A time in its two largest units: "7d", "1h30m"."""
+    parts = []
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, seconds = divmod(seconds, length)
+        parts.append((count, unit))
+    first = next((index for index, (count, _) in enumerate(parts) if count), len(parts) - 1)
+    named = parts[first : first + 2]
+    return "".join(f"{count}{unit}" for count, unit in named if count) or "0s"

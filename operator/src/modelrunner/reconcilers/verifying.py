@@ -1,6 +1,7 @@
 """Verification on demand: the Job, its answer, and what follows from it. Pure."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from modelrunner.domain.cache import CacheDecision, JobWish, owns_claim
@@ -23,6 +24,7 @@ from modelrunner.reconcilers.observation import Observation
 from modelrunner.reconcilers.plan import Create, Delete, Event, Step
 from modelrunner.render import jobs
 from modelrunner.render.common import Owner
+from modelrunner_protocol.wire import Artifact
 
 
 def verification_of(
@@ -59,10 +61,22 @@ def verify_steps(
     if found.job is JobWish.CREATE and cache.complete and cache.artifact is not None:
         owner = Owner("Model", name_of(seen.model), uid_of(seen.model))
         request = annotation(seen.model, VERIFY_ANNOTATION)
-        job = jobs.verify_job(
-            settings, defaults, owner, request, cache.artifact, mounted_claim(seen)
-        )
+        expected = expected_of(seen, settings, cache.artifact)
+        claim = mounted_claim(seen)
+        job = jobs.verify_job(settings, defaults, owner, request, expected, claim)
         yield Create(JOBS, job)
+
+
+def expected_of(seen: Observation, settings: Effective, artifact: Artifact) -> Artifact:
+    """What is to be found: of a single file in place, what was found the last time.
+
+    Of several files in place only the digest of all is known, and nothing to compare each with.
+    """
+    digest = verified_digest(verified_status(dig(seen.model, "status") or {}, None, settings.key))
+    if not settings.in_place or not digest or len(artifact.files) != 1:
+        return artifact
+    known = replace(artifact.files[0], sha256=digest.removeprefix("sha256:"))
+    return replace(artifact, files=(known,), digest=digest)
 
 
 def renewal(seen: Observation, settings: Effective, found: Verification) -> str:
