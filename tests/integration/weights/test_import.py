@@ -16,6 +16,7 @@ from modelrunner_protocol.codec import decode, encode
 from modelrunner_protocol.sources import artifact_key, parse_source
 from modelrunner_protocol.wire import HttpSource, Outcome, PullConfig, Source
 from tests.support.gguf_files import MODEL, model
+from tests.support.tensor_models import model_files
 
 SMOL = parse_source("ai/smollm2")
 KEY = artifact_key(SMOL)
@@ -94,6 +95,23 @@ def test_shards_of_a_folder(tmp_path: Path, root: Path) -> None:
     assert code == 0, answer + log
     names = [one["path"] for one in json.loads(answer)["artifact"]["files"]]
     assert names == [f"model-0000{i}-of-00002.gguf" for i in (1, 2)]
+
+
+def test_safetensors(tmp_path: Path, root: Path) -> None:
+    """All that an engine reads beside the weights comes along, under its own name."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name, content in model_files(shards=2).items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(content)
+    (folder / "README.md").write_text("hello")
+    code, answer, log = _runnerd("import", "hf.co/o/n", "--from", folder, "--root", root, "--json")
+    assert code == 0, answer + log
+    artifact = json.loads(answer)["artifact"]
+    assert artifact["format"] == "safetensors"
+    assert "config.json" in {one["path"] for one in artifact["files"]}
+    assert "README.md" not in {one["path"] for one in artifact["files"]}
+    assert _resolved(root, parse_source("hf.co/o/n"))
 
 
 def test_a_stream_and_a_model_object(file: Path, tmp_path: Path, root: Path) -> None:

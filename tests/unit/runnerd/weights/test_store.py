@@ -3,6 +3,8 @@
 import errno
 import json
 import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -349,3 +351,127 @@ def test_a_content_that_is_linked_while_it_goes_comes_back(
     monkeypatch.setattr(Path, "rename", link_meanwhile)
     assert not drop_content(tmp_path, _CONTENT)
     assert store.whole() == _ARTIFACT
+
+
+class CrashError(BaseException):
+    """The process ends here."""
+
+
+@contextmanager
+def _crash_after(steps: int) -> Iterator[list[int]]:
+    """End at the step after so many that change names on the volume; tells how many there were."""
+    done = [0]
+
+    def counted(change: Callable[..., object]) -> Callable[..., object]:
+        def step(*args: object, **named: object) -> object:
+            if done[0] == steps:
+                raise CrashError
+            done[0] += 1
+            return change(*args, **named)
+
+        return step
+
+    with pytest.MonkeyPatch.context() as patch:
+        for owner, name in (
+            (Path, "rename"),
+            (Path, "symlink_to"),
+            (Path, "unlink"),
+            (Path, "mkdir"),
+            (shutil, "rmtree"),
+        ):
+            patch.setattr(owner, name, counted(getattr(owner, name)))
+        yield done
+
+
+def _nothing(root: Path) -> list[Store]:
+    return []
+
+
+def _shared_and_damaged(root: Path) -> list[Store]:
+    other = _published(root)
+    other.forget()
+    other = Store(root, "other")
+    other.partial.mkdir()
+    (other.partial / "m.gguf").write_bytes(b"12345")
+    other.publish(OTHER, RENAMED)
+    (other.folder / "m.gguf").write_bytes(b"1234")
+    return [other]
+
+
+def _folder_of_before(root: Path) -> list[Store]:
+    store = _published(root)
+    store.folder.unlink()
+    (root / _CONTENT).rename(store.folder)
+    _truncate(store)
+    return []
+
+
+def _another_content(root: Path) -> list[Store]:
+    store = Store(root, "0123456789abcdef")
+    file = WeightsFile(path="m.gguf", size_bytes=5, sha256="cd")
+    store.partial.mkdir()
+    (store.partial / "m.gguf").write_bytes(b"54321")
+    store.publish(_SOURCE, replace(_ARTIFACT, files=(file,)))
+    (store.folder / "m.gguf").unlink()
+    return []
+
+
+@pytest.mark.parametrize(
+    "before", [_nothing, _shared_and_damaged, _folder_of_before, _another_content]
+)
+def test_a_crash_at_any_step_of_publishing(
+    before: Callable[[Path], list[Store]], tmp_path: Path
+) -> None:
+    """Nobody ever sees half, and the next pull makes it whole."""
+    for steps in range(100):
+        root = tmp_path / str(steps)
+        root.mkdir()
+        others = before(root)
+        crashed = False
+        with _crash_after(steps):
+            try:
+                _published(root)
+            except CrashError:
+                crashed = True
+        store = Store(root, "0123456789abcdef")
+        assert store.whole() in (None, _ARTIFACT)
+        if store.whole():
+            assert (store.folder / "m.gguf").read_bytes() == b"12345"
+        for other in others:
+            assert other.whole() in (None, RENAMED)
+        store.discard_partial()
+        assert _published(root).whole() == _ARTIFACT
+        assert all(other.whole() == RENAMED for other in others)
+        if not crashed:
+            break
+    else:
+        raise AssertionError("it never ends")
+    assert steps >= 3
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_crash_at_any_step_of_forgetting(shared: bool, tmp_path: Path) -> None:
+    """Another key stays whole, and nothing is left once it is done again."""
+    for steps in range(100):
+        root = tmp_path / str(steps)
+        root.mkdir()
+        store = _published(root)
+        others = [_second(root)] if shared else []
+        crashed = False
+        with _crash_after(steps):
+            try:
+                store.forget()
+            except CrashError:
+                crashed = True
+        assert all(other.whole() == RENAMED for other in others)
+        store.forget()
+        for other in others:
+            other.forget()
+        left = [path.name for path in root.iterdir()]
+        assert all(name.startswith("sha256-") for name in left)
+        assert all(drop_content(root, name.removesuffix(".discarded")) for name in left)
+        if not crashed:
+            assert left == []
+            break
+    else:
+        raise AssertionError("it never ends")
