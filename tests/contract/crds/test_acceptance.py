@@ -261,7 +261,7 @@ def test_a_models_row(api: KubeApi, namespace: str) -> None:
         "idleDeadline": "2020-01-01T00:05:00Z",
         "activation": {"maxHeld": 100, "timeoutSeconds": 300.0},
         "limits": {"concurrentRequests": 8},
-        "artifact": {"size": "92.1 MiB", "digest": "sha256:ab"},
+        "artifact": {"size": "92.1 MiB", "digest": "sha256:ab", "memory": "262.4 MiB"},
         "download": {
             "progress": "43% 12.1 MiB/s ETA 1m20s",
             "resumedBytes": 1024,
@@ -285,6 +285,7 @@ def test_a_models_row(api: KubeApi, namespace: str) -> None:
     assert wide == {
         "Runner": "gpu",
         "Endpoint": "http://row.ml.svc:80",
+        "Memory": "262.4 MiB",
         "Digest": "sha256:ab",
         "Reason": "Pulling",
         "Message": "the weights are being pulled",

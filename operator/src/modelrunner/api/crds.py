@@ -125,6 +125,12 @@ MODEL: Final = Kind(
             wide=True,
         ),
         Column(
+            name="Memory",
+            path=".status.artifact.memory",
+            description="Memory that it needs; an estimate.",
+            wide=True,
+        ),
+        Column(
             name="Digest",
             path=".status.artifact.digest",
             description="Digest of the weights.",

@@ -21,6 +21,7 @@ ARTIFACT = Artifact(
     quantization="Q4_1",
     abilities=("tools",),
     revision="c0ffee",
+    memory_bytes=275_000_000,
 )
 WELL = World(
     now=NOW,
@@ -76,6 +77,8 @@ def test_a_ready_model() -> None:
         "quantization": "Q4_1",
         "abilities": ["tools"],
         "revision": "c0ffee",
+        "memoryBytes": 275_000_000,
+        "memory": "262.3 MiB",
     }
     assert (found["replicas"], found["readyReplicas"]) == (1, 1)
     assert found["engine"] == "llama.cpp"
