@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import hashlib
+import logging
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -21,6 +22,8 @@ from runnerd.weights.local_files import LocalFile
 from runnerd.weights.names import digest_of, safe_name
 from runnerd.weights.progress import ProgressMeter
 from runnerd.weights.store import Store
+
+logger = logging.getLogger(__name__)
 
 _BLOCK: Final = 4 * 1024 * 1024
 _FICLONE: Final = 0x40049409
@@ -96,7 +99,7 @@ class Import:
         store = Store(self.root, self.key or artifact_key(self.source))
         there = store.whole()
         if there is None:
-            async with only_writer(store, self.clock):
+            async with only_writer(store, self.clock, on_wait=self._wait):
                 artifact = await asyncio.to_thread(self._bring, store, bring)
         else:
             artifact = there
@@ -105,6 +108,10 @@ class Import:
         self.meter.done(artifact.size_bytes)
         keys = (store.key, *await self._also(store, artifact))
         return Imported(artifact=artifact, folder=store.folder, keys=keys, there=there is not None)
+
+    def _wait(self) -> None:
+        self.meter.message = "a pull of the same weights is at work: waiting for it"
+        logger.warning("%s", self.meter.message)
 
     def _bring(self, store: Store, bring: Callable[[Store], list[WeightsFile]]) -> Artifact:
         store.discard_partial()
