@@ -32,5 +32,6 @@ class PullCounter:
         self._known[end.job] = None
         while len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)
-        if end.result == "success" or end.finished_at >= self._begun:
+        # The kubelet tells whole seconds.
+        if end.result == "success" or end.finished_at + 1 >= self._begun:
             self._counted(end)

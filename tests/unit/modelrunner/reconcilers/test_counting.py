@@ -25,7 +25,8 @@ def test_failures_of_before_were_counted_before() -> None:
     counter = PullCounter(counted.append, begun=500.0)
     counter.take(end("a", "failure"))
     counter.take(end("b", "success"))
-    assert [one.job for one in counted] == ["b"]
+    counter.take(end("c", "retry", finished_at=499.0))
+    assert [one.job for one in counted] == ["b", "c"]
 
 
 def test_memory_is_bounded() -> None:
