@@ -31,8 +31,8 @@ _Prefix = (
         Rules(
             Rule(
                 r"!self.matches(r'(^|/)\.{0,2}(/|$)') && !self.matches(r'[\x00-\x1f\x7f\\]')",
-                'use a folder such as "models/smollm2", or an object that ends in ".gguf": no '
-                '"/" at its ends, no ".."',
+                'use a folder such as "models/smollm2", or an object that ends in ".gguf" or '
+                '".safetensors": no "/" at its ends, no ".."',
             )
         ),
     ]
@@ -92,7 +92,7 @@ class _Bucket(ApiModel):
 
 
 class S3Source(_Bucket):
-    """A GGUF model in a bucket of S3, or of a store that speaks its language."""
+    """A model in a bucket of S3, or of a store that speaks its language."""
 
     bucket: Annotated[
         str,
@@ -108,8 +108,8 @@ class S3Source(_Bucket):
     """The bucket's name."""
 
     prefix: _Prefix = None
-    """An object that ends in `.gguf`, of several shards any; or a folder, of whose files the model
-    is chosen as for huggingFace. Default: the whole bucket.
+    """An object that ends in `.gguf`, of several shards any, or one in `.safetensors`; or a folder,
+    of whose files the model is chosen as for huggingFace. Default: the whole bucket.
     """
 
     endpoint: _Endpoint = None
@@ -150,7 +150,7 @@ class S3Source(_Bucket):
 
 
 class GcsSource(_Bucket):
-    """A GGUF model in a bucket of Google Cloud Storage."""
+    """A model in a bucket of Google Cloud Storage."""
 
     bucket: Annotated[
         str,
@@ -166,8 +166,8 @@ class GcsSource(_Bucket):
     """The bucket's name."""
 
     prefix: _Prefix = None
-    """An object that ends in `.gguf`, of several shards any; or a folder, of whose files the model
-    is chosen as for huggingFace. Default: the whole bucket.
+    """An object that ends in `.gguf`, of several shards any, or one in `.safetensors`; or a folder,
+    of whose files the model is chosen as for huggingFace. Default: the whole bucket.
     """
 
     endpoint: _Endpoint = None
@@ -195,7 +195,7 @@ class GcsSource(_Bucket):
 
 
 class AzureSource(_Bucket):
-    """A GGUF model in a container of Azure Blob Storage."""
+    """A model in a container of Azure Blob Storage."""
 
     account: _Account
     """The storage account's name."""
@@ -204,8 +204,8 @@ class AzureSource(_Bucket):
     """The container's name."""
 
     prefix: _Prefix = None
-    """An object that ends in `.gguf`, of several shards any; or a folder, of whose files the model
-    is chosen as for huggingFace. Default: the whole container.
+    """An object that ends in `.gguf`, of several shards any, or one in `.safetensors`; or a folder,
+    of whose files the model is chosen as for huggingFace. Default: the whole container.
     """
 
     endpoint: _Endpoint = None
