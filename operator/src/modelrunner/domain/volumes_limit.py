@@ -95,7 +95,9 @@ def review(
         limit = None
     if not fleet.stable:
         return limit
-    if limit is not None and len(fleet.started) > limit.runs:
+    nodes = {runner.node for runner in fleet.started}
+    if limit is not None and (len(fleet.started) > limit.runs or nodes - {limit.node}):
+        # More run than was thought, or the volume has come to another node.
         limit = None
     waiting = held_up(fleet)
     if not any(_overdue(runner, now) for runner in waiting):
@@ -107,7 +109,7 @@ def review(
     return Limit(
         runs=runs,
         wanted=max(fleet.replicas, scaling.min_replicas, limit.wanted if limit else 0),
-        node=min(runner.node for runner in fleet.started),
+        node=min(nodes),
         retry_at=now + min(RETRY * 2.0 ** min(tries - 1, 10), LONGEST),
         seal=seal,
         tries=tries,

@@ -55,6 +55,7 @@ class Town:
     room: int
     load: int = 0
     elsewhere: bool = False
+    node: str = "n1"
     seal: str = "s"
     now: float = NOW
     limit: Limit | None = None
@@ -71,7 +72,7 @@ class Town:
     def _runner(self, number: int, born: float) -> Runner:
         if number < self.room:
             status = replace(STATUS, in_flight=self.load // min(self.room, len(self.born)))
-            return runner(str(number), status=status, node="n1", created=born)
+            return runner(str(number), status=status, node=self.node, created=born)
         node = "n2" if self.elsewhere else ""
         return runner(
             str(number), None, ip="", ready=False, node=node, created=born, held_since=born
@@ -209,6 +210,17 @@ def test_a_node_that_shrinks_lowers_the_limit() -> None:
     assert len(town.born) == 1
     assert town.limit is not None
     assert (town.limit.runs, town.limit.retry_at) == (1, due)
+
+
+def test_another_node_is_another_limit() -> None:
+    """After a drain the volume is elsewhere, and there may be room: it is tried at once."""
+    town = Town(THREE, room=2)
+    town.live(300)
+    assert len(town.born) == 2
+    town.node, town.room = "n3", 3
+    town.live(20)
+    assert len(town.born) == 3
+    assert town.told[-1][1] == ""
 
 
 def test_a_new_process_takes_up_what_was_told() -> None:

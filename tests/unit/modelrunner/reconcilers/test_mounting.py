@@ -5,6 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from modelrunner.domain.naming import VOLUMES_ANNOTATION, cache_label
 from modelrunner.domain.scheduling import claims_of
@@ -30,6 +32,7 @@ from tests.unit.modelrunner.reconcilers.worlds import (
     user_claim,
 )
 
+MODES = ("ReadWriteOnce", "ReadWriteMany", "ReadOnlyMany", "ReadWriteOncePod")
 OWN = f"model-cache-{settings_of().key}"
 
 
@@ -67,6 +70,41 @@ def test_any_claim_comes_to_rest(
         seen = replace(seen, their_claim=user_claim(*modes))
     seen = walk(seen)
     assert seen.model["status"]["phase"] == "Ready"
+    assert plan_model(seen, DEFAULTS).steps == []
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    st.sets(st.sampled_from(MODES), min_size=1),
+    st.booleans(),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "podAffinity": st.just({"requiredDuringSchedulingIgnoredDuringExecution": [{}]}),
+            "nodeAffinity": st.just({}),
+        },
+    ),
+    st.booleans(),
+)
+def test_any_claim_and_place_come_to_rest(
+    modes: set[str], shared: bool, affinity: dict[str, Any], drafting: bool
+) -> None:
+    """Whatever a claim offers and users say of the place, a Model ends Ready with an empty plan."""
+    spec = HTTP | {"config": {"speculative": {"draftModel": "d"}}} if drafting else HTTP
+    runner = (SHARED if shared else {}) | {"scheduling": {"affinity": affinity}}
+    seen = start(spec, runner)
+    if shared:
+        seen = replace(seen, their_claim=user_claim(*sorted(modes)))
+    if drafting:
+        seen = with_draft(seen, digest="sha256:d")
+    if modes == {"ReadOnlyMany"} and shared:
+        whole = Outcome(artifact=ARTIFACT, cached=True)
+        seen = advance(seen)
+        seen = advance(replace(seen, resolve=job_ended(seen.resolve, "resolve", whole)))
+    else:
+        seen = walk(seen)
+        assert seen.model["status"]["phase"] == "Ready"
+    assert seen.deployment is not None
     assert plan_model(seen, DEFAULTS).steps == []
 
 
