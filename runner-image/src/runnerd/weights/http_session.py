@@ -1,7 +1,6 @@
 """The HTTP client of a pull: proxies and certificates from the environment, few redirects."""
 
 import re
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
@@ -44,7 +43,7 @@ def new_session(stall_timeout: float) -> aiohttp.ClientSession:
         timeout=aiohttp.ClientTimeout(
             total=None, sock_connect=CONNECT_TIMEOUT, sock_read=stall_timeout
         ),
-        connector=aiohttp.TCPConnector(ssl=ssl.create_default_context()),
+        connector=aiohttp.TCPConnector(),
         cookie_jar=aiohttp.DummyCookieJar(),
         read_bufsize=_BUFFER,
         max_line_size=_LONGEST_HEADER,
