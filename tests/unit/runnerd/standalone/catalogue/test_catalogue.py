@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,10 +10,12 @@ import pytest
 
 from runnerd.standalone.catalogue.catalogue import Catalogue, UnknownModelError
 from runnerd.standalone.catalogue.index_file import BrokenIndexError
+from runnerd.standalone.catalogue.install import install, landing
 from runnerd.standalone.catalogue.names import InvalidNameError
 from runnerd.standalone.catalogue.removal import Removal, SeveralTagsError
-from runnerd.standalone.catalogue.stored import OCI_MANIFEST, document_path
+from runnerd.standalone.catalogue.stored import OCI_MANIFEST, Stored, document_path
 from runnerd.weights.content import content_name
+from runnerd.weights.oci.documents import digest_of
 from runnerd.weights.store import Store
 from tests.support.gguf_files import model
 from tests.unit.runnerd.standalone.catalogue.conftest import Adder
@@ -268,3 +271,35 @@ def test_usage_counts_each_file_once(catalogue: Catalogue, adder: Adder) -> None
     before = catalogue.usage()
     os.link(stored.weights, stored.folder / "again")
     assert catalogue.usage() == before > 4096
+
+
+def _packaged_again(catalogue: Catalogue, stored: Stored) -> Stored:
+    """The same files with another config, as packaging them on another day makes it."""
+    manifest, config = catalogue.documents(stored)
+    other = config.replace(b"{", b'{"packaged": "again", ', 1)
+    text = manifest.replace(digest_of(config).encode(), digest_of(other).encode())
+    text = text.replace(f'"size":{len(config)}'.encode(), f'"size":{len(other)}'.encode(), 1)
+    with landing(catalogue) as folder:
+        blobs = {digest_of(other): folder / "config"}
+        blobs[digest_of(other)].write_bytes(other)
+        for file in stored.artifact.files:
+            blobs[f"sha256:{file.sha256}"] = folder / file.sha256
+            shutil.copyfile(stored.folder / file.path, folder / file.sha256)
+        return install(catalogue, blobs, text, "ai/again:latest")
+
+
+def test_models_with_equal_files_share_them(catalogue: Catalogue, adder: Adder) -> None:
+    """Each has its own documents and stays whole when the other goes; the bytes are there once."""
+    first = adder("m")
+    documents, used = catalogue.documents(first), catalogue.usage()
+    second = _packaged_again(catalogue, first)
+    assert second.identity != first.identity
+    assert catalogue.usage() - used < first.artifact.size_bytes
+    assert catalogue.documents(first) == documents != catalogue.documents(second)
+    assert [one.artifact.digest for one in catalogue.models()] == [first.identity, second.identity]
+    catalogue.remove("m")
+    assert catalogue.models() == [second]
+    assert second.weights.read_bytes() == model()
+    assert not list(second.folder.glob(f".{first.identity[7:]}*"))
+    catalogue.remove("again")
+    assert _names(catalogue.root) == ["models.json", "models.lock"]
