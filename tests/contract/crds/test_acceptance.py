@@ -154,6 +154,8 @@ RUNNERS: dict[str, Any] = {
     "longest and short": {"startupTimeout": "24h", "drainTimeout": "500ms"},
     "mixed units": {"startupTimeout": "1h30m0.5s"},
     "a stranger's claim": {"cache": {"existingClaim": "models"}},
+    "a minute of keeping": {"cache": {"ttl": "1m", "retention": "Retain"}},
+    "a year of keeping": {"cache": {"ttl": "8760h", "size": "auto"}},
     "no class": {"cache": {"storageClassName": "", "size": "1.5Ti", "accessMode": "ReadWriteMany"}},
     "one device": {"accelerator": {"resource": "amd.com/gpu"}},
     "parts of a device": {"accelerator": {"resource": "nvidia.com/mig-1g.5gb", "count": 8}},
@@ -298,7 +300,13 @@ def test_a_runners_row(api: KubeApi, namespace: str) -> None:
     spec = {"engine": "auto", "accelerator": {"resource": "nvidia.com/gpu"}}
     body = runner(namespace, spec, "row")
     api.create(body)
-    status = {"models": 3, "readyModels": 2, "conditions": [{**CONDITION, "status": "True"}]}
+    unused = {"claim": "c", "since": "2026-11-22T00:00:00Z"}
+    status = {
+        "models": 3,
+        "readyModels": 2,
+        "cache": {"claims": 4, "size": "41.3 GiB", "unusedClaims": 1, "unused": [unused]},
+        "conditions": [{**CONDITION, "status": "True"}],
+    }
     api.merge({**body, "status": status}, subresource="status")
     narrow, wide = _row(api, "ModelRunner", namespace, "row")
     assert re.fullmatch(r"\d+s", narrow.pop("Age"))
@@ -310,7 +318,12 @@ def test_a_runners_row(api: KubeApi, namespace: str) -> None:
         "Ready models": 2,
         "Ready": "True",
     }
-    assert wide == {"Reason": "Pulling", "Message": "the weights are being pulled"}
+    assert wide == {
+        "Cache": "41.3 GiB",
+        "Unused": 1,
+        "Reason": "Pulling",
+        "Message": "the weights are being pulled",
+    }
 
 
 @pytest.mark.control_plane
