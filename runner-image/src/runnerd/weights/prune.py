@@ -80,7 +80,7 @@ def leftovers(
     found = []
     for path in sorted(root.iterdir()):
         if KEY.fullmatch(path.name) and _is_artifact(path) and path.name not in keep:
-            touched = path.lstat().st_mtime
+            touched = _wanted_at(path)
             if touched <= before:
                 gone.add(path.name)
                 found.append(_artifact(path, gone, now - touched))
@@ -114,7 +114,7 @@ async def prune(root: Path, one: Leftover, clock: Clock, *, unused_for: float, n
         return
     store = Store(root, one.name)
     async with only_writer(store, clock, wait=False):
-        if one.kind is not Kind.ARTIFACT or store.folder.lstat().st_mtime <= now - unused_for:
+        if one.kind is not Kind.ARTIFACT or _wanted_at(store.folder) <= now - unused_for:
             # Large folders take their time, and the lease has to be renewed meanwhile.
             await asyncio.to_thread(_WORK[one.kind], store)
     # Nobody wrote it, and a lock is made by whoever looks.
@@ -148,6 +148,12 @@ def _artifact(path: Path, gone: set[str], idle: float) -> Leftover:
 
 def _is_artifact(path: Path) -> bool:
     return bool(content_of(path)) or (not path.is_symlink() and (path / MANIFEST).is_file())
+
+
+def _wanted_at(folder: Path) -> float:
+    """When somebody last wanted an artifact: found it there, or began to pull it again."""
+    partial = folder.with_name(f"{folder.name}.partial")
+    return max(folder.lstat().st_mtime, _touched(partial) if partial.is_dir() else 0.0)
 
 
 def _touched(path: Path) -> float:

@@ -43,7 +43,7 @@ def source_of_spec(found: Any) -> Source:
 
 
 def keys_of_models(found: Any) -> set[str]:
-    """The keys that Models want: of what their specs name, and of the versions that they pinned.
+    """The keys that Models want: of what their specs name, and of the versions that they run.
 
     Args:
         found: From JSON: a Model, or a list of them as `kubectl get models -o json` prints it.
@@ -65,8 +65,11 @@ def keys_of_models(found: Any) -> set[str]:
         keys.add(artifact_key(source_of_spec(model)))
         told = model.get("status") or {}
         pinned = told.get("source") if isinstance(told, Mapping) else None
-        if isinstance(pinned, Mapping) and isinstance(pinned.get("key"), str):
-            keys.add(pinned["key"])
+        if isinstance(pinned, Mapping):
+            # While a new version rolls out, pods still read the one before.
+            older = pinned.get("superseded")
+            told_keys = [pinned.get("key"), *(older if isinstance(older, list) else [])]
+            keys.update(key for key in told_keys if isinstance(key, str))
     return keys
 
 

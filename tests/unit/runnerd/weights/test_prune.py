@@ -150,6 +150,17 @@ async def test_what_was_wanted_meanwhile_stays(tmp_path: Path) -> None:
     assert store.whole() is not None
 
 
+def test_what_is_pulled_again_stays(tmp_path: Path) -> None:
+    """Between two tries of a pull nobody holds the lock."""
+    store = _artifact(tmp_path, "a", days=8)
+    store.partial.mkdir()
+    (store.partial / "m.gguf").write_bytes(b"123")
+    _aged(store.partial, 6)
+    assert _found(tmp_path) == []
+    _aged(store.partial, 8)
+    assert [one.kind for one in _found(tmp_path)] == [Kind.ARTIFACT, Kind.PARTIAL]
+
+
 @virtual
 async def test_a_living_lease_of_another_machine_is_respected(tmp_path: Path) -> None:
     """It is watched until it changes."""

@@ -31,16 +31,16 @@ def test_what_is_no_source_is_refused(found: Any) -> None:
 
 
 def test_what_models_want() -> None:
-    """Of each the source as its spec names it, and the version that its status pinned."""
+    """Of each the source as its spec names it, and the versions that its status names."""
     oci = {"oci": {"reference": "ai/smollm2"}}
     claim = {"persistentVolumeClaim": {"name": "c", "path": "m.gguf"}}
     models = [
-        {"spec": {"source": oci}, "status": {"source": {"key": "0123456789abcdef"}}},
+        {"spec": {"source": oci}, "status": {"source": {"key": "new", "superseded": ["old"]}}},
         {"spec": {"source": {**oci, "refresh": "1h"}}, "status": {}},
         {"spec": {"source": claim}},
     ]
     key = artifact_key(source_of_spec(oci))
-    assert keys_of_models({"items": models}) == {key, "0123456789abcdef"}
+    assert keys_of_models({"items": models}) == {key, "new", "old"}
     assert keys_of_models(models[1]) == {key}
     assert keys_of_models({"items": []}) == set()
 
