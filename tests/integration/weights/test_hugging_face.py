@@ -13,6 +13,7 @@ from tests.integration.weights.conftest import MIB, SIZE
 from tests.support.file_server import Fault, FileServer
 from tests.support.gguf_files import MODEL, model
 from tests.support.hub import Hub
+from tests.support.tensor_models import tensors
 
 NAME = "acme/tiny-GGUF"
 Q4, Q8 = model(SIZE), model(SIZE + 4096, seed=2)
@@ -153,6 +154,9 @@ async def test_a_secret_without_a_token(hub: Hub, commands: Commands, tmp_path: 
         ({"files": ("tiny-*.gguf",)}, "2 models that fit", Reason.PULL_FAILED),
         ({"files": ("none*",)}, "no GGUF model among the files that fit", Reason.PULL_FAILED),
         ({"repository": "acme/st"}, "safetensors", Reason.UNSUPPORTED_FORMAT),
+        ({"repository": "acme/up"}, "that leads out of its folder", Reason.UNSUPPORTED_FORMAT),
+        ({"repository": "acme/twins"}, "not every volume tells", Reason.UNSUPPORTED_FORMAT),
+        ({"repository": "acme/torch"}, "no GGUF file and no", Reason.UNSUPPORTED_FORMAT),
         ({"repository": "../etc"}, "not a repository's name", Reason.INVALID_CONFIGURATION),
     ],
 )
@@ -162,6 +166,9 @@ async def test_refusals(
     """What cannot be pulled is told in words, with what there is instead."""
     hub.put(NAME, {"tiny-Q8_0.gguf": Q8, "tiny-Q4_K_M.gguf": Q4})
     hub.put("acme/st", {"model.safetensors": b"x" * 100, "config.json": b"{}"})
+    hub.put("acme/up", {"../../api/m.gguf": Q4})
+    hub.put("acme/twins", {"model.safetensors": tensors(), "a.json": b"{}", "A.json": b"{}"})
+    hub.put("acme/torch", {"pytorch_model.bin": b"\x80\x02", "config.json": b"{}"})
     _ask(commands, **asked)
     _failed(await commands.resolve(), says, reason=reason)
 

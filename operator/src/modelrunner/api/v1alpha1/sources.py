@@ -76,9 +76,7 @@ _REFERENCE = (
 
 
 class OciSource(ApiModel):
-    """An artifact in a registry, as `docker model package`, `runnerd package`, Ollama and tools for
-    CNCF's ModelPack make it.
-    """
+    """An artifact in a registry, in the layout of Docker, CNCF's ModelPack or Ollama."""
 
     reference: Annotated[
         str,
@@ -166,7 +164,9 @@ class ClaimSource(ApiModel):
             )
         ),
     ]
-    """The model file, relative to the volume's root; of several shards the first."""
+    """The model file, relative to the volume's root; of several shards the first. Of a safetensors
+    model its folder.
+    """
 
 
 class ModelSource(ApiModel):
