@@ -6,7 +6,13 @@ from typing import Any
 
 import pytest
 
-from modelrunner.domain.naming import MANAGED_BY, MANAGED_BY_LABEL, cache_label
+from modelrunner.domain.naming import (
+    MANAGED_BY,
+    MANAGED_BY_LABEL,
+    RENDERED_ANNOTATION,
+    VOLUMES_ANNOTATION,
+    cache_label,
+)
 from modelrunner.domain.volumes_limit import PATIENCE, RETRY
 from modelrunner.kube.client import KubeClient
 from modelrunner.reconcilers.probe import HttpRunnerProbe
@@ -220,3 +226,59 @@ async def test_a_runner_goes_where_its_draft_runs(stage: Stage, nodes: FakeNodes
     await bench.cached("m")
     await until_placed(stage, 2)
     assert {pod["spec"]["nodeName"] for pod in placed(pods(stage))} == {home}
+
+
+async def test_an_older_operators_runners_roll_on_their_node(
+    stage: Stage, nodes: FakeNodes
+) -> None:
+    """Nothing restarts by the upgrade; with the next wish the new pod finds the one of before."""
+    home = nodes.add("a", "8")
+    nodes.volume("v", "ReadWriteOnce")
+    bench = stage.bench
+    bench.put("ModelRunner", "default", nodes.runner("100m"))
+    bench.put("Model", "m", MODEL)
+    await bench.cached("m")
+    await until_placed(stage, 1)
+    made_by_an_older_operator(stage)
+    [before] = pods(stage)
+    assert not [name for name in before["metadata"]["labels"] if "/cache-" in name]
+    nodes.add("b", "64")
+    await bench.until_still("m")
+    assert [pod["metadata"]["uid"] for pod in pods(stage)] == [before["metadata"]["uid"]]
+
+    bench.put("Model", "m", MODEL | {"warmup": {"enabled": False}})
+    await until_placed(stage, 2)
+    assert {pod["spec"]["nodeName"] for pod in pods(stage)} == {home}
+    kept = bench.must("v1", "Pod", before["metadata"]["name"])
+    assert kept["metadata"]["uid"] == before["metadata"]["uid"]
+
+
+def made_by_an_older_operator(stage: Stage) -> None:
+    """The Deployment and its pod are as they were before there were labels and affinity."""
+    bench = stage.bench
+    bench.scale("m", 0)
+    bench.wait_for_pods(lambda: not pods(stage))
+    for pod in bench.api.list("v1", "Pod", bench.namespace, label_selector=RUNNERS):
+        # No kubelet ends it.
+        path = bench.api.path("v1", "Pod", bench.namespace, pod["metadata"]["name"])
+        bench.api.request("DELETE", path, query={"gracePeriodSeconds": "0"})
+    found = bench.must("apps/v1", "Deployment", "m")
+    labels = found["spec"]["template"]["metadata"]["labels"]
+    gone = {name: None for name in labels if "/cache-" in name}
+    assert gone
+    bench.api.merge(
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {
+                "name": "m",
+                "namespace": bench.namespace,
+                "annotations": {VOLUMES_ANNOTATION: None, RENDERED_ANNOTATION: "earlier"},
+            },
+            "spec": {
+                "replicas": 1,
+                "template": {"metadata": {"labels": gone}, "spec": {"affinity": None}},
+            },
+        }
+    )
+    bench.wait_for_pods(lambda: len(placed(pods(stage))) == 1)
