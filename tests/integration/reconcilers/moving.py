@@ -82,9 +82,14 @@ def events(bench: Bench, reason: str) -> list[str]:
     return [event["note"] for event in found if event["reason"] == reason]
 
 
-async def serve(bench: Bench, spec: dict[str, Any] | None = None, found: Artifact = A) -> str:
+async def serve(
+    bench: Bench,
+    spec: dict[str, Any] | None = None,
+    found: Artifact = A,
+    runner: dict[str, Any] | None = None,
+) -> str:
     """A Model that serves what the tag stands for; its claim."""
-    bench.put("ModelRunner", "default", {})
+    bench.put("ModelRunner", "default", runner or {})
     bench.put("Model", "m", spec or MODEL)
     await bench.until_still("m")
     bench.end_pod("resolve", Outcome(artifact=found), exit_code=0)
