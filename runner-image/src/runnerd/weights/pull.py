@@ -200,6 +200,7 @@ class Pull:
         self, store: Store, file: WeightsFile, retrier: Retrier, where: str, etag: str
     ) -> tuple[WeightsFile, str]:
         """One whole file in the partial folder; with its digest, and its ETag as sent."""
+        store.disown_partial_file(file.path)
         async with PartialFile(store.partial, file.path, file.size_bytes) as partial:
             await partial.recover()
             if file.etag and partial.validator not in {"", file.etag}:

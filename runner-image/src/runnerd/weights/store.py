@@ -273,6 +273,15 @@ class Store:
         with suppress(OSError):
             self.partial.rmdir()
 
+    def disown_partial_file(self, name: str) -> None:
+        """Forget a file that has another name elsewhere: writing to it would change that one.
+
+        An import that moved a file and was killed leaves one.
+        """
+        with suppress(FileNotFoundError):
+            if (self.partial / safe_name(name)).lstat().st_nlink > 1:
+                (self.partial / name).unlink()
+
 
 def state_path(folder: Path, name: str) -> Path:
     """Where the partial folder keeps what ties one of its files to a version of the source."""

@@ -353,6 +353,21 @@ def test_a_content_that_is_linked_while_it_goes_comes_back(
     assert store.whole() == _ARTIFACT
 
 
+def test_a_file_with_another_name_is_not_written_to(tmp_path: Path) -> None:
+    """What a killed import left is somebody's file, too; what a pull left is its own."""
+    store = Store(tmp_path, "key")
+    store.disown_partial_file("m.gguf")
+    store.partial.mkdir()
+    mine = tmp_path / "mine.gguf"
+    mine.write_bytes(b"12345")
+    (store.partial / "m.gguf").hardlink_to(mine)
+    (store.partial / "n.gguf").write_bytes(b"123")
+    for name in ("m.gguf", "n.gguf"):
+        store.disown_partial_file(name)
+    assert [path.name for path in store.partial.iterdir()] == ["n.gguf"]
+    assert mine.read_bytes() == b"12345"
+
+
 class CrashError(BaseException):
     """The process ends here."""
 
