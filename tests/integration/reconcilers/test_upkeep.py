@@ -1,14 +1,17 @@
 """Caches that nobody uses: found, listed, kept for their time, deleted, and never by mistake."""
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from modelrunner.kube.client import KubeClient
 from modelrunner.kube.resources import MODELS
-from tests.integration.reconcilers.bench import API, Bench, written
-from tests.support.kubeapi import Object
+from tests.cluster.control_plane import ControlPlane
+from tests.integration.manager.worlds import account, rule
+from tests.integration.reconcilers.bench import API, WRITES, Bench, written
+from tests.support.kubeapi import KubeApi, Object
 
 pytestmark = pytest.mark.control_plane
 
@@ -287,3 +290,46 @@ async def test_what_nobody_can_read_protects_all(bench: Bench) -> None:
     await bench.runners.reconcile((bench.namespace, "default"))
     (claim,) = claims(bench)
     assert not unused_since(claim)
+
+
+async def test_without_the_right_to_delete(
+    bench: Bench, api: KubeApi, control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    """The event says what is missing; the claim stays listed, and nobody asks every second."""
+    await abandoned(bench, {"ttl": "1h"})
+    kinds = "models modelrunners modelrunners/status"
+    rules = [
+        rule("modelrunner.dev", kinds, "get list watch patch"),
+        rule("apps", "deployments", "get list"),
+        rule("batch", "jobs", "get list"),
+        rule("", "persistentvolumeclaims", "get list patch"),
+        rule("", "pods services", "get list"),
+        rule("events.k8s.io", "events", "create patch"),
+    ]
+    config = account(api, control_plane, bench.namespace, rules, tmp_path)
+    async with await KubeClient.connected(kubeconfig=str(config), writes=WRITES) as client:
+        bench.client = client
+        bench.restart()
+        bench.offset += 3700
+        again = await runner_once(bench)
+        assert again is not None
+        assert again > 200
+    (note,) = events(bench, "CacheDeletionRefused")
+    assert "let its account delete persistentvolumeclaims" in note
+    assert len(claims(bench)) == 1
+    status = bench.must(API, "ModelRunner", "default")["status"]
+    assert status["cache"]["unusedClaims"] == 1
+    assert status["conditions"][0]["status"] == "True"
+
+
+async def test_a_runner_that_cannot_be_used_judges_no_caches(bench: Bench) -> None:
+    """What it told before stays told, and no claim goes."""
+    await abandoned(bench, {"ttl": "1h"})
+    before = bench.must(API, "ModelRunner", "default")["status"]["cache"]
+    bench.offset += 3700
+    spec = {"cache": {"ttl": "1h"}, "podTemplate": {"spec": {"containers": [{"name": "{{ }}"}]}}}
+    bench.put("ModelRunner", "default", spec)
+    status = (await runner_still(bench))["status"]
+    assert status["conditions"][0]["reason"] == "InvalidConfiguration"
+    assert status["cache"] == before
+    assert len(claims(bench)) == 1

@@ -75,7 +75,12 @@ class ModelRunnerReconciler:
             return Result()
         problem = _problem(runner)
         steps = [] if problem is not None else await self._monitor_steps(runner)
-        kept = await self._keeper.keep(runner)
+        # What cannot be read says nothing about caches either.
+        kept = (
+            await self._keeper.keep(runner)
+            if problem is None
+            else Kept(status=dig(runner, "status", "cache"), look_after=None)
+        )
         plan = self._plan(runner, steps, problem, kept)
         try:
             await self._hands.carry_out(namespace, plan)
