@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterable
 from typing import Any, Final
 
-_MOST_LISTS: Final = 1 << 20
+_MOST_LISTS: Final = 1 << 18
 """Lists and objects; each takes some 60 bytes of memory and as little as two of the text."""
 
-_MOST_VALUES: Final = 2 << 20
+_MOST_VALUES: Final = 1 << 20
 
 
 class UnreadableError(ValueError):

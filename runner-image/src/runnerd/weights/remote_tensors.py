@@ -16,7 +16,7 @@ from runnerd.weights.tensor_files import INDEX_LIMIT
 T = TypeVar("T")
 
 _FIRST: Final = 256 * 1024
-_AT_ONCE: Final = 8
+_AT_ONCE: Final = 4
 
 
 @dataclass(frozen=True, slots=True)

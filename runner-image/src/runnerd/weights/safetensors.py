@@ -17,7 +17,7 @@ from runnerd.weights.bounded_json import UnreadableError, read_object
 LENGTH: Final = 8
 """Bytes before the header, which tell how long it is."""
 
-HEADER_LIMIT: Final = 32 * 1024 * 1024
+HEADER_LIMIT: Final = 16 * 1024 * 1024
 """Bytes of header that are read at most."""
 
 _METADATA: Final = "__metadata__"

@@ -50,7 +50,7 @@ def test_a_scalar_an_empty_tensor_and_half_bytes() -> None:
         (b"", "it has 0 bytes"),
         (b"\x02\0\0\0\0\0\0\0{", "it has 9 bytes"),
         (struct.pack("<Q", 1 << 63) + b"{}", "a header of 9223372036854775808 bytes"),
-        (struct.pack("<Q", HEADER_LIMIT + 1) + b"{}", "more than 32 MiB"),
+        (struct.pack("<Q", HEADER_LIMIT + 1) + b"{}", "more than 16 MiB"),
         (struct.pack("<Q", 3) + b"{}", "cut short or damaged"),
         (framed(b"[]"), "does not begin with"),
         (framed(b' {"w":1}'), "does not begin with"),
