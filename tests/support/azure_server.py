@@ -86,7 +86,7 @@ def running_azure(folder: Path, host: str = "127.0.0.1") -> Iterator[AzureServer
     ):
         url = f"http://{host}:{port}/{ACCOUNT}"
         try:
-            wait_until("Azurite answers", lambda: _answers(process, url), seconds=60)
+            wait_until("Azurite answers", lambda: _answers(process, url), seconds=180)
             yield AzureServer(url)
         except BaseException as error:
             error.add_note(log.read_text(errors="replace")[-2000:])

@@ -192,7 +192,7 @@ async def test_an_object_that_changed_is_fetched_anew(store: _Store, commands: C
 
 async def test_an_object_that_changes_while_it_is_pulled(store: _Store, commands: Commands) -> None:
     """The parts that are still to come are those of another version: all come anew."""
-    old, new = (model(SIZE, seed=seed) + bytes([seed]) * (44 * MIB) for seed in (3, 4))
+    old, new = (model(SIZE, seed=seed) + bytes([seed]) * (32 * MIB) for seed in (3, 4))
     store.put(BUCKET, "live/m.gguf", old)
     commands.source = store.source(prefix="live/m.gguf")
     commands.environment |= {"RUNNERD_PULL_BANDWIDTH": "12Mi", "RUNNERD_PULL_CONNECTIONS": "2"}

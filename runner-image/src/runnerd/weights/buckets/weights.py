@@ -1,4 +1,4 @@
-"""A GGUF model of a bucket as a source of weights."""
+"""A model of a bucket as a source of weights."""
 
 import random
 from collections.abc import AsyncIterator, Callable
