@@ -110,6 +110,9 @@ def refresh_steps(
 ) -> Iterator[Step]:
     """The Job that looks: made, made anew, or taken away once its answer is written down."""
     found = seen.refresh
+    # As the resolve of what has just become complete it goes with the other Jobs.
+    if found is seen.resolve and decision.job is JobWish.NONE:
+        return
     if decision.job in {JobWish.NONE, JobWish.AGAIN} and found is not None:
         yield Delete(JOBS, name_of(found.job), uid_of(found.job))
     if decision.job in {JobWish.CREATE, JobWish.AGAIN}:

@@ -218,3 +218,14 @@ async def test_a_draft_asks_for_more() -> None:
     assert (await world.look())[0] is True
     world.put(MODELS, draft(8, 2))
     assert (await world.look())[0] is False
+
+
+async def test_a_source_is_looked_at_in_time() -> None:
+    """However often its runners are only glanced at before, the look at the source is not late."""
+    world = World()
+    world.record.resting = world.glance.rest(world.model, settings_of(), NOW, due_in=100)
+    assert await world.look(50) == (True, POLL)
+    assert await world.look(98) == (True, pytest.approx(2))
+    assert not (await world.look(100))[0]
+    world.record.resting = world.glance.rest(world.model, settings_of(), NOW, due_in=1000)
+    assert not (await world.look(FULL_LOOK_EVERY))[0]

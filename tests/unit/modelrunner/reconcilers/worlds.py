@@ -25,6 +25,7 @@ from tests.unit.modelrunner.domain.pod_json import (
 )
 from tests.unit.modelrunner.domain.settings_of import HTTP, settings_of
 
+_JOBS = ("resolve", "pull", "refresh")
 DEFAULTS = OperatorDefaults(runner_image="operator/runner:1")
 ARTIFACT = Artifact(
     format="gguf",
@@ -100,17 +101,10 @@ def rolled_out(found: Any) -> Object:
 
 def _after_step(seen: Observation, step: Step) -> Observation:
     match step:
-        case Delete(resource, name, _):
-            assert resource == JOBS
-            kept = {
-                field: found
-                for field in ("resolve", "pull")
-                if (found := getattr(seen, field)) is not None and name_of(found.job) != name
-            }
-            cleared: dict[str, Any] = {"resolve": None, "pull": None, "stale_jobs": ()}
-            return replace(seen, **(cleared | kept))
+        case Delete():
+            return _without(seen, step)
         case Create(_, body):
-            field = "pull" if name_of(body).startswith("pull") else "resolve"
+            field = name_of(body).partition("-")[0]
             return _with(seen, field, JobAndPods(job=_stored(body, None)))
         case Apply(resource, body):
             if resource == JOBS:
@@ -126,6 +120,20 @@ def _after_step(seen: Observation, step: Step) -> Observation:
         case Patch(resource, _, _, body):
             assert resource == CLAIMS
             return replace(seen, claim=_merged(seen.claim or {}, body))
+
+
+def _without(seen: Observation, step: Delete) -> Observation:
+    if step.resource == CLAIMS:
+        others = [one for one in seen.versions if name_of(one) != step.name]
+        return replace(seen, versions=others)
+    assert step.resource == JOBS
+    kept = {
+        field: found
+        for field in _JOBS
+        if (found := getattr(seen, field)) is not None and name_of(found.job) != step.name
+    }
+    cleared: dict[str, Any] = {**dict.fromkeys(_JOBS), "stale_jobs": ()}
+    return replace(seen, **(cleared | kept))
 
 
 def _merged(old: Any, patch: Any) -> Any:
