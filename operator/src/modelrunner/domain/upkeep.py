@@ -54,6 +54,10 @@ class Unused:
     ends: float | None
     marked: bool
 
+    def is_due(self, now: float) -> bool:
+        """Whether its time is over."""
+        return self.ends is not None and self.ends <= now
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
@@ -68,10 +72,6 @@ class Survey:
     marked_in_vain: Sequence[Object] = ()
     disowned: Sequence[tuple[Object, Sequence[Object]]] = ()
     mounted_only: bool = False
-
-    def due(self, now: float) -> list[Unused]:
-        """The claims whose time is over."""
-        return [one for one in self.unused if one.ends is not None and one.ends <= now]
 
     def next_end(self, now: float) -> float | None:
         """Seconds until the next claim is due, None when none will be."""

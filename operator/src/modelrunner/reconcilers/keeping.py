@@ -94,7 +94,7 @@ class Keeper:
         left, refused = [], False
         for one in found.unused:
             one_now = one if one.marked else await self._mark(namespace, one)
-            if one_now is not None and one_now.ends is not None and one_now.ends <= now:
+            if one_now is not None and one_now.is_due(now):
                 gone = await self._delete(runner, namespace, one_now)
                 refused |= not gone
                 one_now = None if gone else one_now
