@@ -103,8 +103,8 @@ def _compare(ground: Ground, host: FileHost, source: str) -> None:
         for _ in range(ground.rounds):
             for side in sides:
                 rounds[side.name].append(fetch(side, ground.out, ground.model.size))
-    print(f"\n{source}:")
-    print(figures(rounds, ground.model.size))
+    print(f"\n{source}:", flush=True)
+    print(figures(rounds, ground.model.size), flush=True)
     for line in verdicts(rounds):
         print(f"  {line}", flush=True)
 
