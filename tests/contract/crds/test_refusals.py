@@ -80,6 +80,17 @@ MODELS: list[tuple[str, Any, str]] = [
     ("a registry's Secret for a URL", {"source": HTTP | {"credentialsSecret": "s"}}, SECRET),
     ("a Secret alone", {"source": {"credentialsSecret": "s"}}, ONE_SOURCE),
     (
+        "a source that is looked at all the time",
+        {"source": OCI | {"refresh": "30s"}},
+        "at least 1m",
+    ),
+    ("a period in words", {"source": OCI | {"refresh": "daily"}}, "use a duration such as"),
+    (
+        "a file in place that is to be brought up to date",
+        {"source": {"persistentVolumeClaim": {"name": "c", "path": "m"}, "refresh": "1h"}},
+        "there is nothing to refresh",
+    ),
+    (
         "no name of a Secret",
         {"source": OCI | {"credentialsSecret": "A_b"}},
         "spec.source.credentialsSecret: Invalid value",

@@ -119,6 +119,7 @@ def everything(settings: Effective, defaults: OperatorDefaults) -> list[dict[str
         serving.service(settings, OWNER),
         claims.claim(settings, ARTIFACT, [OWNER], None, complete=True),
         jobs.resolve_job(settings, defaults, [OWNER], 1),
+        jobs.refresh_job(settings, defaults, OWNER, "now"),
         jobs.pull_job(settings, defaults, [OWNER], 2, ARTIFACT),
     ]
 
