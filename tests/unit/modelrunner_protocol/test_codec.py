@@ -133,11 +133,14 @@ def test_text_is_compact_camel_case() -> None:
 
 def test_empty_optional_fields_are_left_out() -> None:
     """None, "" and empty lists of optional fields are not written; zero and false are."""
-    assert to_dict(Outcome()) == {"retryable": False, "downloadedBytes": 0}
+    written = to_dict(Outcome())
+    assert (written["retryable"], written["downloadedBytes"]) == (False, 0)
+    assert {"artifact", "reason", "message"}.isdisjoint(written)
     assert to_dict(Progress(phase=PullPhase.DONE, total_bytes=0)) == {
         "phase": "done",
         "completedBytes": 0,
         "totalBytes": 0,
+        "resumedBytes": 0,
     }
 
 

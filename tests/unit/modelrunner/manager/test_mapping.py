@@ -88,7 +88,9 @@ def test_a_child_without_a_model_concerns_its_runner() -> None:
 
 def test_an_artifact_concerns_every_model_that_shares_it() -> None:
     """Two Models wait for one pull Job and use one claim."""
-    models = [thing(name, spec={"keys": [key]}) for name, key in (("a", "k"), ("b", "k"), ("c", "x"))]
+    models = [
+        thing(name, spec={"keys": [key]}) for name, key in (("a", "k"), ("b", "k"), ("c", "x"))
+    ]
     assert keys(CLAIMS, thing("c", artifact="k"), *models) == {"Model ns/a", "Model ns/b"}
     assert keys(JOBS, thing("j", artifact="k", model="a"), *models) == {"Model ns/a", "Model ns/b"}
 
