@@ -54,9 +54,7 @@ def test_no_role_has_wildcards_or_secrets(settings: tuple[str, ...]) -> None:
 
 
 def test_the_operator_writes_no_specs_and_deletes_little() -> None:
-    """Users' objects are theirs: only their status is written, and of what holds data only claims
-    can be deleted.
-    """
+    """Users' objects are theirs: their status is written; of what holds data only claims may go."""
     role = next(
         one
         for one in of_kind(render(), "ClusterRole")

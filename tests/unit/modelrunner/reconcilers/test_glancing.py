@@ -225,7 +225,9 @@ async def test_a_source_is_looked_at_in_time() -> None:
     world = World()
     world.record.resting = world.glance.rest(world.model, settings_of(), NOW, due_in=100)
     assert await world.look(50) == (True, POLL)
-    assert await world.look(98) == (True, pytest.approx(2))
+    enough, again = await world.look(98)
+    assert enough
+    assert again == pytest.approx(2)
     assert not (await world.look(100))[0]
     world.record.resting = world.glance.rest(world.model, settings_of(), NOW, due_in=1000)
     assert not (await world.look(FULL_LOOK_EVERY))[0]
