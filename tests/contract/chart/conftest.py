@@ -1,6 +1,7 @@
 """The chart as Helm renders it."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -32,6 +33,10 @@ EVERYTHING = (
     "metrics.serviceMonitor.enabled=true",
 )
 """Settings of a release with every optional object."""
+_RIGHTS = (
+    *("ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"),
+    *("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"),
+)
 
 
 def render(*settings: str, namespace: str = NAMESPACE, release: str = RELEASE) -> list[Object]:
@@ -80,6 +85,19 @@ def container(objects: list[Object], part: str = "operator") -> Object:
 def environment(objects: list[Object], part: str = "operator") -> dict[str, Any]:
     """Its variables that have a plain value."""
     return {one["name"]: one["value"] for one in container(objects, part)["env"] if "value" in one}
+
+
+@contextmanager
+def rights_of(api: KubeApi, namespace: str, *settings: str) -> Iterator[list[Object]]:
+    """The accounts, rights and policies of a release in `namespace`, as long as it lasts."""
+    rendered = render(*settings, "crds.install=false", namespace=namespace)
+    objects = [one for one in rendered if one["kind"] in _RIGHTS]
+    for one in objects:
+        api.apply(one, fieldValidation="Strict")
+    yield objects
+    for one in objects:
+        metadata = one["metadata"]
+        api.delete(one["apiVersion"], one["kind"], metadata["name"], metadata.get("namespace", ""))
 
 
 @pytest.fixture(scope="module")

@@ -355,6 +355,7 @@ def test_the_notes_tell_how_to_talk_to_it() -> None:
     assert "WARNING: gateway.admissionPolicy.enabled" in notes(
         "gateway.admissionPolicy.enabled=false"
     )
+    assert "WARNING: admissionPolicy.enabled" in notes("admissionPolicy.enabled=false")
     without = notes("gateway.enabled=false")
     assert "service/my-model 8080:80" in without
     assert "x-model-runner-operator-gateway" not in without

@@ -6,10 +6,10 @@ import pytest
 
 from release.helm import HelmError
 from tests.cluster.control_plane import ControlPlane
-from tests.contract.chart.conftest import container, environment, of_kind, render, the
+from tests.contract.chart.conftest import container, environment, of_kind, render, rights_of, the
 from tests.contract.chart.scales import new_namespace
 from tests.contract.chart.test_gateway import told
-from tests.contract.chart.test_gateway_rights import _KINDS, _rules
+from tests.contract.chart.test_gateway_rights import _rules
 from tests.support import manifests
 from tests.support.accounts import as_account
 from tests.support.kubeapi import KubeApi, Refused
@@ -98,20 +98,11 @@ def home(api: KubeApi) -> Iterator[str]:
 def gateway(control_plane: ControlPlane, api: KubeApi, home: str, served: str) -> Iterator[KubeApi]:
     """The gateway of a release that serves two namespaces and manages one."""
     place = new_namespace(api)
-    settings = (
-        *(ON, "crds.install=false", f"gateway.management.namespace={home}"),
-        f"watchNamespaces={{{home},{served}}}",
-    )
-    rendered = render(*settings, namespace=place)
-    objects = [one for one in rendered if one["kind"] in _KINDS]
-    for one in objects:
-        api.apply(one, fieldValidation="Strict")
-    account = the(objects, "ServiceAccount", "gateway")["metadata"]["name"]
-    with as_account(control_plane, api, place, account) as client:
-        yield client
-    for one in objects:
-        metadata = one["metadata"]
-        api.delete(one["apiVersion"], one["kind"], metadata["name"], metadata.get("namespace", ""))
+    watched = f"watchNamespaces={{{home},{served}}}"
+    with rights_of(api, place, ON, f"gateway.management.namespace={home}", watched) as objects:
+        account = the(objects, "ServiceAccount", "gateway")["metadata"]["name"]
+        with as_account(control_plane, api, place, account) as client:
+            yield client
     api.delete("v1", "Namespace", place)
 
 

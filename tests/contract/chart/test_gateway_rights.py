@@ -15,7 +15,7 @@ import pytest
 from modelrunner.domain import naming
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.waiting import wait_until
-from tests.contract.chart.conftest import render, the
+from tests.contract.chart.conftest import rights_of, the
 from tests.contract.chart.scales import (
     MERGE,
     deployment,
@@ -34,10 +34,6 @@ pytestmark = pytest.mark.control_plane
 
 _JSON_PATCH: Final = "application/json-patch+json"
 _APPLY: Final = "application/apply-patch+yaml"
-_KINDS: Final = (
-    *("ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"),
-    *("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"),
-)
 _ONLY_MODELS: Final = "the gateway may scale only the Deployments of models"
 _ONLY_WAKE: Final = "the gateway may scale from 0 to 1 only"
 
@@ -54,14 +50,8 @@ def served(api: KubeApi) -> Iterator[str]:
 def release(api: KubeApi, namespace: str, served: str) -> Iterator[list[Object]]:
     """The accounts, rights and policy of a release in `namespace`, in force."""
     settings = (f"watchNamespaces={{{served}}}", "gateway.apiKeys.enabled=true")
-    rendered = render(*settings, "crds.install=false", namespace=namespace)
-    objects = [one for one in rendered if one["kind"] in _KINDS]
-    for one in objects:
-        api.apply(one, fieldValidation="Strict")
-    yield objects
-    for one in objects:
-        metadata = one["metadata"]
-        api.delete(one["apiVersion"], one["kind"], metadata["name"], metadata.get("namespace", ""))
+    with rights_of(api, namespace, *settings) as objects:
+        yield objects
 
 
 @pytest.fixture(scope="module")

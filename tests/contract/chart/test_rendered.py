@@ -139,15 +139,19 @@ def test_the_deployment_selects_its_pods_and_nothing_that_changes(part: str) -> 
     assert not {"app.kubernetes.io/version", "helm.sh/chart"} & selector.keys()
 
 
-def test_the_policy_is_of_one_release() -> None:
-    """Each release holds its own gateway, by the name of its own account, and fails closed."""
+@pytest.mark.parametrize(
+    ("part", "setting"),
+    [("operator", "serviceAccount.name=mine"), ("gateway", "gateway.serviceAccount.name=mine")],
+)
+def test_the_policies_are_of_one_release(part: str, setting: str) -> None:
+    """Each release holds its own accounts, by their names, and fails closed."""
     for where in ("one", "two"):
-        objects = of_part(render("gateway.serviceAccount.name=mine", namespace=where), "gateway")
-        policy = the(objects, "ValidatingAdmissionPolicy", "gateway")
+        objects = of_part(render(setting, namespace=where), part)
+        policy = the(objects, "ValidatingAdmissionPolicy", part)
         assert policy["spec"]["failurePolicy"] == "Fail"
         (condition,) = policy["spec"]["matchConditions"]
         assert condition["expression"].endswith(f"'system:serviceaccount:{where}:mine'")
-        binding = the(objects, "ValidatingAdmissionPolicyBinding", "gateway")
+        binding = the(objects, "ValidatingAdmissionPolicyBinding", part)
         assert binding["spec"] == {
             "policyName": policy["metadata"]["name"],
             "validationActions": ["Deny"],

@@ -146,6 +146,11 @@ _PARTS = [
         {"ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"},
         {"operator", "gateway"},
     ),
+    (
+        "admissionPolicy.enabled=false",
+        {"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"},
+        {"operator"},
+    ),
     ("gateway.podDisruptionBudget.enabled=false", {"PodDisruptionBudget"}, {"gateway"}),
     ("gateway.serviceAccount.create=false", {"ServiceAccount"}, {"gateway"}),
     (
