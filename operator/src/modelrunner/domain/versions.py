@@ -13,8 +13,9 @@ from itertools import count
 
 from modelrunner.domain import naming
 from modelrunner.domain.objects import Object, annotation, text
+from modelrunner_protocol.roles import by_role
 from modelrunner_protocol.sources import KEY_LENGTH
-from modelrunner_protocol.wire import Artifact, WeightsFile
+from modelrunner_protocol.wire import Artifact, FileKind, WeightsFile
 
 _WEAK = "W/"
 
@@ -66,14 +67,15 @@ def newest_version(known: Sequence[Version]) -> str | None:
 def same_weights(old: Artifact, new: Artifact) -> bool:
     """Whether two looks at a source have seen the same weights.
 
-    Equal files are the same, whatever the commit or the manifest around them is called. Where a
-    store tells neither digests nor versions, equal names and sizes have to be enough.
+    Equal files are the same, whatever the commit or the manifest around them is called, and
+    whatever they are called themselves on a volume that had them from another source. Where a store
+    tells neither digests nor versions, equal sizes have to be enough.
     """
     if old.digest and old.digest == new.digest:
         return True
-    known = _digests(old), _digests(new)
-    if None not in known:
-        return known[0] == known[1]
+    equal = _equal_digests(old, new)
+    if equal is not None:
+        return equal
     if old.digest and new.digest:
         return False
     if _strong(old.etag) and _strong(new.etag):
@@ -107,11 +109,23 @@ def _strong(etag: str) -> bool:
     return bool(etag) and not etag.startswith(_WEAK)
 
 
-def _digests(artifact: Artifact) -> list[tuple[str, str]] | None:
-    """Each file with its digest; None where one is not known or not listed."""
-    if not _listed(artifact) or not all(file.sha256 for file in artifact.files):
+def _equal_digests(old: Artifact, new: Artifact) -> bool | None:
+    """Whether all files have the same digests; None where one is not known or not listed."""
+    both = (old, new)
+    if not all(_listed(one) and all(file.sha256 for file in one.files) for one in both):
         return None
-    return sorted((file.path, file.sha256) for file in artifact.files)
+    # An import of model files has no license where its registry has one: no engine reads it.
+    licensed = all(any(_is_license(file) for file in one.files) for one in both)
+    before, after = (
+        by_role([file for file in one.files if licensed or not _is_license(file)]) for one in both
+    )
+    return {role: file.sha256 for role, file in before.items()} == {
+        role: file.sha256 for role, file in after.items()
+    }
+
+
+def _is_license(file: WeightsFile) -> bool:
+    return file.kind is FileKind.LICENSE
 
 
 def _listed(artifact: Artifact) -> bool:
@@ -122,10 +136,10 @@ def _alike(old: Artifact, new: Artifact) -> bool:
     """By what both tell of each file; of a list that was cut short, by what is in both."""
     if old.size_bytes != new.size_bytes:
         return False
-    before, after = ({file.path: file for file in one.files} for one in (old, new))
+    before, after = (by_role(one.files) for one in (old, new))
     if _listed(old) and _listed(new) and before.keys() != after.keys():
         return False
-    return all(_same_file(before[path], after[path]) for path in before.keys() & after.keys())
+    return all(_same_file(before[role], after[role]) for role in before.keys() & after.keys())
 
 
 def _same_file(old: WeightsFile, new: WeightsFile) -> bool:

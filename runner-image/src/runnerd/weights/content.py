@@ -12,12 +12,13 @@ import errno
 import logging
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+from modelrunner_protocol.roles import by_role, names_matter
 from modelrunner_protocol.wire import WeightsFile
 from runnerd.weights.durable import remove
 
@@ -32,11 +33,28 @@ _NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errn
 
 
 def content_name(files: Sequence[WeightsFile]) -> str:
-    """The folder's name for files with these names and bytes; "" while a sha256 is not known."""
+    """The folder's name for files with these bytes; "" while a sha256 is not known.
+
+    What a source calls the files makes no difference, unless they find each other by their names.
+    """
+    return next(iter(content_names(files)), "")
+
+
+def content_names(files: Sequence[WeightsFile]) -> tuple[str, ...]:
+    """The same, and after it the name that such a folder got when all names were part of it."""
     if not files or not all(file.sha256 for file in files):
-        return ""
-    lines = sorted(f"{file.path} {file.sha256.lower()}\n" for file in files)
-    return f"sha256-{sha256(''.join(lines).encode()).hexdigest()}"
+        return ()
+    before = _name(f"{file.path} {file.sha256.lower()}\n" for file in files)
+    if names_matter(files):
+        return (before,)
+    # No file's name holds a colon.
+    roles = by_role(files).items()
+    name = _name(f"{kind}:{number} {file.sha256.lower()}\n" for (kind, number), file in roles)
+    return name, before
+
+
+def _name(lines: Iterable[str]) -> str:
+    return f"sha256-{sha256(''.join(sorted(lines)).encode()).hexdigest()}"
 
 
 def content_of(link: Path) -> str:

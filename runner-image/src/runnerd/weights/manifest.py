@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from modelrunner_protocol.codec import WireError, from_dict, to_dict
+from modelrunner_protocol.roles import counterparts
 from modelrunner_protocol.sources import MANIFEST, describe_url
 from modelrunner_protocol.wire import Artifact, HttpSource, Source, WeightsFile
 from runnerd.weights.durable import write_whole
@@ -114,6 +115,37 @@ def same_files(some: Sequence[WeightsFile], others: Sequence[WeightsFile]) -> bo
     return _bytes_of(some) == _bytes_of(others)
 
 
+def as_held(
+    files: Sequence[WeightsFile], held: Sequence[WeightsFile]
+) -> tuple[WeightsFile, ...] | None:
+    """The files under the names that they have in a folder; None when that holds other bytes.
+
+    Args:
+        files: With their sha256, as a source calls them.
+        held: What the folder holds.
+    """
+    pairs = counterparts(files, held)
+    if pairs is None or not all(_same_bytes(file, there) for file, there in pairs):
+        return None
+    return tuple(replace(file, path=there.path, sha256=there.sha256) for file, there in pairs)
+
+
+def names_in(folder: Path, files: Sequence[WeightsFile]) -> tuple[WeightsFile, ...] | None:
+    """The files under the names that they have in a folder, whether they are whole there or not.
+
+    Several sources may have noted them, so a damaged manifest alone does not hide them.
+
+    Returns:
+        None where nobody has noted these bytes.
+    """
+    for path in (folder / MANIFEST, *sorted(folder.glob(".*.json"))):
+        with suppress(OSError, WireError, WeightsError):
+            found = as_held(files, read_manifest(path).files)
+            if found is not None and len({safe_name(one.path) for one in found}) == len(found):
+                return found
+    return None
+
+
 def renamed(held: Artifact, wanted: Artifact, files: tuple[WeightsFile, ...]) -> Artifact:
     """What is held, as another source calls it: `files` are the same bytes.
 
@@ -128,6 +160,11 @@ def renamed(held: Artifact, wanted: Artifact, files: tuple[WeightsFile, ...]) ->
         revision=wanted.revision,
         memory_bytes=held.memory_bytes if wanted.memory_bytes is None else wanted.memory_bytes,
     )
+
+
+def _same_bytes(file: WeightsFile, held: WeightsFile) -> bool:
+    known = (held.size_bytes, held.sha256.lower())
+    return bool(file.sha256) and (file.size_bytes, file.sha256.lower()) == known
 
 
 def _bytes_of(files: Sequence[WeightsFile]) -> list[tuple[str, int, str]]:

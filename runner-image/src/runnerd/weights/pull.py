@@ -61,8 +61,11 @@ class Pull:
         needed = self.config.expected.size_bytes if self.config.expected else 0
         try:
             async with only_writer(store, self.clock, on_wait=lambda: self._wait_for(store)):
-                artifact = store.whole() or await self._fetch(store)
                 if store.whole() is None:
+                    await self._fetch(store)
+                # The files may have been there before, under names of their own.
+                artifact = store.whole()
+                if artifact is None:
                     raise WeightsError(f"{store.folder} was removed meanwhile", retryable=True)
                 store.used()
         except OSError as error:
@@ -78,36 +81,36 @@ class Pull:
         logger.info("another pull writes %s: waiting for it", store.folder)
         self.meter.message = "another pull of the same weights is at work"
 
-    async def _fetch(self, store: Store) -> Artifact:
+    async def _fetch(self, store: Store) -> None:
         self.meter.asking()
         expected = self.config.expected or await self.source.resolve()
         # What is known by its bytes may be here; then nobody need be asked for the rest of it.
-        if there := await self._adopted(store, expected, expected.files):
-            return there
+        if await self._adopted(store, expected, expected.files):
+            return
         files = await self._files(expected)
-        if there := await self._adopted(store, expected, files):
-            return there
+        if await self._adopted(store, expected, files):
+            return
         self.meter.working()
         if kept := await asyncio.to_thread(good_files, store, files):
-            return await self._mended(store, kept, expected)
+            await self._mend(store, kept, expected)
+            return
         await self._check_space(store, files)
         artifact = await self._download(store, files, expected)
         await asyncio.to_thread(store.publish, self.config.source, artifact)
-        return artifact
 
     async def _adopted(
         self, store: Store, expected: Artifact, files: tuple[WeightsFile, ...]
-    ) -> Artifact | None:
-        """The artifact, if another source brought the same bytes to this volume."""
+    ) -> bool:
+        """Whether another source brought the same bytes to this volume."""
         if sum(file.size_bytes for file in files) != expected.size_bytes:
-            return None
+            return False
         named = replace(expected, files=files, digest=expected.digest or digest_of(files))
         if not await asyncio.to_thread(store.adopt, self.config.source, named):
-            return None
+            return False
         logger.info("%s is on the volume already, from another source", store.folder)
-        return store.whole()
+        return True
 
-    async def _mended(self, store: Store, kept: Kept, expected: Artifact) -> Artifact:
+    async def _mend(self, store: Store, kept: Kept, expected: Artifact) -> None:
         """Fetch only what is not good any more."""
         logger.warning("%s is damaged: %s are kept", store.folder, ", ".join(sorted(kept.names)))
         missing = [file for file in kept.files if file.path not in kept.names]
@@ -121,7 +124,6 @@ class Pull:
         named = replace(expected, digest=expected.digest or digest_of(kept.files))
         artifact = renamed(kept.held, named, kept.files)
         await asyncio.to_thread(store.publish, self.config.source, artifact, into=kept.place)
-        return artifact
 
     async def _check_space(self, store: Store, files: Sequence[WeightsFile]) -> None:
         total = sum(file.size_bytes for file in files)

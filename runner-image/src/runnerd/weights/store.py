@@ -13,15 +13,23 @@ is not whole any more, files are replaced one by one, so a reader sees the good 
 import errno
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from modelrunner_protocol.sources import MANIFEST
-from modelrunner_protocol.wire import Artifact, Source
+from modelrunner_protocol.wire import Artifact, Source, WeightsFile
 from runnerd.weights import manifest
-from runnerd.weights.content import KEY, content_name, content_of, draft_link, drop_content
+from runnerd.weights.content import (
+    KEY,
+    content_names,
+    content_of,
+    draft_link,
+    drop_content,
+    users,
+)
 from runnerd.weights.durable import remove, sync_folder
 from runnerd.weights.failure import WeightsError
 from runnerd.weights.names import safe_name
@@ -109,6 +117,8 @@ class Store:
     def adopt(self, source: Source, artifact: Artifact) -> bool:
         """Take what another source brought to the volume, if these are the same bytes.
 
+        The files keep the names that they have: `whole` tells them.
+
         Args:
             source: Told in the note.
             artifact: With the sha256 of all files, or it is not found.
@@ -116,11 +126,14 @@ class Store:
         Raises:
             OSError: the volume failed.
         """
-        name = content_name(artifact.files)
-        held = manifest.whole(self.root / name) if name else None
-        if held is None or not manifest.same_files(held.files, artifact.files):
+        return any(self._adopt(name, source, artifact) for name in content_names(artifact.files))
+
+    def _adopt(self, name: str, source: Source, artifact: Artifact) -> bool:
+        held = manifest.whole(self.root / name)
+        files = manifest.as_held(artifact.files, held.files) if held else None
+        if held is None or files is None:
             return False
-        wanted = manifest.renamed(held, artifact, artifact.files)
+        wanted = manifest.renamed(held, artifact, files)
         manifest.write_manifest(manifest.note_path(self.root / name, self.key), source, wanted)
         if not self._point(name) or self.whole() is None:
             # No links here, or somebody has just removed it.
@@ -138,6 +151,9 @@ class Store:
                 (the pull's own notes, leftovers) is removed.
             into: The folder that holds the files that are not in the partial one.
 
+        Where the bytes are already, the files keep the names that they have there: `whole` tells
+        them.
+
         Raises:
             OSError: the volume failed; the partial folder is kept.
         """
@@ -146,25 +162,27 @@ class Store:
         for entry in list(self.partial.iterdir()):
             if entry.name not in files:
                 remove(entry)
-        name = content_name(artifact.files)
-        if into is not None:
-            self._mend(into, source, artifact)
+        place = into
+        if place is not None:
+            self._mend(place, source, artifact)
         else:
             manifest.write_manifest(self.partial / MANIFEST, source, artifact)
             sync_folder(self.partial)
-            self._settle(name, source, artifact)
-        if into != self.folder and name:
-            self._point(name)
+            place = self._settle(source, artifact)
+        if place != self.folder:
+            self._point(place.name)
         self._tidy()
 
-    def _settle(self, name: str, source: Source, artifact: Artifact) -> None:
+    def _settle(self, source: Source, artifact: Artifact) -> Path:
         """Give the partial folder its last name; what is there and not whole gives way."""
-        if not name or not self._knows_links():
+        names = content_names(artifact.files)
+        if not names or not self._knows_links():
             self.withdraw()
             self.partial.rename(self.folder)
             sync_folder(self.root)
-            return
-        content = self.root / name
+            return self.folder
+        places = [self.root / name for name in names]
+        content = next((one for one in places if manifest.whole(one)), places[0])
         try:
             self.partial.rename(content)
         except OSError as error:
@@ -172,19 +190,26 @@ class Store:
                 raise
             self._mend(content, source, artifact)
         sync_folder(self.root)
+        return content
 
     def _mend(self, place: Path, source: Source, artifact: Artifact) -> None:
-        """Put the files of the partial folder into a folder that others may read meanwhile."""
+        """Put the files of the partial folder into a folder that others may read meanwhile.
+
+        What lies there goes on being called as it is: others' runners look for it by that name.
+        """
         held = manifest.whole(place)
-        if held is None or not manifest.same_files(held.files, artifact.files):
-            self._clear(place, artifact)
-            for file in artifact.files:
-                new, old = self.partial / safe_name(file.path), place / file.path
+        noted = manifest.names_in(place, artifact.files)
+        files = noted or artifact.files
+        if held is None or not manifest.same_files(held.files, files):
+            self._clear(place, files, known=noted is not None)
+            for file, there in zip(artifact.files, files, strict=True):
+                new, old = self.partial / safe_name(file.path), place / safe_name(there.path)
                 if new.exists():
                     if old.is_dir():
                         remove(old)
                     new.rename(old)
             sync_folder(place)
+        artifact = replace(artifact, files=files)
         if place == self.folder or manifest.whole(place) is None:
             manifest.write_manifest(place / MANIFEST, source, artifact)
         if manifest.whole(place, self.key) != artifact:
@@ -192,12 +217,16 @@ class Store:
         sync_folder(place)
         self.discard_partial()
 
-    @staticmethod
-    def _clear(place: Path, artifact: Artifact) -> None:
-        """Remove what belongs to no artifact; what begins with a dot are notes."""
-        files = {MANIFEST, *(file.path for file in artifact.files)}
+    def _clear(self, place: Path, files: Sequence[WeightsFile], *, known: bool) -> None:
+        """Remove what belongs to no artifact; what begins with a dot are notes.
+
+        Unless the names are `known`, other files may be what another key's runner has them for.
+        """
+        kept = {MANIFEST, *(file.path for file in files)}
+        if not known and place != self.folder and set(users(self.root, place.name)) - {self.key}:
+            kept |= {one.name for one in place.iterdir() if one.is_file()}
         for entry in list(place.iterdir()):
-            if entry.name not in files and not entry.name.startswith("."):
+            if entry.name not in kept and not entry.name.startswith("."):
                 remove(entry)
 
     def _knows_links(self) -> bool:

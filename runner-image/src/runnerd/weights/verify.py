@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Final
 
 from modelrunner_protocol.codec import WireError
+from modelrunner_protocol.roles import counterparts
 from modelrunner_protocol.sources import MANIFEST
 from modelrunner_protocol.wire import Artifact, WeightsFile
 from runnerd.weights import manifest
-from runnerd.weights.content import KEY, content_name, content_of
+from runnerd.weights.content import KEY, content_names, content_of
 from runnerd.weights.failure import WeightsError
 from runnerd.weights.names import safe_name
 from runnerd.weights.store import Store
@@ -36,7 +37,7 @@ class Kept:
     Attributes:
         place: The folder.
         held: What it should hold.
-        files: All files of the artifact, with their sha256.
+        files: All files of the artifact, as its source calls them, with their sha256.
         names: Those of them that are good.
     """
 
@@ -109,8 +110,8 @@ def good_files(store: Store, files: Sequence[WeightsFile]) -> Kept | None:
     Returns:
         None where the folder was something else, or nobody can tell.
     """
-    name = content_name(files)
-    places = dict.fromkeys([store.place, *([store.root / name] if name else [])])
+    names = content_names(files)
+    places = dict.fromkeys([store.place, *(store.root / name for name in names)])
     return next((found for place in places if (found := _kept(place, files))), None)
 
 
@@ -156,17 +157,22 @@ def _kept(place: Path, files: Sequence[WeightsFile]) -> Kept | None:
         held = manifest.recorded(place)
     except (OSError, WireError):
         return None
-    known = {file.path: file for file in held.files}
-    told = [_told(file, known.get(file.path)) for file in files]
-    if len(known) != len(files) or not all(file.sha256 for file in told):
+    pairs = counterparts(files, held.files)
+    if pairs is None:
         return None
-    good = frozenset(file.path for file in told if not problem(place, file))
-    return Kept(place=place, held=held, files=tuple(told), names=good) if good else None
+    told = [(_told(file, there), there.path) for file, there in pairs]
+    if not all(file.sha256 for file, _ in told):
+        return None
+    good = frozenset(
+        file.path for file, name in told if not problem(place, replace(file, path=name))
+    )
+    named = tuple(file for file, _ in told)
+    return Kept(place=place, held=held, files=named, names=good) if good else None
 
 
-def _told(file: WeightsFile, held: WeightsFile | None) -> WeightsFile:
+def _told(file: WeightsFile, held: WeightsFile) -> WeightsFile:
     """The file with its sha256; with "" when it is not the one that is held."""
-    if held is None or held.size_bytes != file.size_bytes:
+    if held.size_bytes != file.size_bytes:
         return replace(file, sha256="")
     same = file.sha256 == held.sha256 if file.sha256 else file.etag and file.etag == held.etag
     return replace(file, sha256=held.sha256 if same else "")

@@ -17,9 +17,11 @@ from modelrunner.domain.versions import (
     version_key,
     written_version,
 )
-from modelrunner_protocol.wire import Artifact, WeightsFile
+from modelrunner_protocol.wire import Artifact, FileKind, WeightsFile
 
 ONE, OTHER = "1" * 64, "2" * 64
+LICENSE = WeightsFile(path="LICENSE", size_bytes=1, sha256="3" * 64, kind=FileKind.LICENSE)
+TEMPLATE = replace(LICENSE, path="template.jinja", kind=FileKind.CHAT_TEMPLATE)
 
 
 def artifact(*files: WeightsFile, **more: Any) -> Artifact:
@@ -41,6 +43,35 @@ def file(sha256: str = "", size: int = 5, path: str = "m.gguf", etag: str = "") 
         (artifact(file(ONE), digest="sha256:m"), artifact(file(ONE), digest="sha256:n"), True),
         (artifact(file(ONE), digest="sha256:m"), artifact(file(OTHER), digest="sha256:n"), False),
         (artifact(file(), digest="sha256:m"), artifact(file(), digest="sha256:n"), False),
+        # Imported: called after its bytes, and without the license that its registry has.
+        (artifact(file(ONE), digest="sha256:1"), artifact(file(ONE), digest="sha256:m"), True),
+        (
+            artifact(file(ONE), digest="sha256:1"),
+            artifact(file(ONE), LICENSE, digest="sha256:m"),
+            True,
+        ),
+        (
+            artifact(file(ONE), digest="sha256:1"),
+            artifact(file(OTHER), LICENSE, digest="sha256:m"),
+            False,
+        ),
+        (artifact(file(ONE), LICENSE), artifact(file(ONE), replace(LICENSE, sha256=ONE)), False),
+        (artifact(file(ONE)), artifact(file(ONE), TEMPLATE), False),
+        (artifact(file(ONE), digest="sha256:1"), artifact(file(ONE), revision="a"), True),
+        # On a volume that had the bytes from another source, under that one's names.
+        (artifact(file(ONE)), artifact(file(ONE, path="n.gguf")), True),
+        (artifact(file(ONE)), artifact(file(path="n.gguf", etag='W/"1"')), True),
+        (artifact(file(ONE)), artifact(file(path="n.gguf", size=6)), False),
+        (
+            artifact(file(ONE, path="a"), file(OTHER, path="b")),
+            artifact(file(OTHER, path="a"), file(ONE, path="b")),
+            False,
+        ),
+        (
+            artifact(file(ONE, path="m.safetensors")),
+            artifact(file(ONE, path="n.safetensors")),
+            False,
+        ),
         # The Hub: another commit with the same files.
         (artifact(file(ONE), revision="a"), artifact(file(ONE), revision="b"), True),
         (artifact(file(ONE), revision="a"), artifact(file(OTHER), revision="b"), False),

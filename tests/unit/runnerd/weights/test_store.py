@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from modelrunner_protocol.wire import Artifact, HttpSource, Source, WeightsFile
-from runnerd.weights.content import content_name, drop_content
+from modelrunner_protocol.wire import Artifact, FileKind, HttpSource, Source, WeightsFile
+from runnerd.weights.content import content_name, content_names, drop_content
 from runnerd.weights.failure import WeightsError
 from runnerd.weights.store import Store
 
@@ -193,17 +193,123 @@ def test_equal_bytes_are_shared(tmp_path: Path) -> None:
     "file",
     [
         WeightsFile(path="m.gguf", size_bytes=5, sha256="cd"),
-        WeightsFile(path="n.gguf", size_bytes=5, sha256="ab"),
+        WeightsFile(path="m.gguf", size_bytes=5, sha256="ab", kind=FileKind.PROJECTOR),
         WeightsFile(path="m.gguf", size_bytes=6, sha256="ab"),
         WeightsFile(path="m.gguf", size_bytes=5),
     ],
 )
 def test_other_bytes_are_not_shared(file: WeightsFile, tmp_path: Path) -> None:
-    """Another digest, name or size, or a digest that nobody knows."""
+    """Another digest, kind or size, or a digest that nobody knows."""
     _published(tmp_path)
     store = Store(tmp_path, "fedcba9876543210")
     assert not store.adopt(OTHER, replace(_ARTIFACT, files=(file,)))
     assert not store.folder.is_symlink()
+
+
+TWICE = replace(RENAMED, files=(replace(_ARTIFACT.files[0], path="twice.gguf", etag='"v2"'),))
+HELD = replace(TWICE, files=(replace(TWICE.files[0], path="m.gguf"),))
+
+
+def _twice(root: Path) -> Store:
+    """Another source that has equal bytes under another name, and did not know so before."""
+    store = Store(root, "fedcba9876543210")
+    store.partial.mkdir()
+    (store.partial / "twice.gguf").write_bytes(b"12345")
+    store.publish(OTHER, TWICE)
+    return store
+
+
+def _listed(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def test_equal_bytes_are_shared_whatever_they_are_called(tmp_path: Path) -> None:
+    """Found before or after a download: the files keep their names, and the second is told them."""
+    first = _published(tmp_path)
+    kept = (first.folder / "m.gguf").stat()
+    for known_before in (True, False):
+        found = Store(tmp_path, "fedcba9876543210") if known_before else _twice(tmp_path)
+        assert not known_before or found.adopt(OTHER, TWICE)
+        assert (found.whole(), first.whole()) == (HELD, _ARTIFACT)
+        assert _listed(found.folder) == ["m.gguf", "manifest.json"]
+        assert (found.folder / "m.gguf").stat().st_ino == kept.st_ino
+        assert found.place == first.place
+        found.forget()
+    assert first.whole() == _ARTIFACT
+
+
+def test_names_that_files_have_for_each_other_are_kept(tmp_path: Path) -> None:
+    """A safetensors model under other names is another one."""
+    one = replace(_ARTIFACT.files[0], path="a.safetensors")
+    store = Store(tmp_path, "key")
+    store.partial.mkdir()
+    (store.partial / one.path).write_bytes(b"12345")
+    store.publish(_SOURCE, replace(_ARTIFACT, files=(one,)))
+    other = replace(_ARTIFACT, files=(replace(one, path="b.safetensors"),))
+    assert not Store(tmp_path, "other").adopt(OTHER, other)
+
+
+def test_damage_is_mended_under_the_names_that_are_there(tmp_path: Path) -> None:
+    """By whoever pulls first, whatever that one calls the files."""
+    first, second = _published(tmp_path), _twice(tmp_path)
+    for store in (first, second):
+        _truncate(first)
+        store.partial.mkdir()
+        name = "twice.gguf" if store is second else "m.gguf"
+        (store.partial / name).write_bytes(b"12345")
+        store.publish(
+            OTHER, replace(RENAMED, files=TWICE.files if store is second else _ARTIFACT.files)
+        )
+        assert _listed(first.folder) == ["m.gguf", "manifest.json"]
+        assert (first.folder / "m.gguf").read_bytes() == b"12345"
+        assert second.whole() == HELD
+
+
+def test_names_are_found_in_a_note_where_the_manifest_is_damaged(tmp_path: Path) -> None:
+    """The first runner's file stays where that looks for it."""
+    first, second = _published(tmp_path), _twice(tmp_path)
+    _half_manifest(first)
+    _twice(tmp_path)
+    assert second.whole() == HELD
+    assert first.whole() is not None
+    assert _listed(first.folder) == ["m.gguf", "manifest.json"]
+
+
+def test_files_of_others_stay_where_nobody_knows_their_names(tmp_path: Path) -> None:
+    """Nothing but a damaged manifest: what is there may be what another runner reads."""
+    first = _published(tmp_path)
+    _half_manifest(first)
+    second = _twice(tmp_path)
+    assert second.whole() == TWICE
+    assert _listed(first.folder) == ["m.gguf", "manifest.json", "twice.gguf"]
+    assert first.whole() is not None
+
+
+def test_a_manifest_with_hostile_names_names_nothing(tmp_path: Path) -> None:
+    """Files do not get names of its choice."""
+    first = _published(tmp_path)
+    _escaping_manifest(first)
+    assert _published(tmp_path).whole() == _ARTIFACT
+    assert [path.name for path in tmp_path.iterdir() if path.suffix] == []
+
+
+def test_a_content_that_is_called_as_before_is_shared(tmp_path: Path) -> None:
+    """Contents had their names from names and bytes: they stay, are found, and are mended."""
+    first = _published(tmp_path)
+    _, before = content_names(_ARTIFACT.files)
+    first.folder.unlink()
+    (tmp_path / _CONTENT).rename(tmp_path / before)
+    first.folder.symlink_to(before)
+    assert first.whole() == _ARTIFACT
+    second = _second(tmp_path)
+    assert second.place == tmp_path / before
+    second.forget()
+    _truncate(first)
+    first.partial.mkdir()
+    (first.partial / "m.gguf").write_bytes(b"12345")
+    first.publish(_SOURCE, _ARTIFACT, into=first.place)
+    assert (first.whole(), first.place) == (_ARTIFACT, tmp_path / before)
+    assert _published(tmp_path).place == tmp_path / before
 
 
 def test_a_content_that_is_not_whole_is_not_shared(tmp_path: Path) -> None:
@@ -413,6 +519,15 @@ def _shared_and_damaged(root: Path) -> list[Store]:
     return [other]
 
 
+def _shared_under_another_name(root: Path) -> list[Store]:
+    other = Store(root, "other")
+    other.partial.mkdir()
+    (other.partial / "twice.gguf").write_bytes(b"12345")
+    other.publish(OTHER, replace(RENAMED, files=TWICE.files))
+    (other.folder / "twice.gguf").write_bytes(b"1234")
+    return [other]
+
+
 def _folder_of_before(root: Path) -> list[Store]:
     store = _published(root)
     store.folder.unlink()
@@ -431,8 +546,20 @@ def _another_content(root: Path) -> list[Store]:
     return []
 
 
+def _words(artifact: Artifact) -> Artifact:
+    """What a source says of it, but for names."""
+    return replace(artifact, files=())
+
+
 @pytest.mark.parametrize(
-    "before", [_nothing, _shared_and_damaged, _folder_of_before, _another_content]
+    "before",
+    [
+        _nothing,
+        _shared_and_damaged,
+        _shared_under_another_name,
+        _folder_of_before,
+        _another_content,
+    ],
 )
 def test_a_crash_at_any_step_of_publishing(
     before: Callable[[Path], list[Store]], tmp_path: Path
@@ -442,6 +569,7 @@ def test_a_crash_at_any_step_of_publishing(
         root = tmp_path / str(steps)
         root.mkdir()
         others = before(root)
+        names = [other.recorded().files[0].path for other in others]
         crashed = False
         with _crash_after(steps):
             try:
@@ -449,14 +577,15 @@ def test_a_crash_at_any_step_of_publishing(
             except CrashError:
                 crashed = True
         store = Store(root, "0123456789abcdef")
-        assert store.whole() in (None, _ARTIFACT)
-        if store.whole():
-            assert (store.folder / "m.gguf").read_bytes() == b"12345"
+        if found := store.whole():
+            assert _words(found) == _words(_ARTIFACT)
+            assert (store.folder / found.files[0].path).read_bytes() == b"12345"
         for other in others:
-            assert other.whole() in (None, RENAMED)
+            assert _words(other.whole() or RENAMED) == _words(RENAMED)
         store.discard_partial()
-        assert _published(root).whole() == _ARTIFACT
-        assert all(other.whole() == RENAMED for other in others)
+        assert _words(_published(root).whole() or RENAMED) == _words(_ARTIFACT)
+        assert all(_words(other.whole() or _ARTIFACT) == _words(RENAMED) for other in others)
+        assert [other.recorded().files[0].path for other in others] == names
         if not crashed:
             break
     else:

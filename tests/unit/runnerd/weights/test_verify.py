@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from modelrunner_protocol.wire import Artifact, HttpSource, Source, WeightsFile
+from modelrunner_protocol.wire import Artifact, FileKind, HttpSource, Source, WeightsFile
 from runnerd.weights.store import Store
 from runnerd.weights.verify import Finding, good_files, set_apart, stores, verify
 
@@ -51,7 +51,7 @@ def test_files_without_a_digest_are_known_by_their_etag(store: Store) -> None:
     [
         {"sha256": "cd"},
         {"size_bytes": 6},
-        {"path": "c.gguf"},
+        {"kind": FileKind.PROJECTOR},
         {"sha256": "", "etag": '"new"'},
         {"sha256": "", "etag": ""},
     ],
@@ -60,6 +60,17 @@ def test_nothing_is_kept_of_another_version(store: Store, changes: dict[str, Any
     """The source has changed in one file: the others may not fit it."""
     assert good_files(store, [FILES[0], replace(FILES[1], **changes)]) is None
     assert good_files(store, FILES[:1]) is None
+
+
+def test_good_files_are_known_under_other_names(store: Store) -> None:
+    """Another source of the same bytes keeps them, too; each under what that one calls it."""
+    other = Store(store.root, "other")
+    named = tuple(
+        replace(file, path=name) for file, name in zip(FILES, ("b.gguf", "a.gguf"), strict=True)
+    )
+    kept = good_files(other, named)
+    assert kept is not None
+    assert (kept.names, kept.place, kept.files) == (frozenset({"b.gguf"}), store.place, named)
 
 
 def test_a_damaged_manifest_vouches_for_nothing(store: Store) -> None:
