@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from modelrunner_protocol.wire import STATUS_PATH
+from modelrunner_protocol.runner import STATUS_PATH
 from tests.e2e.test_gateway import CHAT, sleep
 from tests.e2e.test_spine import chat
 from tests.support import manifests

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Final
 
-from modelrunner_protocol.wire import STATUS_PATH
+from modelrunner_protocol.runner import STATUS_PATH
 from tests.cluster.progress import Progress
 from tests.cluster.waiting import wait_until
 from tests.perf.engine_by_hand import engine_by_hand

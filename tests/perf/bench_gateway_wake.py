@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from modelrunner_protocol.wire import STATUS_PATH
+from modelrunner_protocol.runner import STATUS_PATH
 from tests.cluster.errors import ClusterError
 from tests.cluster.progress import Progress
 from tests.perf.caller import Caller, tcp, unix

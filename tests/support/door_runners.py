@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from modelrunner_protocol.codec import decode, encode
-from modelrunner_protocol.wire import (
+from modelrunner_protocol.runner import (
     CLOSE_PATH,
     OPEN_PATH,
     STATUS_PATH,

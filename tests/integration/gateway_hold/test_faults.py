@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from modelrunner_protocol.codec import from_dict, to_dict
-from modelrunner_protocol.wire import (
+from modelrunner_protocol.runner import (
     CLOSE_PATH,
     HELD_PATH,
     OPEN_PATH,

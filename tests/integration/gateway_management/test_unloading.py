@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from modelrunner_protocol.wire import STATUS_PATH
+from modelrunner_protocol.runner import STATUS_PATH
 from tests.integration.gateway.worlds import World
 from tests.integration.gateway_management.homes import Home
 from tests.support.addresses import pod_addresses

@@ -25,7 +25,8 @@ from modelrunner.reconcilers.model import ModelReconciler
 from modelrunner.reconcilers.model_runner import ModelRunnerReconciler
 from modelrunner.reconcilers.probe import Door, DoorAnswer, RunnerProbe
 from modelrunner_protocol.codec import encode
-from modelrunner_protocol.wire import Closing, Outcome, Progress, RunnerStatus
+from modelrunner_protocol.runner import Closing, RunnerStatus
+from modelrunner_protocol.wire import Outcome, Progress
 from tests.cluster.waiting import wait_until
 from tests.support.kubeapi import KubeApi, Object
 from tests.support.pod_statuses import ARTIFACT, ended, running

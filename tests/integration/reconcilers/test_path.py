@@ -6,15 +6,9 @@ import pytest
 
 from modelrunner.domain.scaling import POLL
 from modelrunner_protocol.reasons import Reason
+from modelrunner_protocol.runner import RunnerState, RunnerStatus
 from modelrunner_protocol.sources import artifact_key
-from modelrunner_protocol.wire import (
-    HttpSource,
-    OciSource,
-    Outcome,
-    RunnerState,
-    RunnerStatus,
-    Source,
-)
+from modelrunner_protocol.wire import HttpSource, OciSource, Outcome, Source
 from tests.integration.reconcilers.bench import Bench, condition, written
 from tests.support.kubeapi import Object
 from tests.support.pod_statuses import ARTIFACT

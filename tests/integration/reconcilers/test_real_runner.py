@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from modelrunner.reconcilers.probe import Door, HttpRunnerProbe
-from modelrunner_protocol.wire import Closing
+from modelrunner_protocol.runner import Closing
 from tests.support.scripted_runner import running
 
 

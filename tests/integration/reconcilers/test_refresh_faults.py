@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from modelrunner_protocol.reasons import Reason
-from modelrunner_protocol.wire import Outcome, RunnerState, RunnerStatus
+from modelrunner_protocol.runner import RunnerState, RunnerStatus
+from modelrunner_protocol.wire import Outcome
 from tests.cluster.waiting import wait_until
 from tests.integration.reconcilers.bench import Bench, condition
 from tests.integration.reconcilers.moving import (

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from modelrunner.domain.objects import format_time
-from modelrunner_protocol.wire import Closing
+from modelrunner_protocol.runner import Closing
 from tests.integration.reconcilers.bench import Bench, condition, written
 from tests.integration.reconcilers.stage import Stage, writes_in
 from tests.support.door_runners import door_runners

@@ -7,16 +7,15 @@ import pytest
 
 from modelrunner_protocol.codec import WireError, camel, decode, encode, from_dict, to_dict
 from modelrunner_protocol.reasons import Reason
+from modelrunner_protocol.runner import Closing, HeldReport, RunnerState, RunnerStatus
 from modelrunner_protocol.wire import (
     Artifact,
     AzureSource,
     ClaimSource,
-    Closing,
     Credentials,
     Draft,
     FileKind,
     GcsSource,
-    HeldReport,
     HttpSource,
     HuggingFaceSource,
     Mode,
@@ -26,8 +25,6 @@ from modelrunner_protocol.wire import (
     PullConfig,
     PullPhase,
     RunConfig,
-    RunnerState,
-    RunnerStatus,
     S3Source,
     Source,
     Warmup,
@@ -213,11 +210,11 @@ def test_camel() -> None:
 
 def test_every_message_is_covered() -> None:
     """A message that is added to the wire is added to these tests."""
-    from modelrunner_protocol import wire  # noqa: PLC0415 - only to look through it
+    from modelrunner_protocol import runner, wire  # noqa: PLC0415 - only to look through them
 
     messages = {
         item
-        for item in vars(wire).values()
+        for item in (vars(wire) | vars(runner)).values()
         if isinstance(item, type) and hasattr(item, "__dataclass_fields__")
     }
     nested = {WeightsFile, HttpSource, ClaimSource, OciSource, HuggingFaceSource}

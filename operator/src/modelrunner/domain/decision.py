@@ -18,7 +18,7 @@ from modelrunner.domain.objects import Object, dig, number
 from modelrunner.domain.pods import STARTING, PodsView, pod_problem, starting_message
 from modelrunner.domain.problem import Problem
 from modelrunner_protocol.reasons import PROGRESSING, Reason
-from modelrunner_protocol.wire import RunnerStatus
+from modelrunner_protocol.runner import RunnerStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from modelrunner.domain.objects import (
 )
 from modelrunner.domain.pods import address
 from modelrunner.domain.scheduling import held_since
-from modelrunner_protocol.wire import RunnerState, RunnerStatus
+from modelrunner_protocol.runner import RunnerState, RunnerStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

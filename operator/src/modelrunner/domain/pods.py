@@ -18,7 +18,7 @@ from modelrunner.domain.objects import (
 from modelrunner.domain.problem import Problem
 from modelrunner.domain.scheduling import is_scheduled, unschedulable
 from modelrunner_protocol.reasons import Reason
-from modelrunner_protocol.wire import RunnerState, RunnerStatus
+from modelrunner_protocol.runner import RunnerState, RunnerStatus
 
 STARTING: Final = "the runner pod is being started"
 PATIENCE: Final = 5.0

@@ -13,7 +13,7 @@ from modelrunner.domain.objects import (
     parse_time,
     text,
 )
-from modelrunner_protocol.wire import RunnerStatus
+from modelrunner_protocol.runner import RunnerStatus
 
 
 def startup_times(pod: Object, runner: RunnerStatus | None) -> dict[str, Any] | None:

@@ -24,7 +24,7 @@ from modelrunner.kube.store import Store
 from modelrunner.reconcilers.ledger import Record
 from modelrunner.reconcilers.plan import Scaling
 from modelrunner.reconcilers.probe import Door, DoorAnswer, RunnerProbe
-from modelrunner_protocol.wire import Closing
+from modelrunner_protocol.runner import Closing
 
 LEASE: Final = 30.0
 """Seconds that a door stays closed unless it is closed again."""

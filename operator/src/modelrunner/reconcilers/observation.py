@@ -12,7 +12,8 @@ from modelrunner.domain.scaling import Demand
 from modelrunner.domain.volumes import Reach
 from modelrunner.domain.volumes_limit import Limit
 from modelrunner.render.common import Owner
-from modelrunner_protocol.wire import Progress, RunnerStatus
+from modelrunner_protocol.runner import RunnerStatus
+from modelrunner_protocol.wire import Progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,16 +14,8 @@ import aiohttp
 from modelrunner.domain.objects import Object, uid_of
 from modelrunner.domain.pods import address
 from modelrunner_protocol.codec import WireError, decode, encode
-from modelrunner_protocol.wire import (
-    CLOSE_PATH,
-    OPEN_PATH,
-    PORT,
-    PROGRESS_PATH,
-    STATUS_PATH,
-    Closing,
-    Progress,
-    RunnerStatus,
-)
+from modelrunner_protocol.runner import CLOSE_PATH, OPEN_PATH, STATUS_PATH, Closing, RunnerStatus
+from modelrunner_protocol.wire import PORT, PROGRESS_PATH, Progress
 
 TIMEOUT: Final = 1.0
 LARGEST_ANSWER: Final = 64 * 1024

@@ -12,7 +12,8 @@ from typing import Any, Final
 from aiohttp import ClientError, ClientSession
 
 from modelrunner_protocol.reasons import Reason
-from modelrunner_protocol.wire import RunConfig, RunnerState
+from modelrunner_protocol.runner import RunnerState
+from modelrunner_protocol.wire import RunConfig
 from runnerd.engines import upstream
 from runnerd.engines.cgroup import Cgroup
 from runnerd.engines.child import Child

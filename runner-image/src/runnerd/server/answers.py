@@ -7,7 +7,7 @@ from aiohttp import web
 
 from modelrunner_protocol.dmr import TEXT
 from modelrunner_protocol.reasons import Reason
-from modelrunner_protocol.wire import DRAINING_HEADER, RunnerState
+from modelrunner_protocol.runner import DRAINING_HEADER, RunnerState
 from runnerd.engines.supervisor import Supervisor
 from runnerd.server.dialects import SERVER_ERROR, Dialect, Rejection, error_body, reject
 

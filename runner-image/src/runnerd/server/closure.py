@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Callable
 from typing import Final
 
-from modelrunner_protocol.wire import Closing
+from modelrunner_protocol.runner import Closing
 from runnerd.server.gate import Gate
 from runnerd.server.waiting import Waiting
 

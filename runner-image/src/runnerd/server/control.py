@@ -7,7 +7,7 @@ from typing import Final
 from aiohttp import web
 
 from modelrunner_protocol.codec import WireError, decode, to_dict
-from modelrunner_protocol.wire import Closing, HeldReport, RunnerStatus
+from modelrunner_protocol.runner import Closing, HeldReport, RunnerStatus
 from runnerd.server import answers
 from runnerd.server.body import Body
 from runnerd.server.closure import LONGEST_LEASE, Closure

@@ -7,7 +7,7 @@ from typing import Final
 from aiohttp import web
 
 from modelrunner_protocol.codec import to_dict
-from modelrunner_protocol.wire import CLOSE_PATH, HELD_PATH, OPEN_PATH, STATUS_PATH
+from modelrunner_protocol.runner import CLOSE_PATH, HELD_PATH, OPEN_PATH, STATUS_PATH
 from runnerd.config import Settings
 from runnerd.engines import upstream
 from runnerd.logs import fields

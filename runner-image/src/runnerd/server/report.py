@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from modelrunner_protocol.wire import RunnerStatus
+from modelrunner_protocol.runner import RunnerStatus
 from runnerd.server import answers
 from runnerd.server.closure import Closure
 from runnerd.server.served import Served

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from modelrunner_protocol.wire import HeldReport
+from modelrunner_protocol.runner import HeldReport
 
 FORGOTTEN_AFTER: Final = 5.0
 """Seconds without a further report of a gateway after which its requests count no more."""

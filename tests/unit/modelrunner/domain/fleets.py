@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from modelrunner.domain.effective import ScalingSettings
 from modelrunner.domain.fleet import Fleet, Runner
-from modelrunner_protocol.wire import RunnerState, RunnerStatus
+from modelrunner_protocol.runner import RunnerState, RunnerStatus
 
 NOW = 1_000_000.0
 STATUS = RunnerStatus(

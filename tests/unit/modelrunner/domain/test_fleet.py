@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from modelrunner.domain.fleet import Fleet, muster
-from modelrunner_protocol.wire import RunnerState, RunnerStatus
+from modelrunner_protocol.runner import RunnerState, RunnerStatus
 from tests.unit.modelrunner.domain.pod_json import RUNNING, Object, container, deployment, pod
 
 STATUS = RunnerStatus(state=RunnerState.READY, started_at=1.0)

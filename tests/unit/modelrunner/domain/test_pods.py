@@ -5,7 +5,8 @@ import pytest
 from modelrunner.domain.pods import look, pod_problem, starting_message
 from modelrunner_protocol.codec import encode
 from modelrunner_protocol.reasons import Reason
-from modelrunner_protocol.wire import Outcome, RunnerState, RunnerStatus
+from modelrunner_protocol.runner import RunnerState, RunnerStatus
+from modelrunner_protocol.wire import Outcome
 from tests.unit.modelrunner.domain.pod_json import (
     NOW,
     RUNNING,

@@ -2,7 +2,7 @@
 
 from modelrunner.domain.objects import parse_time
 from modelrunner.domain.startup import startup_times
-from modelrunner_protocol.wire import RunnerState, RunnerStatus
+from modelrunner_protocol.runner import RunnerState, RunnerStatus
 from tests.unit.modelrunner.domain.pod_json import CREATED, RUNNING, container, pod
 
 

@@ -11,7 +11,8 @@ from modelrunner.domain.pods import look
 from modelrunner.domain.problem import Problem
 from modelrunner.domain.status import model_status, runner_status, was_settled
 from modelrunner_protocol.reasons import Reason
-from modelrunner_protocol.wire import Artifact, Progress, PullPhase, RunnerState, RunnerStatus
+from modelrunner_protocol.runner import RunnerState, RunnerStatus
+from modelrunner_protocol.wire import Artifact, Progress, PullPhase
 from tests.unit.modelrunner.domain.pod_json import NOW, RUNNING, container, deployment, pod
 
 ARTIFACT = Artifact(

@@ -19,7 +19,8 @@ from modelrunner.reconcilers.doors import DENIED, Doors
 from modelrunner.reconcilers.ledger import Record
 from modelrunner.reconcilers.plan import Scaling
 from modelrunner.reconcilers.probe import Door, DoorAnswer, RunnerProbe
-from modelrunner_protocol.wire import Closing, Progress, RunnerStatus
+from modelrunner_protocol.runner import Closing, RunnerStatus
+from modelrunner_protocol.wire import Progress
 from tests.unit.modelrunner.domain.fleets import STATUS, runner
 from tests.unit.modelrunner.kube.fake_client import FakeClient
 

@@ -16,7 +16,8 @@ from modelrunner.reconcilers.glancing import FULL_LOOK_EVERY, Glance
 from modelrunner.reconcilers.index import NameIndex
 from modelrunner.reconcilers.ledger import Ledger
 from modelrunner.reconcilers.probe import DoorAnswer, RunnerProbe
-from modelrunner_protocol.wire import Closing, Progress, RunnerState, RunnerStatus
+from modelrunner_protocol.runner import Closing, RunnerState, RunnerStatus
+from modelrunner_protocol.wire import Progress
 from tests.unit.modelrunner.domain.pod_json import (
     NOW,
     RUNNING,

@@ -20,7 +20,8 @@ from modelrunner.reconcilers.plan import Apply, Create, Delete, Patch, Plan
 from modelrunner.reconcilers.planning import plan_model, refused
 from modelrunner.render.common import Owner
 from modelrunner_protocol.reasons import Reason
-from modelrunner_protocol.wire import Outcome, RunnerState, RunnerStatus
+from modelrunner_protocol.runner import RunnerState, RunnerStatus
+from modelrunner_protocol.wire import Outcome
 from tests.unit.modelrunner.domain.settings_of import CLAIM, HTTP, settings_of
 from tests.unit.modelrunner.reconcilers.worlds import (
     ARTIFACT,

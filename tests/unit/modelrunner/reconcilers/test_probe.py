@@ -14,7 +14,8 @@ from modelrunner.reconcilers.probe import (
     ask_runners,
 )
 from modelrunner_protocol.codec import encode
-from modelrunner_protocol.wire import Closing, Progress, PullPhase, RunnerState, RunnerStatus
+from modelrunner_protocol.runner import Closing, RunnerState, RunnerStatus
+from modelrunner_protocol.wire import Progress, PullPhase
 from tests.support.door_runners import door_runners
 from tests.unit.modelrunner.domain import pod_json
 

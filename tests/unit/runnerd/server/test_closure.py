@@ -2,7 +2,7 @@
 
 import asyncio
 
-from modelrunner_protocol.wire import Closing, HeldReport
+from modelrunner_protocol.runner import Closing, HeldReport
 from runnerd.server.closure import Closure
 from runnerd.server.gate import Gate
 from runnerd.server.waiting import Waiting

@@ -1,6 +1,6 @@
 """What the gateways hold."""
 
-from modelrunner_protocol.wire import HeldReport
+from modelrunner_protocol.runner import HeldReport
 from runnerd.server.waiting import FORGOTTEN_AFTER, MOST_GATEWAYS, Waiting
 
 

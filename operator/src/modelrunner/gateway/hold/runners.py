@@ -10,7 +10,7 @@ from yarl import URL
 
 from modelrunner.gateway.messages import Endpoint
 from modelrunner_protocol.codec import to_dict
-from modelrunner_protocol.wire import HELD_PATH, HeldReport
+from modelrunner_protocol.runner import HELD_PATH, HeldReport
 
 _PATIENCE: Final = 2
 """Seconds that a runner may keep the question, so that it is answered when it becomes ready."""

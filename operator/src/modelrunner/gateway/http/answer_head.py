@@ -8,7 +8,7 @@ import httptools
 from modelrunner.gateway.http.fields import HOP_BY_HOP, NOT_PASSED_BACK, tokens
 from modelrunner.gateway.http.memo import Pattern, pattern_of
 from modelrunner.gateway.http.render import answer_start
-from modelrunner_protocol.wire import DRAINING_HEADER
+from modelrunner_protocol.runner import DRAINING_HEADER
 
 if TYPE_CHECKING:
     from modelrunner.gateway.messages import Headers
