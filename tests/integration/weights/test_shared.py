@@ -1,6 +1,7 @@
 """One volume for several sources and several machines."""
 
 import asyncio
+import hashlib
 import json
 import os
 import shutil
@@ -11,13 +12,14 @@ import pytest
 
 from modelrunner_protocol.codec import decode, encode
 from modelrunner_protocol.sources import artifact_key
-from modelrunner_protocol.wire import Artifact, HttpSource, Outcome, Source
+from modelrunner_protocol.wire import Artifact, HttpSource, HuggingFaceSource, Outcome, Source
 from tests.integration.weights.commands import PATIENCE, Commands
 from tests.integration.weights.conftest import MIB, SIZE
 from tests.integration.weights.oci_commands import serve
 from tests.integration.weights.oci_commands import source as registry
 from tests.support.file_server import Fault, FileServer
 from tests.support.gguf_files import MODEL, model
+from tests.support.hub import Hub
 from tests.support.oci_files import GGUF, OciFiles
 
 OTHER = "fedcba9876543210"
@@ -78,6 +80,90 @@ async def test_what_is_known_by_its_sha256_is_not_asked_for(
     ended = await commands.pull(expected=artifact)
     assert (ended.code, ended.outcome.downloaded_bytes) == (0, 0), ended.log
     assert server.requests == []
+
+
+async def test_a_file_is_shared_whatever_it_is_called(
+    server: FileServer, commands: Commands
+) -> None:
+    """A second URL with another file name: its header alone is read, and its pull told the held name.
+
+    What is damaged comes from it, too, and lies under that name again.
+    """
+    weights = model(SIZE)
+    server.files = {"/a/once.gguf": weights, "/b/twice.gguf": weights}
+    commands.sha256 = hashlib.sha256(weights).hexdigest()
+    commands.url = server.url("/a/once.gguf")
+    assert (await commands.pull()).code == 0
+    first = commands.folder
+    commands.url, commands.key = server.url("/b/twice.gguf"), OTHER
+    server.requests.clear()
+    artifact = await _artifact(commands)
+    assert [file.path for file in artifact.files] == ["twice.gguf"]
+    ended = await commands.pull(expected=artifact)
+    assert (ended.code, ended.outcome.downloaded_bytes) == (0, 0), ended.log
+    # More than the header comes of what is as small as this.
+    asked = [request.path for request in server.requests]
+    assert asked == ["/b/twice.gguf"] * len(asked)
+    assert server.sent < SIZE
+    _assert_held(commands, ended.outcome.artifact, "once.gguf", weights)
+    (first / "once.gguf").write_bytes(b"x" * SIZE)
+    found = await (await commands.start("verify")).ended()
+    assert (found.code, "once.gguf" in found.outcome.message) == (1, True), found.outcome.message
+    again = await commands.pull(expected=artifact)
+    assert (again.code, again.outcome.downloaded_bytes) == (0, SIZE), again.log
+    _assert_held(commands, again.outcome.artifact, "once.gguf", weights)
+    resolved = await commands.resolve()
+    assert resolved.outcome.cached
+    _assert_held(commands, resolved.outcome.artifact, "once.gguf", weights)
+    assert (first / "once.gguf").read_bytes() == weights
+
+
+def _assert_held(commands: Commands, told: Artifact | None, name: str, weights: bytes) -> None:
+    """The artifact leads to the file that there is, and there is one alone."""
+    assert told is not None
+    assert [file.path for file in told.files] == [name]
+    assert (commands.folder / name).read_bytes() == weights
+    assert sorted(
+        path.name for path in commands.folder.iterdir() if not path.name.startswith(".")
+    ) == sorted(["manifest.json", name])
+    assert len(_content(commands.root)) == 1
+
+
+async def test_what_is_equal_only_after_a_pull_is_shared_then(
+    server: FileServer, commands: Commands
+) -> None:
+    """Nobody told the sha256 before: the bytes come, and those that lie there stay."""
+    weights = model(SIZE)
+    server.files = {"/a/once.gguf": weights, "/b/twice.gguf": weights}
+    for path, commands.key in (("/a/once.gguf", OTHER), ("/b/twice.gguf", "0123456789abcdef")):
+        commands.url = server.url(path)
+        ended = await commands.pull()
+        assert (ended.code, ended.outcome.downloaded_bytes) == (0, SIZE), ended.log
+        _assert_held(commands, ended.outcome.artifact, "once.gguf", weights)
+
+
+async def test_the_hub_and_a_registry_share(server: FileServer, commands: Commands) -> None:
+    """A URL's file is the one model of a repository of the Hub, and of a registry: no byte comes."""
+    weights = model(SIZE)
+    oci = OciFiles([(GGUF, weights, "")])
+    server.files = {"/a/once.gguf": weights, **oci.files()}
+    commands.url = server.url("/a/once.gguf")
+    assert (await commands.pull()).code == 0
+    registered = registry(f"127.0.0.1:{server.port}/{oci.name}:{oci.tag}")
+    async with Hub(server).running() as hub:
+        hub.put("acme/tiny-GGUF", {"tiny-Q4_K_M.gguf": weights})
+        commands.environment["HF_ENDPOINT"] = hub.url
+        listed = Source(hugging_face=HuggingFaceSource(repository="acme/tiny-GGUF"))
+        for commands.source, commands.key in ((registered, "registry"), (listed, "hub")):
+            artifact = await _artifact(commands)
+            server.requests.clear()
+            ended = await commands.pull(expected=artifact)
+            assert (ended.code, ended.outcome.downloaded_bytes) == (0, 0), ended.log
+            assert server.requests == []
+            _assert_held(commands, ended.outcome.artifact, "once.gguf", weights)
+            assert ended.outcome.artifact is not None
+            told = (ended.outcome.artifact.digest, ended.outcome.artifact.revision)
+            assert told == (artifact.digest, artifact.revision)
 
 
 async def test_damage_is_mended_for_all(server: FileServer, commands: Commands) -> None:
