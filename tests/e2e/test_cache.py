@@ -130,11 +130,11 @@ def test_claim_smaller_than_the_artifact_is_refused_before_the_pull(
 
 
 def test_full_volume_is_told_with_numbers(stack: Stack, namespace: str) -> None:
-    """PullFailed on a volume without room names what is needed and what is free."""
+    """CacheTooSmall on a volume without room names what is needed and what is free."""
     with small_volume(stack, namespace, "small", mebibytes=40):
         stack.apply(manifests.runner(namespace, cache={"existingClaim": "small"}))
         stack.apply(manifests.model(namespace, "full", stack.http_source()))
-        found = stack.wait_for(namespace, "full", reason="PullFailed")
+        found = stack.wait_for(namespace, "full", reason="CacheTooSmall")
         message = condition(found, "Ready")["message"]
         assert "MiB" in message
         assert "free" in message

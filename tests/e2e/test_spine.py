@@ -127,7 +127,7 @@ def test_people_see_the_state_in_a_list(stack: Stack, default_runner: str) -> No
     stack.wait_for(default_runner, "listed", ready=True)
     printed = stack.kubectl("get", "models", "-n", default_runner, "listed")
     head, row = printed.splitlines()
-    assert head.split()[:6] == ["NAME", "PHASE", "READY", "ENGINE", "SIZE", "REPLICAS"]
+    assert head.split()[:6] == ["NAME", "PHASE", "READY", "ENGINE", "SIZE", "PROGRESS"]
     assert row.split()[:4] == ["listed", "Ready", "True", "llama.cpp"]
     described = stack.kubectl("describe", "model", "-n", default_runner, "listed")
     assert "Ready" in described.split("Events:")[1]
