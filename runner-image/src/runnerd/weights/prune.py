@@ -68,9 +68,11 @@ def leftovers(
         now: Seconds since the epoch.
 
     Raises:
-        WeightsError: it is no cache of a Model's.
+        WeightsError: it is no cache of a Model's, or there is none.
         OSError: the volume cannot be read.
     """
+    if not root.is_dir():
+        raise WeightsError(f"there is no folder {root}: name the cache with --root")
     if (root / _INDEX).exists():
         raise WeightsError(
             f"{root} is the store of runnerd serve: remove its models by their names"

@@ -115,6 +115,12 @@ def test_the_store_of_a_server_is_none(tmp_path: Path) -> None:
         _found(tmp_path)
 
 
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """A wrong --root is told in words, with the option to mend."""
+    with pytest.raises(WeightsError, match=r"there is no folder .*nowhere: .*--root"):
+        _found(tmp_path / "nowhere")
+
+
 async def _pruned(root: Path, one: Leftover) -> None:
     await prune(root, one, LoopClock(), unused_for=7 * DAY, now=NOW)
 
