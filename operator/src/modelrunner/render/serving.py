@@ -51,12 +51,7 @@ def deployment(
         ExpressionError: Jinja in env or podTemplate that cannot be rendered.
         RenderError: a value that cannot be written.
     """
-    variables = Variables(
-        model=effective.name,
-        namespace=effective.namespace,
-        runner=effective.runner,
-        format=artifact.format,
-    )
+    variables = _variables(effective, artifact)
     labels = model_labels(effective, naming.COMPONENT_RUNNER)
     mounts = mounts_of(effective, claim, draft)
     found = render(
@@ -67,10 +62,8 @@ def deployment(
         pod_labels=labels,
         annotations={
             naming.INPUTS_ANNOTATION: inputs(effective, artifact, draft, renewed),
-            naming.ARTIFACT_KEY_ANNOTATION: effective.key,
-            naming.ARTIFACT_ANNOTATION: encode(artifact),
             naming.VOLUMES_ANNOTATION: mounts.words,
-            **_version(effective),
+            **_weights_served(effective, artifact),
         },
         owners=[owner.reference(controller=True)],
         progress_deadline=math.ceil(effective.startup_timeout) + DEADLINE_MARGIN,
@@ -92,6 +85,24 @@ def deployment(
         found["spec"]["template"]["metadata"]["annotations"] = {naming.RENEWED_ANNOTATION: marks}
     found["spec"]["template"] = follow(_laid_over(effective, found, variables), mounts.tied)
     return sealed(found)
+
+
+def _variables(effective: Effective, artifact: Artifact) -> Variables:
+    return Variables(
+        model=effective.name,
+        namespace=effective.namespace,
+        runner=effective.runner,
+        format=artifact.format,
+    )
+
+
+def _weights_served(effective: Effective, artifact: Artifact) -> dict[str, str]:
+    """What a Deployment says of its weights: an operator without memory finds them by it."""
+    return {
+        naming.ARTIFACT_KEY_ANNOTATION: effective.key,
+        naming.ARTIFACT_ANNOTATION: encode(artifact),
+        **_version(effective),
+    }
 
 
 def _renewed(draft: Draft | None) -> str:
