@@ -15,7 +15,7 @@ from modelrunner_protocol.wire import CACHE_MOUNT, Source
 from runnerd import logs
 from runnerd.weights.cli import until_stopped
 from runnerd.weights.clock import SystemClock
-from runnerd.weights.disk import failure_of, size_text
+from runnerd.weights.disk import failure_of
 from runnerd.weights.failure import WeightsError
 from runnerd.weights.importing import Import, Imported
 from runnerd.weights.local_files import local_files
@@ -24,11 +24,14 @@ from runnerd.weights.progress import ProgressMeter
 from runnerd.weights.report import reporting
 from runnerd.weights.settings import LOG_LEVEL
 from runnerd.weights.spec_source import source_of_spec
+from runnerd.weights.spoken import artifact_words, fail, say
 
 DONE: Final = 0
 FAILED: Final = 1
 WRONG: Final = 2
 STOPPED: Final = 130
+
+_COMMAND: Final = "import"
 
 _STDIN: Final = Path("-")
 
@@ -40,20 +43,20 @@ def import_by_hand(arguments: Sequence[str]) -> int:
     try:
         source, paths = _meant(options)
     except (ValueError, OSError) as error:
-        return _failed(str(error), options.json, WRONG)
+        return fail(_COMMAND, str(error), WRONG, as_json=options.json)
     try:
         found = asyncio.run(until_stopped(_import(source, paths, options)))
     except WeightsError as error:
-        return _failed(str(error), options.json, FAILED)
+        return fail(_COMMAND, str(error), FAILED, as_json=options.json)
     except OSError as error:
         what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         on_volume = str(error.filename or "").startswith(str(options.root))
         message = str(failure_of(error, options.root, 0)) if on_volume else what
-        return _failed(message, options.json, FAILED)
+        return fail(_COMMAND, message, FAILED, as_json=options.json)
     except asyncio.CancelledError:
-        return _failed("stopped; nothing is in the cache", options.json, STOPPED)
+        return fail(_COMMAND, "stopped; nothing is in the cache", STOPPED, as_json=options.json)
     told = _told(source, found)
-    _write(json.dumps(told) if options.json else _in_words(told))
+    say(json.dumps(told) if options.json else _in_words(told))
     return DONE
 
 
@@ -110,24 +113,7 @@ def _told(source: Source, found: Imported) -> dict[str, Any]:
 
 
 def _in_words(told: Mapping[str, Any]) -> str:
-    artifact = told["artifact"]
-    what = " ".join(filter(None, map(artifact.get, ("architecture", "parameters", "quantization"))))
-    how = "it was there already" if told["there"] else "imported"
-    files = "".join(f"\n  {told['folder']}/{file['path']}" for file in artifact["files"])
-    return f"{told['source']}: {what}, {size_text(artifact['sizeBytes'])} ({how}){files}"
-
-
-def _failed(message: str, as_json: bool, status: int) -> int:
-    if as_json:
-        _write(json.dumps({"error": message}))
-    else:
-        sys.stderr.write(f"runnerd import: {message}\n")
-    return status
-
-
-def _write(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+    return artifact_words(told, "it was there already" if told["there"] else "imported")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -17,6 +17,7 @@ from runnerd.weights.disk import size_text
 from runnerd.weights.failure import WeightsError
 from runnerd.weights.prune import Leftover, leftovers, prune
 from runnerd.weights.spec_source import keys_of_models
+from runnerd.weights.spoken import say
 
 DONE: Final = 0
 FAILED: Final = 1
@@ -43,7 +44,7 @@ def prune_cache(arguments: Sequence[str]) -> int:
         _tell(one, problem, dry_run=options.dry_run, as_json=options.json)
     if not options.json:
         verb = "would become free" if options.dry_run else "became free"
-        _write(f"{size_text(freed)} {verb}" if found else "there is nothing to remove")
+        say(f"{size_text(freed)} {verb}" if found else "there is nothing to remove")
     return FAILED if failed else DONE
 
 
@@ -82,18 +83,13 @@ def _tell(one: Leftover, problem: str, *, dry_run: bool, as_json: bool) -> None:
             "removed": not dry_run and not problem,
             "problem": problem,
         }
-        _write(json.dumps(told))
+        say(json.dumps(told))
         return
     verb = "stays" if problem else "would go" if dry_run else "removed"
     idle = format_duration(round(max(0.0, one.idle)))
     what = f" ({one.source})" if one.source else ""
     why = f": {problem}" if problem else ""
-    _write(f"{verb}: {one.name} {one.kind.value}{what}, {size_text(one.size)}, idle {idle}{why}")
-
-
-def _write(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+    say(f"{verb}: {one.name} {one.kind.value}{what}, {size_text(one.size)}, idle {idle}{why}")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -23,11 +23,14 @@ from runnerd.weights.failure import WeightsError
 from runnerd.weights.progress import ProgressMeter
 from runnerd.weights.report import reporting
 from runnerd.weights.settings import LOG_LEVEL, Settings
+from runnerd.weights.spoken import artifact_words, fail, say
 
 DONE: Final = 0
 FAILED: Final = 1
 WRONG: Final = 2
 STOPPED: Final = 130
+
+_COMMAND: Final = "pull"
 
 _INTERVAL: Final = 0.5
 
@@ -40,17 +43,20 @@ def pull_by_hand(arguments: Sequence[str]) -> int:
         source = parse_source(options.source, insecure=options.insecure)
         settings = Settings.from_environment(os.environ)
     except ValueError as error:
-        return _failed(str(error), options.json, WRONG)
+        return fail(_COMMAND, str(error), WRONG, as_json=options.json)
     try:
         options.root.mkdir(parents=True, exist_ok=True)
         told = asyncio.run(until_stopped(_pull(source, options.root, settings, options.json)))
     except (WeightsError, OSError) as error:
-        return _failed(str(error), options.json, FAILED)
+        return fail(_COMMAND, str(error), FAILED, as_json=options.json)
     except asyncio.CancelledError:
-        return _failed(
-            "stopped; what came is kept: the same command goes on", options.json, STOPPED
+        return fail(
+            _COMMAND,
+            "stopped; what came is kept: the same command goes on",
+            STOPPED,
+            as_json=options.json,
         )
-    _write(json.dumps(told) if options.json else _in_words(told))
+    say(json.dumps(told) if options.json else artifact_words(told, _how_it_came(told)))
     return DONE
 
 
@@ -79,7 +85,7 @@ async def _telling(meter: ProgressMeter) -> AsyncIterator[None]:
 
     async def tell() -> None:
         while True:
-            _write(json.dumps(to_dict(meter.progress())))
+            say(json.dumps(to_dict(meter.progress())))
             await asyncio.sleep(_INTERVAL)
 
     task = asyncio.create_task(tell())
@@ -87,15 +93,7 @@ async def _telling(meter: ProgressMeter) -> AsyncIterator[None]:
         yield
     finally:
         task.cancel()
-        _write(json.dumps(to_dict(meter.progress())))
-
-
-def _in_words(told: Mapping[str, Any]) -> str:
-    artifact = told["artifact"]
-    what = " ".join(filter(None, map(artifact.get, ("architecture", "parameters", "quantization"))))
-    size = size_text(artifact["sizeBytes"])
-    files = "".join(f"\n  {told['folder']}/{file['path']}" for file in artifact["files"])
-    return f"{told['source']}: {what}, {size} ({_how_it_came(told)}){files}"
+        say(json.dumps(to_dict(meter.progress())))
 
 
 def _how_it_came(told: Mapping[str, Any]) -> str:
@@ -105,19 +103,6 @@ def _how_it_came(told: Mapping[str, Any]) -> str:
     rest = f"; {size_text(resumed)} were there" if resumed else ""
     rate = f", {size_text(came / seconds)}/s" if seconds else ""
     return f"{size_text(came)} came in {format_duration(math.ceil(seconds))}{rate}{rest}"
-
-
-def _failed(message: str, as_json: bool, status: int) -> int:
-    if as_json:
-        _write(json.dumps({"error": message}))
-    else:
-        sys.stderr.write(f"runnerd pull: {message}\n")
-    return status
-
-
-def _write(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 def _parser() -> argparse.ArgumentParser:

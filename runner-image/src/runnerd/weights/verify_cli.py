@@ -18,6 +18,7 @@ from runnerd.weights.clock import SystemClock
 from runnerd.weights.disk import size_text
 from runnerd.weights.failure import WeightsError
 from runnerd.weights.lease import only_writer
+from runnerd.weights.spoken import say
 from runnerd.weights.store import Store
 from runnerd.weights.verify import Finding, digest_of, set_apart, stores, verify
 
@@ -92,7 +93,7 @@ def _hash(root: Path, relative: str, *, as_json: bool) -> None:
         sha256 = digest_of(file, _Telling(file.name))
         name = relative if file == path else f"{relative.rstrip('/')}/{file.name}"
         told = {"path": name, "sha256": sha256, "sizeBytes": file.stat().st_size}
-        _write(json.dumps(told) if as_json else f"{sha256}  {name}")
+        say(json.dumps(told) if as_json else f"{sha256}  {name}")
 
 
 def _tell_sound(store: Store, *, as_json: bool) -> None:
@@ -100,20 +101,15 @@ def _tell_sound(store: Store, *, as_json: bool) -> None:
     with suppress(OSError, WireError):
         size = store.recorded().size_bytes
     told = {"key": store.key, "sound": True, "sizeBytes": size}
-    _write(json.dumps(told) if as_json else f"{store.key}: sound, {size_text(size)}")
+    say(json.dumps(told) if as_json else f"{store.key}: sound, {size_text(size)}")
 
 
 def _tell(finding: Finding, *, as_json: bool) -> None:
     if as_json:
-        _write(json.dumps({**asdict(finding), "sound": False}))
+        say(json.dumps({**asdict(finding), "sound": False}))
     else:
         where = f"{finding.key}/{finding.file}" if finding.file else finding.key
-        _write(f"{where}: damaged: {finding.problem}")
-
-
-def _write(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+        say(f"{where}: damaged: {finding.problem}")
 
 
 class _Telling:
