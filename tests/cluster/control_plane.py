@@ -17,7 +17,7 @@ from typing import IO, Self
 
 from tests.cluster import build as builds
 from tests.cluster import marker
-from tests.cluster.daemons import Daemons
+from tests.cluster.daemons import CONTROLLER_MANAGER, Daemons
 from tests.cluster.errors import ClusterError
 from tests.cluster.locks import try_lock
 from tests.cluster.processes import Identity, Processes
@@ -132,8 +132,6 @@ class ControlPlane:
             make_pki(daemons.pki, daemons.server, _ADDRESS)
             daemons.start_etcd()
             self.start_apiserver()
-            if self._controllers:
-                daemons.start_controller_manager()
             shutil.copy2(daemons.pki / "admin.kubeconfig", self.kubeconfig)
             marker.apply(build.programs / "kubectl", self.kubeconfig)
             self._wait_for_default_account(daemons)
@@ -183,11 +181,18 @@ class ControlPlane:
         self._daemons().processes.stop("kube-apiserver", grace=0 if abruptly else 70)
 
     def start_apiserver(self) -> None:
-        """Start the API server (again) and return once it is ready."""
+        """Start the API server (again), return once it is ready, and start the controllers anew.
+
+        Controllers that saw an outage look again only after up to half a minute: the next test of
+        this control plane would wait for its pods that long.
+        """
         daemons = self._daemons()
         # The API server refuses to publish a loopback address as the kubernetes Service.
         daemons.start_apiserver("--endpoint-reconciler-type=none")
         daemons.wait_until_ready()
+        if self._controllers:
+            daemons.processes.stop(CONTROLLER_MANAGER, grace=0)
+            daemons.start_controller_manager()
 
     def _daemons(self) -> Daemons:
         if self._running is None:

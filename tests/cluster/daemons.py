@@ -14,6 +14,8 @@ from tests.cluster.processes import Processes
 from tests.cluster.settings import SERVICE_NETWORK
 from tests.cluster.waiting import wait_until
 
+CONTROLLER_MANAGER = "kube-controller-manager"
+
 
 @dataclasses.dataclass(frozen=True)
 class Daemons:
@@ -99,8 +101,8 @@ class Daemons:
         """Start the controllers; they end by themselves when no API server answers yet."""
         pki = self.pki
         self.processes.start(
-            "kube-controller-manager",
-            self.programs / "kube-controller-manager",
+            CONTROLLER_MANAGER,
+            self.programs / CONTROLLER_MANAGER,
             *self._client_flags("controller-manager"),
             f"--secure-port={self.port + 3}",
             f"--root-ca-file={pki}/ca.crt",
