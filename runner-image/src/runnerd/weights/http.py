@@ -1,7 +1,6 @@
 """Weights behind an http(s) URL: one file."""
 
-import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Final
@@ -12,7 +11,6 @@ from yarl import URL
 from modelrunner_protocol.sources import describe_url, file_name
 from modelrunner_protocol.wire import Artifact, HttpSource, WeightsFile
 from runnerd.weights import formats, tensor_model
-from runnerd.weights.clock import Clock
 from runnerd.weights.disk import size_text
 from runnerd.weights.failure import TransientError, WeightsError, unsupported
 from runnerd.weights.http_body import body_of, range_header
@@ -21,7 +19,7 @@ from runnerd.weights.http_status import refusal
 from runnerd.weights.names import digest_of
 from runnerd.weights.remote_header import read_remote_header
 from runnerd.weights.remote_tensors import read_remote_tensors
-from runnerd.weights.retry import persistently
+from runnerd.weights.retry import Patience
 from runnerd.weights.source import Body, WrongDigestError
 from runnerd.weights.tensor_files import is_tensors
 
@@ -35,25 +33,17 @@ class HttpWeights:
     Args:
         source: The URL, and the file's sha256 if the user gave it.
         session: From `http_session.new_session`.
-        timeout: Seconds for which `resolve` tries again after transient errors.
+        patience: With which `resolve` tries again after transient errors.
     """
 
     def __init__(
-        self,
-        source: HttpSource,
-        session: aiohttp.ClientSession,
-        *,
-        timeout: float,
-        clock: Clock,
-        chance: Callable[[], float] = random.random,
+        self, source: HttpSource, session: aiohttp.ClientSession, patience: Patience
     ) -> None:
         self._source = source
         self._session = session
         self._url = parse_url(source.url)
         self._where = describe_url(source.url)
-        self._timeout = timeout
-        self._clock = clock
-        self._chance = chance
+        self._patience = patience
 
     async def resolve(self) -> Artifact:
         """Read the file's header by ranges: its size, format and metadata.
@@ -61,13 +51,7 @@ class HttpWeights:
         Raises:
             WeightsError: nothing there, nothing that can be run, or no answer in time.
         """
-        return await persistently(
-            self._resolve,
-            what=f"resolving {self._where}",
-            limit=self._timeout,
-            clock=self._clock,
-            chance=self._chance,
-        )
+        return await self._patience.persist(f"resolving {self._where}", self._resolve)
 
     async def files(self, expected: Artifact) -> tuple[WeightsFile, ...]:
         """The one file that was resolved, with the digest that the user gave."""

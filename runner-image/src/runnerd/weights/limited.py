@@ -9,6 +9,7 @@ from runnerd.weights.clock import Clock
 from runnerd.weights.failure import WeightsError
 from runnerd.weights.progress import ProgressMeter
 from runnerd.weights.pull import Pull
+from runnerd.weights.retry import Patience
 from runnerd.weights.settings import TIMEOUT, Settings
 from runnerd.weights.source import WeightsSource
 
@@ -29,8 +30,7 @@ async def pull_from(
         config=config,
         source=source,
         meter=meter,
-        clock=clock,
-        give_up_after=settings.give_up_after,
+        patience=Patience(limit=settings.give_up_after, clock=clock),
         connections=settings.connections,
         bandwidth=settings.bandwidth,
     )

@@ -3,15 +3,13 @@
 import asyncio
 import contextlib
 import logging
-import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from modelrunner_protocol.sources import describe
 from modelrunner_protocol.wire import Artifact, PullConfig, WeightsFile
 from runnerd.weights import disk
-from runnerd.weights.clock import Clock
 from runnerd.weights.download import Download, TooLongError, partial_size, verify
 from runnerd.weights.failure import WeightsError
 from runnerd.weights.headers import read_artifact
@@ -22,7 +20,7 @@ from runnerd.weights.names import digest_of, safe_name
 from runnerd.weights.pace import Pace
 from runnerd.weights.partial import PartialFile
 from runnerd.weights.progress import ProgressMeter
-from runnerd.weights.retry import Retrier, persistently
+from runnerd.weights.retry import Patience, Retrier
 from runnerd.weights.source import WeightsSource, WrongDigestError
 from runnerd.weights.store import Store
 from runnerd.weights.verify import Kept, good_files
@@ -36,20 +34,17 @@ class Pull:
 
     Args:
         config: The work; its source is the one that `source` reads.
-        give_up_after: Seconds without progress after which it fails.
+        patience: It fails after so long without progress.
         bandwidth: Bytes a second at most; 0: any number.
         connections: Parts of a large file are fetched side by side over so many.
-        chance: Uniform random numbers in [0, 1), for the retries' jitter.
     """
 
     config: PullConfig
     source: WeightsSource
     meter: ProgressMeter
-    clock: Clock
-    give_up_after: float
+    patience: Patience
     connections: int = 1
     bandwidth: float = 0.0
-    chance: Callable[[], float] = random.random
 
     async def run(self) -> Artifact:
         """Do what is left to do; nothing when the cache holds the artifact already.
@@ -60,7 +55,9 @@ class Pull:
         store = Store(Path(self.config.root), self.config.key)
         needed = self.config.expected.size_bytes if self.config.expected else 0
         try:
-            async with only_writer(store, self.clock, on_wait=lambda: self._wait_for(store)):
+            async with only_writer(
+                store, self.patience.clock, on_wait=lambda: self._wait_for(store)
+            ):
                 if store.whole() is None:
                     await self._fetch(store)
                 # The files may have been there before, under names of their own.
@@ -137,12 +134,9 @@ class Pull:
             raise
 
     async def _files(self, expected: Artifact) -> tuple[WeightsFile, ...]:
-        files = await persistently(
+        files = await self.patience.persist(
+            f"resolving {describe(self.config.source)}",
             lambda: self.source.files(expected),
-            what=f"resolving {describe(self.config.source)}",
-            limit=self.give_up_after,
-            clock=self.clock,
-            chance=self.chance,
             on_wait=self._tell,
         )
         names = [safe_name(file.path) for file in files]
@@ -177,13 +171,7 @@ class Pull:
     ) -> tuple[list[WeightsFile], str]:
         """The files in the partial folder, with their digests; the ETag of the last as sent."""
         where = describe(self.config.source)
-        retrier = Retrier(
-            what=f"pulling {where}",
-            limit=self.give_up_after,
-            clock=self.clock,
-            chance=self.chance,
-            on_wait=self._tell,
-        )
+        retrier = Retrier(what=f"pulling {where}", patience=self.patience, on_wait=self._tell)
         found, etag = [], ""
         for file in files:
             try:
@@ -224,7 +212,7 @@ class Pull:
                 partial=partial,
                 meter=self.meter,
                 retrier=retrier,
-                pace=Pace(self.bandwidth, self.clock),
+                pace=Pace(self.bandwidth, self.patience.clock),
                 connections=self.connections,
             )
             await download.run()

@@ -20,6 +20,7 @@ from runnerd.weights.huggingface.token import read_token
 from runnerd.weights.oci.credentials import read_keyring
 from runnerd.weights.oci.registry import Registry
 from runnerd.weights.oci.weights import OciWeights
+from runnerd.weights.retry import Patience
 from runnerd.weights.settings import Settings
 from runnerd.weights.source import WeightsSource
 from runnerd.weights.store import Store
@@ -56,19 +57,20 @@ async def open_source(
         WeightsError: there is none; a volume is used in place.
     """
     source = config.source
+    patience = Patience(limit=settings.resolve_timeout, clock=clock)
     if (bucket := bucket_of(source)) is not None:
-        yield _bucket_weights(bucket, config, settings, clock)
+        yield _bucket_weights(bucket, config, settings, patience)
         return
     http, oci, hub = source.http, source.oci, source.hugging_face
     if http is None and oci is None and hub is None:
         raise WeightsError("there is nothing to pull: weights on a volume are used in place")
     async with new_session(settings.stall_timeout) as session:
         if oci is not None:
-            yield _oci_weights(oci, config, settings, session, clock)
+            yield _oci_weights(oci, config, settings, session, patience)
         elif hub is not None:
-            yield _hub_weights(hub, config, settings, session, clock)
+            yield _hub_weights(hub, config, session, patience)
         elif http is not None:
-            yield HttpWeights(http, session, timeout=settings.resolve_timeout, clock=clock)
+            yield HttpWeights(http, session, patience)
 
 
 def _oci_weights(
@@ -76,7 +78,7 @@ def _oci_weights(
     config: PullConfig,
     settings: Settings,
     session: aiohttp.ClientSession,
-    clock: Clock,
+    patience: Patience,
 ) -> OciWeights:
     try:
         location = locate(source.reference)
@@ -90,17 +92,14 @@ def _oci_weights(
         keyring=read_keyring(config.credentials),
         mirrors=settings.mirrors.get(location.registry, ()),
     )
-    return OciWeights(
-        source.reference, location, registry, timeout=settings.resolve_timeout, clock=clock
-    )
+    return OciWeights(source.reference, location, registry, patience)
 
 
 def _hub_weights(
     source: HuggingFaceSource,
     config: PullConfig,
-    settings: Settings,
     session: aiohttp.ClientSession,
-    clock: Clock,
+    patience: Patience,
 ) -> WeightsSource:
     # Its library takes longer to import than all else here, and other sources never need it.
     from runnerd.weights.huggingface.hub import Hub  # noqa: PLC0415  # see above
@@ -109,11 +108,11 @@ def _hub_weights(
     token = read_token(config.credentials)
     origin = f"the Secret {config.credentials.secret}" if config.credentials else ""
     hub = Hub(token=token, origin=origin)
-    return HuggingFaceWeights(source, hub, session, timeout=settings.resolve_timeout, clock=clock)
+    return HuggingFaceWeights(source, hub, session, patience)
 
 
 def _bucket_weights(
-    source: BucketSource, config: PullConfig, settings: Settings, clock: Clock
+    source: BucketSource, config: PullConfig, settings: Settings, patience: Patience
 ) -> WeightsSource:
     # Its library is large, and other sources never need it.
     from runnerd.weights.buckets.bucket import Bucket  # noqa: PLC0415  # see above
@@ -121,10 +120,4 @@ def _bucket_weights(
     from runnerd.weights.buckets.weights import BucketWeights  # noqa: PLC0415  # see above
 
     way = entrance(source, config.credentials, stall_timeout=settings.stall_timeout)
-    return BucketWeights(
-        source,
-        Bucket(way),
-        field=way.asker.field,
-        timeout=settings.resolve_timeout,
-        clock=clock,
-    )
+    return BucketWeights(source, Bucket(way), patience)

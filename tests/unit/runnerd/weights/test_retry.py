@@ -3,12 +3,13 @@
 import pytest
 
 from runnerd.weights.failure import TransientError, WeightsError
-from runnerd.weights.retry import LONGEST_DELAY, Retrier
+from runnerd.weights.retry import LONGEST_DELAY, Patience, Retrier
 from tests.unit.runnerd.weights.virtual_clock import VirtualClock
 
 
 def _retrier(clock: VirtualClock, limit: float, chance: float = 1.0) -> Retrier:
-    retrier = Retrier(what="pulling x", limit=limit, clock=clock, chance=lambda: chance)
+    patience = Patience(limit=limit, clock=clock, chance=lambda: chance)
+    retrier = Retrier(what="pulling x", patience=patience)
     retrier.begin()
     return retrier
 
@@ -77,8 +78,7 @@ async def test_longer_wish_than_patience_ends_at_once() -> None:
 async def test_the_wait_is_told() -> None:
     """Whoever watches the progress sees why nothing comes, and that it goes on."""
     told: list[str] = []
-    retrier = Retrier(
-        what="x", limit=9, clock=VirtualClock(), chance=lambda: 1.0, on_wait=told.append
-    )
+    patience = Patience(limit=9, clock=VirtualClock(), chance=lambda: 1.0)
+    retrier = Retrier(what="x", patience=patience, on_wait=told.append)
     await retrier.pause(TransientError("the server answered 503"))
     assert told == ["the server answered 503; trying again", ""]

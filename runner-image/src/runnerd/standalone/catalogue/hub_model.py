@@ -16,13 +16,13 @@ from modelrunner_protocol.sources import describe_hugging_face
 from modelrunner_protocol.wire import Artifact, FileKind, HuggingFaceSource, WeightsFile
 from runnerd.standalone.catalogue.stored import Stored
 from runnerd.weights.advice import Advice
-from runnerd.weights.clock import Clock
 from runnerd.weights.failure import unsupported
 from runnerd.weights.huggingface.hub import Hub
 from runnerd.weights.huggingface.weights import HuggingFaceWeights
 from runnerd.weights.oci import media
 from runnerd.weights.oci.package import Layer, assemble
 from runnerd.weights.oci.weights import Description
+from runnerd.weights.retry import Patience
 from runnerd.weights.source import Body, WrongDigestError
 from runnerd.weights.tensor_model import refuse_tensors
 
@@ -42,7 +42,7 @@ class HubModel:
         source: Which one.
         hub: Where, and as whom.
         session: From `http_session.new_session`.
-        timeout: Seconds for which it tries again after transient errors.
+        patience: With which it tries again after transient errors.
         known: The models that are there already.
     """
 
@@ -51,12 +51,11 @@ class HubModel:
         source: HuggingFaceSource,
         hub: Hub,
         session: aiohttp.ClientSession,
+        patience: Patience,
         *,
-        timeout: float,
-        clock: Clock,
         known: Callable[[], Sequence[Stored]],
     ) -> None:
-        self._weights = HuggingFaceWeights(source, hub, session, timeout=timeout, clock=clock)
+        self._weights = HuggingFaceWeights(source, hub, session, patience)
         self._known = known
         self._where = describe_hugging_face(source)
         self._described: Description | None = None

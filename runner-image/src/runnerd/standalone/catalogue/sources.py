@@ -22,6 +22,7 @@ from runnerd.weights.http_session import new_session
 from runnerd.weights.oci.credentials import Keyring, Login, docker_keyring
 from runnerd.weights.oci.registry import Registry
 from runnerd.weights.oci.weights import Description, OciWeights
+from runnerd.weights.retry import Patience
 from runnerd.weights.settings import Settings
 from runnerd.weights.source import WeightsSource
 
@@ -100,6 +101,10 @@ class Sources:
     insecure: bool = False
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
 
+    @property
+    def _patience(self) -> Patience:
+        return Patience(limit=self.settings.resolve_timeout, clock=self.clock)
+
     def wanted(self, reference: str, token: str = "") -> Wanted:
         """What a reference leads to, without asking anybody.
 
@@ -147,8 +152,7 @@ class Sources:
             mirrors=self.settings.mirrors.get(location.registry, ()),
             advice=ADVICE,
         )
-        timeout = self.settings.resolve_timeout
-        return OciWeights(str(wanted), location, registry, timeout=timeout, clock=self.clock)
+        return OciWeights(str(wanted), location, registry, self._patience)
 
     async def _hub_model(
         self,
@@ -165,8 +169,7 @@ class Sources:
             source,
             hub_of(self.environment, wanted.token),
             session,
-            timeout=self.settings.resolve_timeout,
-            clock=self.clock,
+            self._patience,
             known=known,
         )
 

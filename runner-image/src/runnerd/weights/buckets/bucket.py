@@ -48,6 +48,11 @@ class Bucket:
         self._entrance = entrance
         self._store = entrance.connect()
 
+    @property
+    def field(self) -> str:
+        """The source's field, for messages."""
+        return self._entrance.asker.field
+
     async def files(self, prefix: str) -> tuple[StoredFile, ...]:
         """The objects in the folder `prefix`, paths relative to it.
 

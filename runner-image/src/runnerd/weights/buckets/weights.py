@@ -1,7 +1,6 @@
 """A model of a bucket as a source of weights."""
 
-import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from hashlib import sha256
@@ -13,14 +12,13 @@ from modelrunner_protocol.wire import Artifact, WeightsFile
 from runnerd.weights.buckets.bucket import Bucket
 from runnerd.weights.buckets.refusal import ChangedError
 from runnerd.weights.choice import Choice, StoredFile, choose
-from runnerd.weights.clock import Clock
 from runnerd.weights.download import SourceChangedError
 from runnerd.weights.failure import MissingError, WeightsError, unsupported
 from runnerd.weights.formats import shard_names
 from runnerd.weights.http_body import is_strong
 from runnerd.weights.remote_header import read_artifact
 from runnerd.weights.remote_tensors import read_index
-from runnerd.weights.retry import persistently
+from runnerd.weights.retry import Patience
 from runnerd.weights.source import Body, RangeNotSatisfiableError, WrongDigestError
 from runnerd.weights.tensor_files import base_name, is_tensors, part_of
 
@@ -36,27 +34,15 @@ class BucketWeights:
     Args:
         source: Which one.
         bucket: Where, and as whom.
-        field: The source's field, for messages.
-        timeout: Seconds for which `resolve` tries again after transient errors.
+        patience: With which `resolve` tries again after transient errors.
     """
 
-    def __init__(
-        self,
-        source: BucketSource,
-        bucket: Bucket,
-        *,
-        field: str,
-        timeout: float,
-        clock: Clock,
-        chance: Callable[[], float] = random.random,
-    ) -> None:
+    def __init__(self, source: BucketSource, bucket: Bucket, patience: Patience) -> None:
         self._source = source
         self._bucket = bucket
-        self._field = field
+        self._field = bucket.field
         self._where = describe_bucket(source)
-        self._timeout = timeout
-        self._clock = clock
-        self._chance = chance
+        self._patience = patience
         self._paths: dict[str, str] = {}
 
     async def resolve(self) -> Artifact:
@@ -65,13 +51,7 @@ class BucketWeights:
         Raises:
             WeightsError: nothing there, nothing that can be run, or no answer in time.
         """
-        return await persistently(
-            self._resolve,
-            what=f"resolving {self._where}",
-            limit=self._timeout,
-            clock=self._clock,
-            chance=self._chance,
-        )
+        return await self._patience.persist(f"resolving {self._where}", self._resolve)
 
     async def files(self, expected: Artifact) -> tuple[WeightsFile, ...]:
         """All files as they are now, of the size that was resolved."""

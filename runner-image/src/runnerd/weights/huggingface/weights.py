@@ -1,17 +1,15 @@
 """A model of a Hub's repository as a source of weights."""
 
-import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Final, TypeVar
+from typing import Final
 
 import aiohttp
 
 from modelrunner_protocol.sources import describe_hugging_face
 from modelrunner_protocol.wire import Artifact, HuggingFaceSource, WeightsFile
 from runnerd.weights.choice import StoredFile, choose
-from runnerd.weights.clock import Clock
 from runnerd.weights.failure import TransientError, WeightsError
 from runnerd.weights.http_body import body_of, range_header
 from runnerd.weights.http_session import get, parse_url
@@ -19,11 +17,9 @@ from runnerd.weights.http_status import transient
 from runnerd.weights.huggingface.hub import Hub
 from runnerd.weights.remote_header import read_artifact
 from runnerd.weights.remote_tensors import read_index
-from runnerd.weights.retry import persistently
+from runnerd.weights.retry import Patience
 from runnerd.weights.source import Body, WrongDigestError
 from runnerd.weights.tensor_files import base_name
-
-T = TypeVar("T")
 
 _MEND: Final = "mend the Hub, or the proxy before it"
 
@@ -35,7 +31,7 @@ class HuggingFaceWeights:
         source: Which one.
         hub: Where, and as whom.
         session: From `http_session.new_session`.
-        timeout: Seconds for which `resolve` tries again after transient errors.
+        patience: With which `resolve` tries again after transient errors.
     """
 
     def __init__(
@@ -43,18 +39,13 @@ class HuggingFaceWeights:
         source: HuggingFaceSource,
         hub: Hub,
         session: aiohttp.ClientSession,
-        *,
-        timeout: float,
-        clock: Clock,
-        chance: Callable[[], float] = random.random,
+        patience: Patience,
     ) -> None:
         self._source = source
         self._hub = hub
         self._session = session
         self._where = describe_hugging_face(source)
-        self._timeout = timeout
-        self._clock = clock
-        self._chance = chance
+        self._patience = patience
         self._commit = ""
         self._paths: dict[str, str] = {}
 
@@ -64,7 +55,7 @@ class HuggingFaceWeights:
         Raises:
             WeightsError: nothing there, nothing that can be run, or no answer in time.
         """
-        return await self._persistently(self._resolve)
+        return await self._patience.persist(f"resolving {self._where}", self._resolve)
 
     async def list(self) -> tuple[WeightsFile, ...]:
         """The files alone; nothing of them is read.
@@ -72,16 +63,7 @@ class HuggingFaceWeights:
         Raises:
             WeightsError: see `resolve`.
         """
-        return await self._persistently(lambda: self._list(""))
-
-    async def _persistently(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        return await persistently(
-            attempt,
-            what=f"resolving {self._where}",
-            limit=self._timeout,
-            clock=self._clock,
-            chance=self._chance,
-        )
+        return await self._patience.persist(f"resolving {self._where}", lambda: self._list(""))
 
     async def files(self, expected: Artifact) -> tuple[WeightsFile, ...]:
         """All files at the commit that was resolved, whatever its branch has become since."""

@@ -1,15 +1,13 @@
 """Weights in a registry: one artifact, one or more files."""
 
-import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Final, TypeVar
+from typing import Final
 
 from modelrunner_protocol.references import Location
 from modelrunner_protocol.wire import Artifact, FileKind, WeightsFile
 from runnerd.weights import formats
-from runnerd.weights.clock import Clock
 from runnerd.weights.failure import WeightsError, unsupported
 from runnerd.weights.http_body import body_of, range_header
 from runnerd.weights.oci import documents, media
@@ -17,11 +15,9 @@ from runnerd.weights.oci.layers import check_config_type, files_of
 from runnerd.weights.oci.registry import Registry
 from runnerd.weights.remote_header import read_remote_header
 from runnerd.weights.remote_tensors import read_tensors
-from runnerd.weights.retry import persistently
+from runnerd.weights.retry import Patience
 from runnerd.weights.source import Body, WrongDigestError
 from runnerd.weights.tensor_files import is_tensors
-
-T = TypeVar("T")
 
 _ACCEPT: Final = {"Accept": ", ".join(sorted(media.MANIFESTS | media.INDEXES))}
 
@@ -42,25 +38,16 @@ class OciWeights:
         reference: In words.
         location: The same in parts.
         registry: Reads from its repository.
-        timeout: Seconds for which `resolve` tries again after transient errors.
+        patience: With which `resolve` tries again after transient errors.
     """
 
     def __init__(
-        self,
-        reference: str,
-        location: Location,
-        registry: Registry,
-        *,
-        timeout: float,
-        clock: Clock,
-        chance: Callable[[], float] = random.random,
+        self, reference: str, location: Location, registry: Registry, patience: Patience
     ) -> None:
         self._where = reference
         self._location = location
         self._registry = registry
-        self._timeout = timeout
-        self._clock = clock
-        self._chance = chance
+        self._patience = patience
 
     async def resolve(self) -> Artifact:
         """Read the manifest, the config and, by ranges, the model's header.
@@ -76,7 +63,9 @@ class OciWeights:
         Raises:
             WeightsError: see `resolve`.
         """
-        _, _, digest = await self._persistently(lambda: self._manifest(self._location.version))
+        _, _, digest = await self._patience.persist(
+            f"resolving {self._where}", lambda: self._manifest(self._location.version)
+        )
         return digest
 
     async def describe(self, version: str) -> Description:
@@ -85,15 +74,8 @@ class OciWeights:
         Raises:
             WeightsError: see `resolve`.
         """
-        return await self._persistently(lambda: self._describe(version))
-
-    async def _persistently(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        return await persistently(
-            attempt,
-            what=f"resolving {self._where}",
-            limit=self._timeout,
-            clock=self._clock,
-            chance=self._chance,
+        return await self._patience.persist(
+            f"resolving {self._where}", lambda: self._describe(version)
         )
 
     async def files(self, expected: Artifact) -> tuple[WeightsFile, ...]:
