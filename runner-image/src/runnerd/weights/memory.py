@@ -150,10 +150,18 @@ def usual(model: Known | None, files: Iterable[WeightsFile]) -> int | None:
     """
     if model is None or model.attention is None:
         return None
-    loaded = (FileKind.WEIGHTS, FileKind.PROJECTOR)
-    weights = sum(file.size_bytes for file in files if file.kind in loaded)
     context = min(model.context_size or SMALLEST_CONTEXT, SMALLEST_CONTEXT)
-    return estimate(model, Tuning(context=context), weights=weights).total
+    return estimate(model, Tuning(context=context), weights=_loaded(files)).total
+
+
+def least(files: Iterable[WeightsFile]) -> int:
+    """Bytes that the model needs whatever it keeps of each token."""
+    return estimate(None, Tuning(), weights=_loaded(files)).total
+
+
+def _loaded(files: Iterable[WeightsFile]) -> int:
+    loaded = (FileKind.WEIGHTS, FileKind.PROJECTOR)
+    return sum(file.size_bytes for file in files if file.kind in loaded)
 
 
 def _padded(context: int, tuned: Tuning) -> int:

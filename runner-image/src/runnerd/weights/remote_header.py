@@ -1,55 +1,41 @@
 """Reads the header of a model file somewhere else, by ranges: GGUF here, others by name."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from modelrunner_protocol.wire import Artifact, FileKind, WeightsFile
 from runnerd.weights import formats, gguf
-from runnerd.weights.failure import TransientError, unsupported
+from runnerd.weights.failure import unsupported
 from runnerd.weights.names import digest_of
-from runnerd.weights.remote_range import FileOpener, Opener, length_of
+from runnerd.weights.remote_range import FileOpener, Head, Opener, read_head
 from runnerd.weights.remote_tensors import read_tensors
-from runnerd.weights.source import Body, RangeNotSatisfiableError
 from runnerd.weights.tensor_files import is_tensors
 
 FIRST_HEADER_READ: Final = 2 * 1024 * 1024
 """Bytes that are asked for first; the header of a model with 49,000 tokens fits."""
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteHeader:
-    """What a GGUF file's first bytes told: `size` is bytes of the whole file."""
-
-    header: gguf.GgufHeader
-    size: int
-    etag: str
-
-
-async def read_remote_header(open_range: Opener, where: str) -> RemoteHeader:
+async def read_remote_header(open_range: Opener, where: str) -> Head[gguf.GgufHeader]:
     """The header of a GGUF model; of its weights not more than comes along.
 
     Raises:
         WeightsError: not a GGUF model, or a server that tells no length.
         TransientError: trying again may help.
     """
-    data, etag, wanted = bytearray(), "", FIRST_HEADER_READ
-    while True:
+
+    def look(data: bytearray, size: int) -> gguf.GgufHeader | int:
         try:
-            async with open_range(len(data), wanted) as body:
-                size = length_of(body, where)
-                if body.start != len(data) or (data and body.etag != etag):
-                    raise TransientError("the file changed while it was read")
-                etag = body.etag
-                header = await _scan(body, data, size, wanted)
-        except RangeNotSatisfiableError:
-            raise unsupported(f"{where} is empty: upload the file again") from None
+            header = gguf.parse(data, size)
+        except gguf.TruncatedError:
+            # Each look starts from the beginning, so only after the prefix has grown fourfold.
+            return min(len(data) * 4, gguf.HEADER_LIMIT)
         except gguf.GgufError as error:
             raise formats.not_gguf(where, bytes(data[:64]), error) from error
-        if header is not None:
-            formats.check_model(where, header)
-            return RemoteHeader(header, size, etag)
-        wanted = min(len(data) * 4, gguf.HEADER_LIMIT)
+        formats.check_model(where, header)
+        return header
+
+    return await read_head(open_range, where, FIRST_HEADER_READ, look)
 
 
 async def read_artifact(
@@ -82,22 +68,3 @@ async def read_artifact(
     artifact = formats.artifact_of(found.header, tuple(files), digest=digest_of(files))
     # Of a split model the header tells a part only; the whole is counted once it is here.
     return replace(artifact, parameters="") if shards > 1 else artifact
-
-
-async def _scan(body: Body, data: bytearray, size: int, wanted: int) -> gguf.GgufHeader | None:
-    """Append the body to `data` until the header is there; None when the range was too short."""
-    enough = min(wanted, size)
-    async for chunk in body.chunks:
-        data += chunk
-        if len(data) < enough:
-            continue
-        try:
-            return gguf.parse(data, size)
-        except gguf.TruncatedError:
-            # Each look starts from the beginning, so only after the prefix has grown fourfold.
-            enough = min(len(data) * 4, gguf.HEADER_LIMIT, size)
-    if size == 0:
-        raise RangeNotSatisfiableError(0)
-    if len(data) < min(wanted, size):
-        raise TransientError("the server sent fewer bytes than it announced")
-    return None

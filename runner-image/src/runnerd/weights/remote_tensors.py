@@ -2,15 +2,13 @@
 
 import asyncio
 from collections.abc import Coroutine, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from modelrunner_protocol.wire import Artifact, FileKind, WeightsFile
 from runnerd.weights import safetensors, tensor_model
 from runnerd.weights.failure import TransientError, WeightsError, unsupported
 from runnerd.weights.names import digest_of
-from runnerd.weights.remote_range import FileOpener, Opener, length_of
-from runnerd.weights.source import RangeNotSatisfiableError
+from runnerd.weights.remote_range import FileOpener, Head, Opener, read_head
 from runnerd.weights.tensor_files import INDEX_LIMIT
 
 T = TypeVar("T")
@@ -19,16 +17,9 @@ _FIRST: Final = 256 * 1024
 _AT_ONCE: Final = 4
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteTensors:
-    """What a safetensors file's first bytes told: `size` is bytes of the whole file."""
-
-    header: safetensors.TensorsHeader
-    size: int
-    etag: str
-
-
-async def read_remote_tensors(open_range: Opener, where: str, path: str) -> RemoteTensors:
+async def read_remote_tensors(
+    open_range: Opener, where: str, path: str
+) -> Head[safetensors.TensorsHeader]:
     """The header of a safetensors file; of its weights not more than comes along.
 
     Args:
@@ -40,27 +31,15 @@ async def read_remote_tensors(open_range: Opener, where: str, path: str) -> Remo
         WeightsError: not a safetensors file, or a server that tells no length.
         TransientError: trying again may help.
     """
-    data, etag, wanted = bytearray(), "", _FIRST
-    while True:
+
+    def look(data: bytearray, size: int) -> safetensors.TensorsHeader | int:
         try:
-            async with open_range(len(data), wanted) as body:
-                size = length_of(body, where)
-                if body.start != len(data) or (data and body.etag != etag):
-                    raise TransientError("the file changed while it was read")
-                etag = body.etag
-                async for chunk in body.chunks:
-                    data += chunk
-                    if len(data) >= wanted:
-                        break
-            if len(data) < min(wanted, size):
-                raise TransientError("the server sent fewer bytes than it announced")
-            wanted = safetensors.header_end(data, size)
-            if len(data) >= wanted:
-                return RemoteTensors(safetensors.parse(data, size), size, etag)
-        except RangeNotSatisfiableError:
-            raise unsupported(f"{where}: {path} is empty: upload the file again") from None
+            end = safetensors.header_end(data, size)
+            return safetensors.parse(data, size) if len(data) >= end else end
         except safetensors.SafetensorsError as error:
             raise tensor_model.not_tensors(where, path, error) from error
+
+    return await read_head(open_range, f"{where}: {path}", _FIRST, look)
 
 
 async def read_whole_file(file: WeightsFile, open_file: FileOpener, where: str) -> bytes:

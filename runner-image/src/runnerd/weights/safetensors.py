@@ -13,6 +13,7 @@ from math import prod
 from typing import Any, Final
 
 from runnerd.weights.bounded_json import UnreadableError, read_object
+from runnerd.weights.tensor_attention import tells
 
 LENGTH: Final = 8
 """Bytes before the header, which tell how long it is."""
@@ -59,9 +60,11 @@ class TensorsHeader:
 
     Attributes:
         elements: Of all tensors of this file, by their type as the file writes it ("BF16").
+        shapes: Of the tensors that tell what is kept of each token: see `tensor_attention`.
     """
 
     elements: dict[str, int] = field(default_factory=dict)
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def parameters(self) -> int:
@@ -121,7 +124,8 @@ def parse(data: bytes | bytearray, size: int) -> TensorsHeader:
         elements[kind] = elements.get(kind, 0) + count
         spans.append(span)
     _check_spans(spans, size - end)
-    return TensorsHeader(elements=elements)
+    shapes = {name: tuple(told["shape"]) for name, told in found.items() if tells(name)}
+    return TensorsHeader(elements=elements, shapes=shapes)
 
 
 def _tensor(name: str, told: Any) -> tuple[str, int, tuple[int, int]]:

@@ -1,6 +1,7 @@
 """What a safetensors model is, by the headers of its files and what lies beside them. Pure."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from modelrunner_protocol.wire import Artifact, FileKind, WeightsFile
@@ -12,6 +13,7 @@ from runnerd.weights.failure import WeightsError, unsupported
 from runnerd.weights.formats import count_text
 from runnerd.weights.model_config import ModelConfig
 from runnerd.weights.safetensors import SafetensorsError, TensorsHeader
+from runnerd.weights.tensor_attention import attention_of
 from runnerd.weights.tensor_files import base_name, is_tensors
 
 FORMAT: Final = "safetensors"
@@ -70,9 +72,12 @@ def artifact_of(
         except UnreadableError as error:
             raise unsupported(f"the {model_config.CONFIG} of {where} {error}") from error
     elements: dict[str, int] = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     for header in headers:
+        shapes |= header.shapes
         for kind, count in header.elements.items():
             elements[kind] = elements.get(kind, 0) + count
+    known = replace(config, attention=config.attention or attention_of(shapes))
     return Artifact(
         format=FORMAT,
         size_bytes=sum(file.size_bytes for file in files),
@@ -84,7 +89,7 @@ def artifact_of(
         context_size=config.context_size,
         abilities=abilities(model_config.read_template(named)),
         etag=etag,
-        memory_bytes=memory.usual(config, files),
+        memory_bytes=memory.usual(known, files) or memory.least(files),
     )
 
 

@@ -49,10 +49,23 @@ def test_all_shards_together() -> None:
 
 
 def test_without_settings() -> None:
-    """The header alone tells the tensors, and nobody guesses the rest."""
+    """The header alone tells the tensors; the weights' own bytes are needed in any case."""
     found = artifact_of([TensorsHeader(elements={"F16": 7})], {}, [WEIGHTS], "x")
-    assert (found.architecture, found.context_size, found.memory_bytes) == ("", None, None)
+    assert (found.architecture, found.context_size) == ("", None)
+    assert found.memory_bytes == 1000 + (64 << 20)
     assert (found.parameters, found.quantization) == ("7", "F16")
+
+
+def test_shapes_tell_what_settings_would() -> None:
+    """The estimate of a file alone is that of the same file with its settings."""
+    names = [f"model.layers.{at}.self_attn.{one}_proj.weight" for at in range(30) for one in "kv"]
+    headers = [
+        TensorsHeader(elements={"BF16": 7}, shapes=dict.fromkeys(part, (192, 576)))
+        for part in (names[:20], names[20:])
+    ]
+    alone = artifact_of(headers, {}, [WEIGHTS], "x")
+    settled = artifact_of(headers, {"m/config.json": SETTINGS}, [WEIGHTS], "x")
+    assert alone.memory_bytes == settled.memory_bytes
 
 
 def test_a_method_says_more_than_a_type() -> None:
