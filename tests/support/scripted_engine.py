@@ -47,6 +47,13 @@ class _Engine(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     settings: argparse.Namespace
     folder: Path
+    carried = -1
+    """Requests that the connection has carried before this one."""
+
+    def handle_one_request(self) -> None:
+        """Count them."""
+        self.carried += 1
+        super().handle_one_request()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base class's name
         """Nothing: the output of this program is what a test asked for."""
@@ -241,11 +248,14 @@ class _Engine(http.server.BaseHTTPRequestHandler):
             os.kill(os.getpid(), signal.SIGKILL)
         self._script_echo(body)
 
-    def _script_hang_up_once(self, body: dict[str, Any]) -> None:
-        if (self.folder / "hung-up").exists():
+    def _script_hang_up(self, body: dict[str, Any]) -> None:
+        """The end of a connection that is used again, or of `each`, after `said`."""
+        with (self.folder / "seen").open("a") as seen:
+            seen.write("again\n" if self.carried else "fresh\n")
+        if not (self.carried or body.get("each")):
             self._script_echo(body)
             return
-        self._note("hung-up")
+        self.wfile.write(body.get("said", "").encode())
         self.close_connection = True
 
     def _script_die_in_stream(self, body: dict[str, Any]) -> None:

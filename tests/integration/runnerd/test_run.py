@@ -44,6 +44,12 @@ def test_chat(runner: Process) -> None:
     assert "gguf" not in answer.text.lower()
 
 
+def test_the_engine_closes_connections_in_order(runner: Process) -> None:
+    """llama-server ends each connection at its hundredth request; no client notices."""
+    asked = [runner.http.post("/tokenize", json={"content": "x"}).status_code for _ in range(210)]
+    assert asked == [200] * 210
+
+
 @pytest.mark.parametrize("name", ["smol", "ml/smol", "gpt-4o-mini", None])
 def test_names(runner: Process, name: str | None) -> None:
     """The name, namespace/name, an alias and no name at all are this model."""

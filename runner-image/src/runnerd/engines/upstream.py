@@ -2,12 +2,26 @@
 
 import asyncio
 import json
-from typing import Any, Final
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakSet
 
-from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, UnixConnector
+from aiohttp import (
+    ClientError,
+    ClientRequest,
+    ClientSession,
+    ClientTimeout,
+    DummyCookieJar,
+    UnixConnector,
+)
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
 
 from modelrunner_protocol.wire import Mode, RunConfig
 from runnerd.engines.properties import UNKNOWN, Properties, properties_of
+
+if TYPE_CHECKING:
+    from aiohttp.client_proto import ResponseHandler
 
 BASE: Final = "http://engine"
 _FIRST_PAUSE: Final = 0.01
@@ -21,10 +35,50 @@ class WarmUpRefusedError(Exception):
     """The engine answered the warm-up with an error; the message holds its words."""
 
 
+_reused: Final = ContextVar("reused", default=False)
+
+
+class _Kept(UnixConnector):
+    """Keeps connections, and knows of each request whether its own was new."""
+
+    def __init__(self, socket: str, connections: int) -> None:
+        super().__init__(path=socket, limit=connections, keepalive_timeout=_KEEP_ALIVE)
+        self._known: WeakSet[ResponseHandler] = WeakSet()
+
+    async def connect(
+        self, req: ClientRequest, traces: list[Trace], timeout: ClientTimeout
+    ) -> Connection:
+        """Part of aiohttp.BaseConnector; runs in the task that makes the request."""
+        _reused.set(False)
+        found = await super().connect(req, traces, timeout)
+        protocol = found.protocol
+        if protocol is not None:
+            _reused.set(protocol in self._known)
+            self._known.add(protocol)
+        return found
+
+
+def was_reused() -> bool:
+    """Whether the last request of this task to `connect`'s client had a connection of earlier ones.
+
+    The engine may have closed that in the very moment in which it was used.
+    """
+    return _reused.get()
+
+
 def connect(socket: str, connections: int) -> ClientSession:
     """A client whose every request goes to the engine behind `socket`."""
+    return _client(_Kept(socket, connections))
+
+
+def connect_anew(socket: str, connections: int) -> ClientSession:
+    """The same with a new connection for each request."""
+    return _client(UnixConnector(path=socket, limit=connections, force_close=True))
+
+
+def _client(connector: UnixConnector) -> ClientSession:
     return ClientSession(
-        connector=UnixConnector(path=socket, limit=connections, keepalive_timeout=_KEEP_ALIVE),
+        connector=connector,
         timeout=ClientTimeout(total=None, sock_connect=5),
         auto_decompress=False,
         cookie_jar=DummyCookieJar(),

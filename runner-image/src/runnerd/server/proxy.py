@@ -20,7 +20,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from runnerd.engines.supervisor import Supervisor
-from runnerd.engines.upstream import BASE
+from runnerd.engines.upstream import BASE, was_reused
 from runnerd.server import answers
 from runnerd.server.checks import Accepted
 from runnerd.server.dialects import Dialect, error_event
@@ -73,18 +73,22 @@ class Streamed(web.StreamResponse):
 class Proxy:
     """Sends requests to the engine; `retry_wait` seconds bound the wait for a new one.
 
-    `model` is what the engine calls its model.
+    `session` keeps connections, each of `fresh`'s requests has a new one. `model` is what the
+    engine calls its model.
     """
 
     def __init__(
         self,
         session: ClientSession,
+        fresh: ClientSession,
         engine: Supervisor,
         metrics: Metrics,
+        *,
         retry_wait: float,
         model: str,
     ) -> None:
-        self.session = session
+        self._session = session
+        self._fresh = fresh
         self._engine = engine
         self._metrics = metrics
         self._retry_wait = retry_wait
@@ -143,25 +147,40 @@ class Proxy:
         retried = False
         while True:
             epoch = self._engine.epoch
+            # Read to its end, as far as is known: the same engine must not get it twice.
+            executed = False
             if self._engine.ready:
                 try:
                     return await self._send(path, body, headers), epoch
-                except _GONE:
+                except _GONE as error:
                     if retried:
                         return await self.lost(dialect, epoch)
                     retried = True
+                    executed = isinstance(error, ServerDisconnectedError)
                 except ServerTimeoutError:
                     return _failed(dialect, "the engine takes no connections")
                 except ClientError:
                     return _failed(dialect, "the engine gave an answer that is not HTTP")
             if not await self._engine.recovered(epoch, self._retry_wait):
                 return answers.unavailable(self._engine, dialect, untouched=not retried)
+            if executed and self._engine.epoch == epoch:
+                return await self.lost(dialect, epoch)
 
     async def _send(self, path: str, body: bytes, headers: Mapping[str, str]) -> ClientResponse:
+        """Ask the engine, on a connection of `fresh` where a kept one had ended already.
+
+        An engine closes what was idle for long. A request that is on its way then is one that it
+        has never read (RFC 9112, 9.3.1), and further kept connections are as old as the first.
+        """
         url = self._urls.get(path)
         if url is None:
             url = self._urls[path] = URL(BASE + path, encoded=True)
-        return await self.session.post(url, data=body, headers=headers, allow_redirects=False)
+        try:
+            return await self._session.post(url, data=body, headers=headers, allow_redirects=False)
+        except _GONE as error:
+            if not was_reused() or _has_begun(error):
+                raise
+        return await self._fresh.post(url, data=body, headers=headers, allow_redirects=False)
 
     async def _relay(
         self,
@@ -281,6 +300,11 @@ def writer(
         await response.write(piece)
 
     return both
+
+
+def _has_begun(error: ClientError) -> bool:
+    """Whether the connection ended within the head of an answer: what had come of it is kept."""
+    return isinstance(error, ServerDisconnectedError) and not isinstance(error.message, str)
 
 
 def _failed(dialect: Dialect, message: str) -> web.Response:

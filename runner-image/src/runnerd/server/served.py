@@ -81,7 +81,9 @@ class Served:
             max_in_flight=settings.max_in_flight, max_held=settings.max_held, now=time.time
         )
         # Room beside the proxied requests for health, metrics and the warm-up.
-        self.session = upstream.connect(launch.socket, settings.max_in_flight + 8)
+        connections = settings.max_in_flight + 8
+        self.session = upstream.connect(launch.socket, connections)
+        self._fresh = upstream.connect_anew(launch.socket, connections)
         self.engine = Supervisor(
             config,
             start=launch.start,
@@ -94,7 +96,12 @@ class Served:
         )
         self.checks = Checks(config, knows)
         self.proxy = Proxy(
-            self.session, self.engine, self.metrics, settings.retry_wait, config.model
+            self.session,
+            self._fresh,
+            self.engine,
+            self.metrics,
+            retry_wait=settings.retry_wait,
+            model=config.model,
         )
         self.translator = Translator(self.checks, self.proxy, self.engine)
         # Not by its truth: an empty one is false.
@@ -155,6 +162,7 @@ class Served:
             self._life.cancel()
             await asyncio.wait({self._life})
         await self.session.close()
+        await self._fresh.close()
         self._launch.remove_socket()
 
     def _understood(
