@@ -160,8 +160,13 @@ async def test_a_class_that_does_not_grow(bench: Bench, api: KubeApi) -> None:
     reason, _ = cached(model)
     ready = condition(model, "Ready")
     assert ready is not None
-    assert (reason, ready["reason"]) == ("Pulling", "CacheTooSmall")
+    assert (reason, ready["reason"]) == ("CacheTooSmall", "CacheTooSmall")
+    # What is needed and what is free comes first, then what the server says to more.
+    assert ready["message"].startswith(
+        "the volume at /models is too full: the weights need 2.00 GiB"
+    )
     assert "does not let it grow" in ready["message"]
+    assert events(bench, "CacheGrows") == []
     assert "allowVolumeExpansion" in ready["message"]
     storage_class(api, "stays", grows=True)
     bench.offset += 301

@@ -15,7 +15,14 @@ from modelrunner.domain.conditions import Verdict, cached, not_cached
 from modelrunner.domain.downloads import trouble
 from modelrunner.domain.effective import Effective
 from modelrunner.domain.formats import unsuited
-from modelrunner.domain.growth import Growing, growing, outgrown, room_for, too_small
+from modelrunner.domain.growth import (
+    Growing,
+    growing,
+    lacking,
+    outgrown,
+    room_for,
+    too_small,
+)
 from modelrunner.domain.jobs import JobState, JobView
 from modelrunner.domain.objects import Object, annotation, being_deleted, dig, items, text
 from modelrunner.domain.problem import Problem
@@ -128,12 +135,14 @@ def _pull_decision(
 ) -> CacheDecision:
     room = 0
     if owns_claim(effective):
-        room = room_for(effective, facts.pull)
-        if outgrown(facts.claim, facts.pull):
-            facts = replace(facts, stale_pull=True)
-        elif (waits := growing(facts.claim, max(room, artifact.size_bytes))) is not None:
+        claim, pull = facts.claim, facts.pull
+        room = room_for(effective, claim, pull)
+        needed, said = max(room, artifact.size_bytes), lacking(pull)
+        if outgrown(claim, pull):
+            facts, room = replace(facts, stale_pull=True), 0 if claim is not None else room
+        elif (waits := growing(claim, needed, said)) is not None:
             return _grows(waits, artifact, room)
-        elif not facts.stale_pull and (full := too_small(effective, facts.pull)) is not None:
+        elif not facts.stale_pull and (full := too_small(effective, claim, pull)) is not None:
             return _failed(full, artifact)
     found = _job_decision(effective, facts, now=now, pull=True, artifact=artifact)
     return replace(found, at_least=room)

@@ -74,6 +74,9 @@ RENEWED_ANNOTATION: Final = f"{GROUP}/renewed"
 """On a claim: its files were pulled once more, after damage or a deletion. On pods: since which
 renewal they are made."""
 
+GROWN_ANNOTATION: Final = f"{GROUP}/grown"
+"""On a claim that is being filled: how often it has grown since pulls found it too small."""
+
 CLAIM_BYTES_ANNOTATION: Final = f"{GROUP}/claim-bytes"
 """On a pull Job: the size of the claim that it was made for."""
 

@@ -1,12 +1,16 @@
 """What is written to the cache claim of a Model: made, kept right, made larger. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
+from modelrunner.api.text import format_size
 from modelrunner.domain.cache import CacheDecision
 from modelrunner.domain.claim_users import claims_of
+from modelrunner.domain.conditions import not_cached
 from modelrunner.domain.effective import Effective
-from modelrunner.domain.growth import asked_bytes
+from modelrunner.domain.growth import asked_bytes, lacking
+from modelrunner.domain.jobs import JobState, JobView
 from modelrunner.domain.naming import FIELD_MANAGER, RENEWED_ANNOTATION, claim_name
 from modelrunner.domain.objects import (
     Object,
@@ -16,13 +20,15 @@ from modelrunner.domain.objects import (
     text,
     uid_of,
 )
+from modelrunner.domain.problem import Problem
 from modelrunner.domain.quantities import parse_quantity
 from modelrunner.domain.scheduling import is_scheduled
 from modelrunner.kube.resources import CLAIMS
 from modelrunner.reconcilers.observation import Observation
-from modelrunner.reconcilers.plan import Apply, Delete, Patch, Step
+from modelrunner.reconcilers.plan import Apply, Delete, Event, Patch, Step
 from modelrunner.reconcilers.settling import settled
 from modelrunner.render import claims
+from modelrunner_protocol.reasons import Reason
 from modelrunner_protocol.wire import Artifact
 
 
@@ -64,6 +70,40 @@ def growth_steps(seen: Observation, settings: Effective, cache: CacheDecision) -
     if parse_quantity(size) > asked_bytes(claim):
         body = {"spec": {"resources": {"requests": {"storage": size}}}}
         yield Patch(CLAIMS, name_of(claim), uid_of(claim), body, FIELD_MANAGER, optional=True)
+
+
+def growth_events(
+    seen: Observation, steps: Sequence[Step], pull: JobView | None
+) -> Iterator[Event]:
+    """A claim that is asked to grow: from what to what, and why."""
+    for step in steps:
+        if not isinstance(step, Apply) or step.resource != CLAIMS or seen.claim is None:
+            continue
+        has, wants = asked_bytes(seen.claim), asked_bytes(step.body)
+        if wants > has:
+            why = lacking(pull)
+            note = (
+                f"PersistentVolumeClaim {name_of(seen.claim)} is asked to grow from"
+                f" {format_size(has)} to {format_size(wants)}{f': {why}' if why else ''}"
+            )
+            yield Event("Normal", "CacheGrows", note)
+
+
+def with_need(problem: Problem, pull: JobView | None) -> Problem:
+    """The server's no to a larger claim, after what the pull said of needed and free room."""
+    said = lacking(pull) if problem.reason is Reason.CACHE_TOO_SMALL else ""
+    return replace(problem, message=f"{said}. {problem.message}") if said else problem
+
+
+def held_up(cache: CacheDecision, problem: Problem, *views: JobView | None) -> CacheDecision:
+    """The state of a cache whose next step is not taken because of `problem`.
+
+    `views` are its Jobs: one that runs goes on all the same.
+    """
+    busy = any(view is not None and view.state is JobState.RUNNING for view in views)
+    if cache.complete or cache.problem is not None or busy:
+        return cache
+    return replace(cache, verdict=not_cached(problem.reason, problem.message))
 
 
 def claim_pods(seen: Observation) -> list[str]:

@@ -201,6 +201,8 @@ def _refusal(step: Step, error: KubeError, known: Object | None) -> Problem:
     what = _words(step)
     resource = step.resource
     mend = _MENDS.get(resource, _MEND)
+    if "exceeded quota" in error.message:
+        mend = "raise the quota of the namespace, or delete what it is used up by"
     return Problem(
         Reason.INVALID_CONFIGURATION,
         f"the API server refuses to {what}: {error.message.rstrip('.')}. Mend: {mend}",

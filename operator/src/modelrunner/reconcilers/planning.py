@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from modelrunner.api.v1alpha1.values import ConditionType
 from modelrunner.domain import naming
 from modelrunner.domain.cache import (
     CacheDecision,
@@ -13,7 +12,6 @@ from modelrunner.domain.cache import (
     decide_cache,
     owns_claim,
 )
-from modelrunner.domain.conditions import find
 from modelrunner.domain.conflicts import foreign, left_over, lost_names
 from modelrunner.domain.decision import Decision, World, decide
 from modelrunner.domain.drafts import Draft, decide_draft
@@ -37,7 +35,14 @@ from modelrunner.domain.validation import ENGINE
 from modelrunner.domain.verification import Verification
 from modelrunner.domain.volumes import other_volumes
 from modelrunner.kube.resources import DEPLOYMENTS, JOBS, SERVICES
-from modelrunner.reconcilers.claiming import claim_pods, claim_steps, growth_steps
+from modelrunner.reconcilers.claiming import (
+    claim_pods,
+    claim_steps,
+    growth_events,
+    growth_steps,
+    held_up,
+    with_need,
+)
 from modelrunner.reconcilers.keeping import taken
 from modelrunner.reconcilers.mounting import (
     beside,
@@ -48,7 +53,7 @@ from modelrunner.reconcilers.mounting import (
     mounts,
 )
 from modelrunner.reconcilers.observation import JobAndPods, Observation
-from modelrunner.reconcilers.plan import Apply, Create, Delete, Event, Plan, Step
+from modelrunner.reconcilers.plan import Apply, Create, Delete, Plan, Step
 from modelrunner.reconcilers.refreshing import (
     arrived,
     due_after,
@@ -63,7 +68,12 @@ from modelrunner.reconcilers.refreshing import (
 )
 from modelrunner.reconcilers.settling import same, settled
 from modelrunner.reconcilers.steering import limited_by, scaling_of, steer, visible, with_use
-from modelrunner.reconcilers.telling import pull_ended, pull_events
+from modelrunner.reconcilers.telling import (
+    beside_events,
+    pull_ended,
+    pull_events,
+    turn_events,
+)
 from modelrunner.reconcilers.timing import look_again
 from modelrunner.reconcilers.verifying import (
     renewal,
@@ -74,10 +84,9 @@ from modelrunner.reconcilers.verifying import (
 )
 from modelrunner.render import jobs, serving
 from modelrunner.render.common import Owner
-from modelrunner_protocol.reasons import PROGRESSING, Reason
+from modelrunner_protocol.reasons import Reason
 
 _ARRIVED: Final = frozenset({Reason.READY, Reason.SCALED_TO_ZERO})
-_GOOD: Final = PROGRESSING | _ARRIVED
 
 
 def plan_model(seen: Observation, defaults: OperatorDefaults) -> Plan:
@@ -91,6 +100,8 @@ def plan_model(seen: Observation, defaults: OperatorDefaults) -> Plan:
     facts = _facts(seen, settings, resolve, pull)
     cache = decide_cache(settings, replace(facts, damaged=verification.damaged), now=seen.now)
     if problem is not None:
+        problem = with_need(problem, pull)
+        cache = held_up(cache, problem, pull, resolve)
         return _conclude(seen, [], cache, problem, changing=False, pull=pull)
     refresh = refresh_of(seen, settings, cache)
     steps = [*_cache_steps(seen, settings, defaults, cache, verification)]
@@ -159,8 +170,9 @@ def _conclude(
         status=status,
         events=[
             *pull_events(seen, status, cache, pull),
-            *_events(seen.model, decision),
-            *_beside_events(seen.model, world),
+            *growth_events(seen, steps, pull),
+            *turn_events(seen.model, decision),
+            *beside_events(seen.model, world),
             *refresh_events(refresh, steps, name_of(seen.claim or {})),
             *verify_events(seen, verification),
         ],
@@ -365,26 +377,5 @@ def _delete_job(job: Object) -> Delete:
     return Delete(JOBS, name_of(job), uid_of(job))
 
 
-def _beside_events(model: Object, world: World) -> Iterator[Event]:
-    """Events of the conditions that stand beside the others."""
-    beside = (
-        (ConditionType.NAME_CONFLICT, world.lost_names),
-        (ConditionType.REPLICAS_LIMITED, world.limited),
-    )
-    for kind, problem in beside:
-        if problem is not None and find(model.get("status"), kind) is None:
-            yield Event("Warning", str(problem.reason), problem.message)
-
-
 def _sooner(one: float | None, other: float | None) -> float | None:
     return min((wait for wait in (one, other) if wait is not None), default=None)
-
-
-def _events(model: Object, decision: Decision) -> Iterator[Event]:
-    status = model.get("status")
-    kinds = (ConditionType.STALLED, ConditionType.RECONCILING, ConditionType.READY)
-    found = next((one for kind in kinds if (one := find(status, kind)) is not None), None)
-    head = decision.headline
-    if found is None or found.get("reason") != head.reason:
-        good = head.reason in _GOOD
-        yield Event("Normal" if good else "Warning", str(head.reason), head.message)

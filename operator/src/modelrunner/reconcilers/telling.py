@@ -1,21 +1,46 @@
-"""What a pull does, told once each: events by what was written and what is to be written. Pure."""
+"""What happens, told once each: events by what was written and what is to be written. Pure."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from modelrunner.api.text import format_size
 from modelrunner.api.v1alpha1.values import ConditionType
 from modelrunner.domain.cache import CacheDecision
 from modelrunner.domain.conditions import find
+from modelrunner.domain.decision import Decision, World
 from modelrunner.domain.downloads import STALLED, PullEnd, pull_end, pulled_words, trouble
 from modelrunner.domain.effective import Effective
 from modelrunner.domain.jobs import JobView
-from modelrunner.domain.objects import number, parse_time, text, uid_of
+from modelrunner.domain.objects import Object, number, parse_time, text, uid_of
 from modelrunner.reconcilers.observation import Observation
 from modelrunner.reconcilers.plan import Event
 from modelrunner_protocol.durations import format_duration
-from modelrunner_protocol.reasons import Reason
+from modelrunner_protocol.reasons import PROGRESSING, Reason
 from modelrunner_protocol.sources import describe, source_kind
+
+_GOOD: Final = PROGRESSING | {Reason.READY, Reason.SCALED_TO_ZERO}
+
+
+def beside_events(model: Object, world: World) -> Iterator[Event]:
+    """Events of the conditions that stand beside the others."""
+    beside = (
+        (ConditionType.NAME_CONFLICT, world.lost_names),
+        (ConditionType.REPLICAS_LIMITED, world.limited),
+    )
+    for kind, problem in beside:
+        if problem is not None and find(model.get("status"), kind) is None:
+            yield Event("Warning", str(problem.reason), problem.message)
+
+
+def turn_events(model: Object, decision: Decision) -> Iterator[Event]:
+    """The new reason of a Model, when it is another one."""
+    status = model.get("status")
+    kinds = (ConditionType.STALLED, ConditionType.RECONCILING, ConditionType.READY)
+    found = next((one for kind in kinds if (one := find(status, kind)) is not None), None)
+    head = decision.headline
+    if found is None or found.get("reason") != head.reason:
+        good = head.reason in _GOOD
+        yield Event("Normal" if good else "Warning", str(head.reason), head.message)
 
 
 def pull_events(

@@ -5,6 +5,7 @@ from typing import Any
 
 from modelrunner.domain import naming
 from modelrunner.domain.effective import Effective
+from modelrunner.domain.growth import growths_with
 from modelrunner.domain.objects import Object, dig, label, text
 from modelrunner.domain.sizing import request_of
 from modelrunner.render.common import Owner
@@ -43,6 +44,8 @@ def claim(
         annotations[naming.RENEWED_ANNOTATION] = renewed
     if complete:
         annotations[naming.COMPLETE_ANNOTATION] = "true"
+    elif times := growths_with(observed, at_least):
+        annotations[naming.GROWN_ANNOTATION] = str(times)
     granted = text(spec, "resources", "requests", "storage")
     found = render(
         "claim",
