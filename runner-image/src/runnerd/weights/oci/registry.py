@@ -57,6 +57,7 @@ class Endpoint:
         self.repository = repository
         self.authorization = ""
         self.advice = advice
+        self._renewing = asyncio.Lock()
         self.authorizer = Authorizer(
             session=session,
             registry=name,
@@ -81,7 +82,8 @@ class Endpoint:
             TransientError: trying again may help.
         """
         for renewed in (False, True):
-            own = {"Authorization": self.authorization} if self.authorization else {}
+            used = self.authorization
+            own = {"Authorization": used} if used else {}
             mine = url.origin() == self.url("").origin()
             response = await send(
                 self.session, method, url, {**headers, **(own if mine else {})}, data()
@@ -89,7 +91,7 @@ class Endpoint:
             if response.status == 401 and mine and not renewed:
                 challenges = response.headers.getall("WWW-Authenticate", [])
                 response.close()
-                self.authorization = await self.authorizer.authorize(challenges)
+                await self._renew(used, challenges)
                 continue
             refused = transient(response.status, response.headers)
             if refused is None and response.status not in {401, 403}:
@@ -108,10 +110,11 @@ class Endpoint:
             WeightsError: it is not there, or not for us.
             TransientError: trying again may help.
         """
-        challenges: Sequence[str] = ()
+        used, challenges = "", list[str]()
         for renewed in (False, True):
             if renewed:
-                self.authorization = await self.authorizer.authorize(challenges)
+                await self._renew(used, challenges)
+            used = self.authorization
             async with AsyncExitStack() as stack:
                 response = await self._open(stack, path, headers)
                 if response.status != 401 or renewed or self._elsewhere(response):
@@ -119,6 +122,13 @@ class Endpoint:
                     yield response
                     return
                 challenges = response.headers.getall("WWW-Authenticate", [])
+
+    async def _renew(self, used: str, challenges: Sequence[str]) -> None:
+        """Get another authorization than the one that was refused."""
+        async with self._renewing:
+            # Of connections side by side one is the first to notice, and asks for all.
+            if self.authorization == used:
+                self.authorization = await self.authorizer.authorize(challenges)
 
     async def _open(
         self, stack: AsyncExitStack, path: str, headers: Mapping[str, str]
