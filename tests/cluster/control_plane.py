@@ -192,7 +192,10 @@ class ControlPlane:
         daemons.wait_until_ready()
         if self._controllers:
             daemons.processes.stop(CONTROLLER_MANAGER, grace=0)
-            daemons.start_controller_manager()
+            # Nodes have no kubelets here: a slow test would see its pods become unready.
+            daemons.start_controller_manager(
+                "--node-startup-grace-period=24h", "--node-monitor-grace-period=24h"
+            )
 
     def _daemons(self) -> Daemons:
         if self._running is None:

@@ -97,7 +97,7 @@ class Daemons:
             *more,
         )
 
-    def start_controller_manager(self) -> None:
+    def start_controller_manager(self, *more: str) -> None:
         """Start the controllers; they end by themselves when no API server answers yet."""
         pki = self.pki
         self.processes.start(
@@ -111,6 +111,7 @@ class Daemons:
             f"--cluster-signing-cert-file={pki}/ca.crt",
             f"--cluster-signing-key-file={pki}/ca.key",
             f"--service-cluster-ip-range={SERVICE_NETWORK}",
+            *more,
         )
 
     def start_scheduler(self) -> None:

@@ -170,7 +170,7 @@ def test_artifacts_that_cannot_run_are_refused_before_their_weights_are_read(
 def _push(registry: RegistryProcess, files: OciFiles) -> None:
     """Put an artifact into the registry as it is, right or wrong."""
     base = f"http://{registry.address}/v2/{files.name}"
-    with httpx.Client(auth=(USER, PASSWORD), trust_env=False) as client:
+    with httpx.Client(auth=(USER, PASSWORD), trust_env=False, timeout=60) as client:
         for data in (files.config_bytes, *(content for _, content, _ in files.layers)):
             upload = client.post(f"{base}/blobs/uploads/")
             target = httpx.URL(base).join(upload.headers["Location"])

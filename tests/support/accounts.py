@@ -50,7 +50,7 @@ def as_account(
     ) as http:
         client = KubeApi(http)
         # The API server may learn of a new account a moment after it was made.
-        wait_until("the account's token is taken", lambda: _known(client), seconds=30)
+        wait_until("the account's token is taken", lambda: _known(client), seconds=120)
         yield client
 
 

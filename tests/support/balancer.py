@@ -20,7 +20,7 @@ def balanced(targets: Callable[[], Sequence[int]], interval: float = 0.05) -> It
     thread = threading.Thread(target=lambda: asyncio.run(balancer.run()))
     thread.start()
     try:
-        assert balancer.started.wait(10)
+        assert balancer.started.wait(120)
         yield f"http://127.0.0.1:{balancer.port}"
     finally:
         balancer.stop.set()

@@ -86,7 +86,7 @@ class GatewayProcess:
         """What the kubelet does first."""
         os.kill(self.pid, signal.SIGTERM)
 
-    def end(self, seconds: float = 30) -> int:
+    def end(self, seconds: float = 120) -> int:
         """Wait for its end; its exit status."""
         assert self._process is not None
         return self._process.wait(seconds)
@@ -99,13 +99,12 @@ class GatewayProcess:
     @property
     def log(self) -> str:
         """What it told on standard error."""
-        return (self._folder / "err").read_text("utf-8")
+        return _whole_lines(self._folder / "err")
 
     @property
     def accesses(self) -> list[dict[str, Any]]:
         """Its access log."""
-        lines = (self._folder / "out").read_text("utf-8").splitlines()
-        return [json.loads(line) for line in lines]
+        return [json.loads(line) for line in _whole_lines(self._folder / "out").splitlines()]
 
     @property
     def url(self) -> str:
@@ -126,7 +125,7 @@ class GatewayProcess:
         if not self._port("adminPort"):
             return 0, ""
         try:
-            answer = httpx.get(f"{self.admin}{path}", timeout=5, trust_env=False)
+            answer = httpx.get(f"{self.admin}{path}", timeout=60, trust_env=False)
         except httpx.TransportError:
             return 0, ""
         kind = answer.headers.get("content-type", "")
@@ -141,7 +140,7 @@ class GatewayProcess:
         found = [line for line in samples if all(pair in line for pair in wanted)]
         return sum(float(line.rpartition(" ")[2]) for line in found)
 
-    def wait(self, what: str, condition: Callable[[], object], seconds: float = 30) -> None:
+    def wait(self, what: str, condition: Callable[[], object], seconds: float = 120) -> None:
         """Wait until `condition` holds.
 
         Raises:
@@ -154,3 +153,9 @@ class GatewayProcess:
         except ClusterError as error:
             raise AssertionError(f"{error}\n{self.log}") from error
         assert not self.ended, f"it ended while waiting for {what}\n{self.log}"
+
+
+def _whole_lines(file: Path) -> str:
+    """Without the line that is being written."""
+    text = file.read_text("utf-8")
+    return text[: text.rfind("\n") + 1]

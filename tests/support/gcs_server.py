@@ -59,7 +59,7 @@ def running_gcs(folder: Path, host: str = "127.0.0.1") -> Iterator[GcsServer]:
     ):
         url = f"http://{host}:{port}"
         try:
-            wait_until("the GCS server answers", lambda: _answers(process, url), seconds=60)
+            wait_until("the GCS server answers", lambda: _answers(process, url), seconds=120)
             yield GcsServer(url, log)
         except BaseException as error:
             error.add_note(log.read_text(errors="replace")[-2000:])

@@ -84,9 +84,9 @@ def serving_http_routes(api: KubeApi) -> Iterator[None]:
     def served() -> bool:
         return api.http.get(f"/apis/{_API_VERSION}/httproutes").is_success
 
-    wait_until("the kind HTTPRoute", served, seconds=30)
+    wait_until("the kind HTTPRoute", served, seconds=120)
     try:
         yield
     finally:
         api.delete(*_CRD, _NAME)
-        wait_until("the end of the kind", lambda: not served(), seconds=60)
+        wait_until("the end of the kind", lambda: not served(), seconds=120)

@@ -48,8 +48,10 @@ class Prometheus:
             with (Path(name) / "log").open("wb") as log:
                 server = subprocess.Popen(command, stdout=log, stderr=log)
             try:
-                with httpx.Client(base_url=f"http://{address}", trust_env=False) as client:
-                    wait_until("Prometheus", lambda: _ready(client), seconds=30)
+                with httpx.Client(
+                    base_url=f"http://{address}", trust_env=False, timeout=60
+                ) as client:
+                    wait_until("Prometheus", lambda: _ready(client), seconds=120)
                     yield client
             finally:
                 if identity := Identity.of(server.pid):

@@ -77,7 +77,7 @@ def running_registry(
         ) as process,
     ):
         try:
-            wait_until("the registry answers", lambda: _answers(process, host, port), seconds=30)
+            wait_until("the registry answers", lambda: _answers(process, host, port), seconds=120)
             yield RegistryProcess(f"{host}:{port}", data, log)
         except BaseException as error:
             error.add_note(log.read_text(errors="replace")[-2000:])

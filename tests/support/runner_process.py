@@ -62,7 +62,7 @@ class RunnerProcess:
 
     def __enter__(self) -> Self:
         try:
-            wait_until("a runner", self._is_ready, seconds=30)
+            wait_until("a runner", self._is_ready, seconds=120)
         except Exception:
             self.__exit__(None, None, None)
             raise
@@ -77,7 +77,7 @@ class RunnerProcess:
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
             try:
-                self._process.wait(20)
+                self._process.wait(60)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
@@ -85,7 +85,8 @@ class RunnerProcess:
     @property
     def port(self) -> int:
         """Where it listens; 0 while it does not."""
-        found = re.search(r'"port": ?(\d+)', (self.folder / "log").read_text("utf-8"))
+        # With what follows it: else the number may be half written.
+        found = re.search(r'"port": ?(\d+)[,}]', (self.folder / "log").read_text("utf-8"))
         return int(found[1]) if found else 0
 
     def open(self) -> None:
@@ -106,7 +107,7 @@ class RunnerProcess:
         if not self.port:
             return False
         try:
-            answer = httpx.get(f"http://127.0.0.1:{self.port}/readyz", timeout=5, trust_env=False)
+            answer = httpx.get(f"http://127.0.0.1:{self.port}/readyz", timeout=60, trust_env=False)
         except httpx.TransportError:
             return False
         return answer.status_code == 200

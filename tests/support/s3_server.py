@@ -71,7 +71,7 @@ def running_s3(folder: Path, host: str = "127.0.0.1") -> Iterator[S3Server]:
         ) as process,
     ):
         try:
-            wait_until("the S3 server answers", lambda: _answers(process, address), seconds=30)
+            wait_until("the S3 server answers", lambda: _answers(process, address), seconds=120)
             yield S3Server(f"http://{address}", data, log)
         except BaseException as error:
             error.add_note(log.read_text(errors="replace")[-2000:])

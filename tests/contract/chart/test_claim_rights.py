@@ -75,7 +75,7 @@ def operator(
                 return False
             return _NOT_ITS_OWN in refusal(client, "DELETE", path).message
 
-        wait_until("the policy is enforced", enforced, seconds=60)
+        wait_until("the policy is enforced", enforced, seconds=120)
         yield client
 
 
@@ -232,7 +232,7 @@ def test_nobody_else_is_held(
     with rights_of(api, home, *settings) as objects:
         name = the(objects, "ServiceAccount")["metadata"]["name"]
         with as_account(control_plane, api, home, name) as other:
-            wait_until("its rights are known", lambda: _reads(other, served), seconds=30)
+            wait_until("its rights are known", lambda: _reads(other, served), seconds=120)
             for who in (other, api):
                 claim = stranger(api, served, {})
                 path = path_of(api, claim)

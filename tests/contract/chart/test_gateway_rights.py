@@ -69,7 +69,7 @@ def gateway(
                 return False
             return refusal(client, served, stranger, 1).message.endswith(_ONLY_MODELS)
 
-        wait_until("the policy is enforced", enforced, seconds=60)
+        wait_until("the policy is enforced", enforced, seconds=120)
         yield client
 
 
@@ -231,7 +231,7 @@ def test_update_is_held_too(
             gateway.request("PUT", path, body)
         return refused.value.message.endswith(_ONLY_WAKE if ours else _ONLY_MODELS)
 
-    wait_until("the policy refuses", held, seconds=30)
+    wait_until("the policy refuses", held, seconds=120)
     assert replicas_of(api, served, name) == before
 
 

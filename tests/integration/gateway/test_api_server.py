@@ -36,7 +36,7 @@ def test_what_is_known_goes_on_being_served(
             plane.stop()
             gateway.wait("trouble", lambda: gateway.probe("/readyz")[1].get("trouble"))
             assert gateway.probe("/readyz")[0] == 200
-            with httpx.Client(base_url=gateway.url, trust_env=False) as http:
+            with httpx.Client(base_url=gateway.url, trust_env=False, timeout=60) as http:
                 for _ in range(20):
                     body = {"model": "smol", "messages": []}
                     assert http.post("/v1/chat/completions", json=body).status_code == 200

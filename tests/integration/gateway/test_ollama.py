@@ -71,7 +71,7 @@ def test_lists(client: ollama.Client, gateway: GatewayProcess) -> None:
     assert shown.modelinfo is not None
     assert shown.modelinfo["llama.context_length"] == 2048
     assert shown.capabilities == ["completion"]
-    with httpx.Client(base_url=gateway.url, trust_env=False) as http:
+    with httpx.Client(base_url=gateway.url, trust_env=False, timeout=60) as http:
         assert "Ollama is running" in http.get("/").text
         assert http.head("/").status_code == 200
         assert http.get("/api/version").json()["version"] >= "0.12"
@@ -92,7 +92,7 @@ def test_errors(client: ollama.Client, gateway: GatewayProcess) -> None:
         client.embed("smol", "x")
     with pytest.raises(ollama.ResponseError, match="the grammar broke"):
         list(client.chat("smol", script("error_in_stream"), stream=True))
-    answer = httpx.get(f"{gateway.url}/api/chat", trust_env=False)
+    answer = httpx.get(f"{gateway.url}/api/chat", trust_env=False, timeout=60)
     assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
 
 
@@ -102,7 +102,7 @@ def test_load_and_unload(
     """A runner is told; a model that sleeps goes on sleeping."""
     assert client.generate("smol", keep_alive="1h").done_reason == "load"
     assert client.generate("smol", keep_alive=0).done_reason == "unload"
-    status = httpx.get(f"http://127.0.0.1:{runner.port}/status", trust_env=False).json()
+    status = httpx.get(f"http://127.0.0.1:{runner.port}/status", trust_env=False, timeout=60).json()
     assert status["keepAlive"] == 0
     world.model("asleep", status=ASLEEP)
     gateway.wait("another model", lambda: len(client.list().models) == 3)
@@ -127,11 +127,11 @@ def test_a_stream_wakes_its_model(gateways: Gateways, world: World, runner: Runn
 
     asking = threading.Thread(target=ask)
     asking.start()
-    assert begun.wait(30)
+    assert begun.wait(120)
     first = pieces[0]
     assert (first.model, first.message.content, first.done) == ("smol", "", False)
     world.endpoint("smol", runner.port)
-    asking.join(60)
+    asking.join(120)
     assert "".join(piece.message.content or "" for piece in pieces) == "so"
     assert pieces[-1].done_reason == "stop"
     found = world.api.get(*DEPLOYMENT, "smol", world.namespace)
@@ -141,7 +141,7 @@ def test_a_stream_wakes_its_model(gateways: Gateways, world: World, runner: Runn
 
 def test_a_model_that_does_not_wake(gateways: Gateways, world: World) -> None:
     """An opened stream ends in a line that the client raises; else it is a 503."""
-    activation = {"maxHeld": 10, "timeoutSeconds": 3}
+    activation = {"maxHeld": 10, "timeoutSeconds": 6}
     world.model("smol", status={**ASLEEP, "activation": activation})
     world.api.create(deployment(world.namespace, "smol"))
     gateway = gateways().serving()

@@ -124,7 +124,10 @@ def test_a_runner_that_is_gone(gateway: GatewayProcess, world: World, slices: li
         url = f"{gateway.url}/v1/responses/"
 
         def lost() -> list[Any]:
-            gone = [httpx.get(url + one.id, trust_env=False).status_code == 404 for one in found]
+            gone = [
+                httpx.get(url + one.id, trust_env=False, timeout=60).status_code == 404
+                for one in found
+            ]
             return [one for one, is_gone in zip(found, gone, strict=True) if is_gone]
 
         gateway.wait("a runner less", lost)

@@ -15,7 +15,7 @@ from tests.cluster.waiting import wait_until
 from tests.contract.chart.conftest import render, the
 from tests.integration.gateway.test_keys import make_key
 from tests.integration.gateway.test_waking import ASLEEP, DEPLOYMENT, deployment
-from tests.integration.gateway.worlds import World
+from tests.integration.gateway.worlds import MODEL, SECRET, SLICE, World
 from tests.support.accounts import as_account, kubeconfig_of
 from tests.support.gateway_process import GatewayProcess
 from tests.support.kubeapi import KubeApi, Object, Refused
@@ -47,20 +47,32 @@ def release(request: pytest.FixtureRequest, world: World) -> Iterator[list[Objec
 
 
 def held_by_the_policy(plane: ControlPlane, world: World, account: str) -> None:
-    """Wait until the gateway cannot scale a stranger's Deployment."""
+    """Wait until the gateway has its rights, and cannot scale a stranger's Deployment all the same.
+
+    The API server learns of roles and of policies by watches, of each in its own time.
+    """
     world.api.create(deployment(world.namespace, "stranger"))
     path = world.api.path(*DEPLOYMENT, world.namespace, "stranger")
     wake: Any = {"spec": {"replicas": 1}}
 
     def refused(client: KubeApi) -> bool:
         kind = "application/merge-patch+json"
-        with suppress(Refused):
+        try:
             client.request("PATCH", f"{path}/scale", wake, query={"dryRun": "All"}, kind=kind)
-            return False
-        return True
+        except Refused as found:
+            return "ValidatingAdmissionPolicy" in found.message
+        return False
+
+    def reads(client: KubeApi) -> bool:
+        with suppress(Refused):
+            for kind in (MODEL, SLICE, SECRET):
+                client.request("GET", world.api.path(*kind, world.namespace))
+            return True
+        return False
 
     with as_account(plane, world.api, world.namespace, account) as client:
-        wait_until("the policy", lambda: refused(client), seconds=60)
+        wait_until("the policy", lambda: refused(client), seconds=120)
+        wait_until("its rights", lambda: reads(client), seconds=120)
 
 
 def test_it_serves_checks_keys_and_wakes(
@@ -121,4 +133,6 @@ def _replicas(world: World, name: str) -> int:
 
 def _status(gateway: GatewayProcess, key: str) -> int:
     headers = {"Authorization": f"Bearer {key}"}
-    return httpx.get(f"{gateway.url}/v1/models", headers=headers, trust_env=False).status_code
+    return httpx.get(
+        f"{gateway.url}/v1/models", headers=headers, trust_env=False, timeout=60
+    ).status_code

@@ -27,7 +27,7 @@ def gateway(gateways: Gateways, world: World, runner: RunnerProcess) -> GatewayP
 def chat(gateway: GatewayProcess, **more: object) -> httpx.Response:
     """One chat."""
     body = {"model": "smol", "messages": [], **more}
-    return httpx.post(f"{gateway.url}/v1/chat/completions", json=body, trust_env=False)
+    return httpx.post(f"{gateway.url}/v1/chat/completions", json=body, trust_env=False, timeout=60)
 
 
 @pytest.mark.parametrize(
@@ -47,6 +47,7 @@ def test_a_request_reaches_its_engine_whole(gateway: GatewayProcess, path: str) 
                 "X-Request-Id": "r7",
             },
             trust_env=False,
+            timeout=60,
         )
         told = answer.json()
         assert answer.status_code == 200
@@ -62,7 +63,7 @@ def test_a_stream_comes_as_it_is_made(gateway: GatewayProcess, runner: RunnerPro
     runner.shut()
     body = {"model": "smol", "stream": True, "messages": [], "script": "gated_stream"}
     url = f"{gateway.url}/v1/chat/completions"
-    with httpx.stream("POST", url, json=body, trust_env=False) as answer:
+    with httpx.stream("POST", url, json=body, trust_env=False, timeout=60) as answer:
         events = answer.iter_lines()
         assert next(events).startswith("data: {")
         runner.open()
@@ -71,7 +72,7 @@ def test_a_stream_comes_as_it_is_made(gateway: GatewayProcess, runner: RunnerPro
 
 def test_models_are_listed_through_the_front(gateway: GatewayProcess) -> None:
     """Names, aliases, one by %2F, HEAD, and 404 for what is not there."""
-    with httpx.Client(base_url=gateway.url, trust_env=False) as http:
+    with httpx.Client(base_url=gateway.url, trust_env=False, timeout=60) as http:
         listed = http.get("/engines/v1/models").json()
         assert [one["id"] for one in listed["data"]] == ["gpt-x", "smol"]
         assert listed["data"][0]["dmr"]["context_window"] == 2048
@@ -87,16 +88,20 @@ def test_models_are_listed_through_the_front(gateway: GatewayProcess) -> None:
 def test_no_models_is_an_empty_list(gateways: Gateways) -> None:
     """A gateway of an empty namespace is ready, and says so."""
     gateway = gateways().serving()
-    answer = httpx.get(f"{gateway.url}/v1/models", trust_env=False)
+    answer = httpx.get(f"{gateway.url}/v1/models", trust_env=False, timeout=60)
     assert (answer.status_code, answer.json()) == (200, {"object": "list", "data": []})
 
 
 def test_errors_are_in_the_callers_words(gateway: GatewayProcess) -> None:
     """OpenAI's and Anthropic's, from routing and from the front alike."""
     body = {"model": "nothing", "messages": []}
-    openai = httpx.post(f"{gateway.url}/v1/chat/completions", json=body, trust_env=False)
+    openai = httpx.post(
+        f"{gateway.url}/v1/chat/completions", json=body, trust_env=False, timeout=60
+    )
     assert openai.json()["error"]["code"] == "model_not_found"
-    anthropic = httpx.post(f"{gateway.url}/anthropic/v1/messages", json=body, trust_env=False)
+    anthropic = httpx.post(
+        f"{gateway.url}/anthropic/v1/messages", json=body, trust_env=False, timeout=60
+    )
     assert anthropic.json()["error"]["type"] == "not_found_error"
     large = httpx.post(
         f"{gateway.url}/v1/messages", content=b" " * (40 << 20), trust_env=False, timeout=30
@@ -107,15 +112,21 @@ def test_errors_are_in_the_callers_words(gateway: GatewayProcess) -> None:
 def test_what_happens_is_seen_at_once(gateway: GatewayProcess, world: World) -> None:
     """A Model that is made can be asked, one that is deleted cannot; its series go with it."""
     assert chat(gateway).status_code == 200
-    assert gateway.metric("requests_total", model="smol", status="2xx") == 1
+    # What was answered is counted a moment later.
+    gateway.wait(
+        "the request", lambda: gateway.metric("requests_total", model="smol", status="2xx") == 1
+    )
     world.delete("smol")
     gateway.wait("the model's end", lambda: chat(gateway).status_code == 404)
     assert gateway.metric("requests_total", model="smol") == 0
-    assert gateway.metric("requests_total", model="", status="4xx") >= 1
+    gateway.wait("404", lambda: gateway.metric("requests_total", model="", status="4xx") >= 1)
     world.model("later")
     gateway.wait(
         "another model",
-        lambda: httpx.get(f"{gateway.url}/v1/models/later", trust_env=False).status_code == 200,
+        lambda: (
+            httpx.get(f"{gateway.url}/v1/models/later", trust_env=False, timeout=60).status_code
+            == 200
+        ),
     )
 
 
@@ -124,16 +135,18 @@ def test_metrics_tell_of_requests_and_never_of_unknown_names(gateway: GatewayPro
     chat(gateway, stream=True, script="usage_stream")
     for number in range(20):
         chat(gateway, model=f"unknown-{number}")
+    gateway.wait(
+        "the last request", lambda: gateway.metric("rejected_total", code="model_not_found") == 20
+    )
     assert gateway.metric("requests_total", model="smol", route="chat_completions") == 1
     assert gateway.metric("first_token_seconds_count", model="smol") == 1
-    assert gateway.metric("rejected_total", code="model_not_found") == 20
     assert gateway.metric("endpoints", model="smol", state="ready") == 1
-    assert gateway.metric("loop_lag_seconds_count") > 0
+    gateway.wait("a look at the loop", lambda: gateway.metric("loop_lag_seconds_count") > 0)
     assert gateway.metric("models") == 1
     page = gateway.probe("/metrics")[1]
     assert "unknown-" not in page
     assert 'loop="uvloop"' in page
-    public = httpx.get(f"{gateway.url}/metrics", trust_env=False)
+    public = httpx.get(f"{gateway.url}/metrics", trust_env=False, timeout=60)
     assert "modelrunner_gateway_requests_total" in public.text
 
 
@@ -145,8 +158,9 @@ def test_the_access_log_tells_all_but_what_is_secret(gateway: GatewayProcess) ->
         json={"model": "smol", "messages": [{"role": "user", "content": secret}]},
         headers={"Authorization": f"Bearer {secret}", "X-Request-Id": "mine-1"},
         trust_env=False,
+        timeout=60,
     )
-    httpx.get(f"{gateway.url}/v1/models", trust_env=False)
+    httpx.get(f"{gateway.url}/v1/models", trust_env=False, timeout=60)
     gateway.wait("two lines", lambda: len(gateway.accesses) == 2)
     first, second = gateway.accesses
     assert first["requestId"] == "mine-1"

@@ -193,7 +193,9 @@ def test_keys(gateways: Gateways, all_modes: Served) -> None:
 
 def _listed(gateway: GatewayProcess, key: str) -> int:
     headers = {"Authorization": f"Bearer {key}"}
-    return httpx.get(f"{gateway.url}/v1/models", headers=headers, trust_env=False).status_code
+    return httpx.get(
+        f"{gateway.url}/v1/models", headers=headers, trust_env=False, timeout=60
+    ).status_code
 
 
 def test_models_that_do_not_serve(plain: GatewayProcess, all_modes: Served) -> None:

@@ -1,6 +1,5 @@
 """A gateway, a namespace and pods for each test."""
 
-import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
@@ -12,6 +11,7 @@ from tests.integration.gateway_hold.worlds import Pod, World, gateway
 from tests.integration.gateway_table.conftest import wire, wired
 from tests.support.addresses import pod_address, pod_addresses
 from tests.support.kubeapi import KubeApi
+from tests.support.namespaces import fresh_namespace
 
 __all__ = ["pod_address", "pod_addresses", "wire", "wired"]
 
@@ -19,9 +19,7 @@ __all__ = ["pod_address", "pod_addresses", "wire", "wired"]
 @pytest.fixture
 def namespace(api: KubeApi) -> str:
     """A fresh namespace."""
-    name = f"t-{secrets.token_hex(4)}"
-    api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    return name
+    return fresh_namespace(api)
 
 
 @pytest.fixture

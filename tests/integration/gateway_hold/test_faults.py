@@ -57,7 +57,7 @@ async def test_an_outage_is_told_to_those_whose_time_is_over(
 ) -> None:
     """The 503 says that the API server could not be asked."""
     async with gateway(api, wired, namespace) as world:
-        world.put_model(timeoutSeconds=1)
+        world.put_model(timeoutSeconds=4)
         await world.entry()
         wire.cut()
         status, _, body = await world.chat()
@@ -92,7 +92,8 @@ async def test_a_gateway_without_rights_says_so(
     with as_account(control_plane, api, namespace, "powerless"):
         file = kubeconfig_of(control_plane, api, namespace, "powerless", tmp_path / "powerless")
     async with gateway(api, control_plane.kubeconfig, namespace, scaler=file) as world:
-        world.put_model(timeoutSeconds=1)
+        # The API server's answer has to come within it.
+        world.put_model(timeoutSeconds=6)
         world.put_deployment()
         entry = await world.entry()
         status, headers, body = await world.chat()

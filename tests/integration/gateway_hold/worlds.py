@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from aiohttp import ClientSession, TCPConnector, web
+from aiohttp import ClientSession, ClientTimeout, TCPConnector, web
 
 from modelrunner.domain.conditions import merge, ready
 from modelrunner.gateway.auth.limits import Limits
@@ -58,21 +58,19 @@ class World:
     holds: Holds
     meters: Meters
     client: ClientSession
+    told: Object = field(default_factory=dict)
 
     def put_model(self, *verdicts: Any, phase: str = "Idle", **activation: Any) -> None:
         """The Model, with this status; `activation` as in its status."""
         self.fed.put_model(self.namespace, "smol")
-        self.fed.put_status(
-            self.namespace,
-            "smol",
-            {
-                "observedGeneration": 1,
-                "phase": phase,
-                "engine": "llama.cpp",
-                "conditions": merge((), verdicts or (ASLEEP,), generation=1, now=time.time()),
-                "activation": {"maxHeld": 1000, "timeoutSeconds": 60, **activation},
-            },
-        )
+        self.told = {
+            "observedGeneration": 1,
+            "phase": phase,
+            "engine": "llama.cpp",
+            "conditions": merge((), verdicts or (ASLEEP,), generation=1, now=time.time()),
+            "activation": {"maxHeld": 1000, "timeoutSeconds": 240, **activation},
+        }
+        self.fed.put_status(self.namespace, "smol", self.told)
 
     def put_deployment(self, replicas: int = 0) -> None:
         """The Model's Deployment; nothing runs its pods."""
@@ -118,8 +116,10 @@ class World:
         self.put_pods(port, endpoint(address, ready=is_ready, pod=address))
 
     async def entry(self) -> ModelEntry:
-        """The Model, as soon as the gateway knows it."""
-        return await self.fed.find(f"{self.namespace}/smol")
+        """The Model, as soon as the gateway knows it with its last status."""
+        entry = await self.fed.find(f"{self.namespace}/smol")
+        await self.until("its status", lambda: entry.status == self.told)
+        return entry
 
     async def until_held(self, number: int) -> None:
         """Wait until so many requests wait."""
@@ -154,7 +154,7 @@ async def gateway(
     async with AsyncExitStack() as stack:
         table = await stack.enter_async_context(fed(api, kubeconfig, namespace))
         patching = await stack.enter_async_context(
-            await KubeClient.connected(kubeconfig=str(scaler or kubeconfig), timeout=5)
+            await KubeClient.connected(kubeconfig=str(scaler or kubeconfig), timeout=30)
         )
         runners = await stack.enter_async_context(HttpRunners("gateway-1"))
         meters, rests, scaling = Meters(), Rests(), CountingScaler(patching)
@@ -179,7 +179,11 @@ async def gateway(
         stack.push_async_callback(front.drain, 0)
         port = await front.listen("127.0.0.1", 0)
         client = await stack.enter_async_context(
-            ClientSession(f"http://127.0.0.1:{port}", connector=TCPConnector(limit=0))
+            ClientSession(
+                f"http://127.0.0.1:{port}",
+                connector=TCPConnector(limit=0),
+                timeout=ClientTimeout(total=600),
+            )
         )
         yield World(api, table, namespace, scaling, holds, meters, client)
 

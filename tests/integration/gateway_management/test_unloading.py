@@ -21,7 +21,7 @@ pytestmark = pytest.mark.control_plane
 def keep_alive(runner: RunnerProcess) -> float | None:
     """What the runner was asked for last."""
     url = f"http://127.0.0.1:{runner.port}{STATUS_PATH}"
-    found: float | None = httpx.get(url, trust_env=False).json().get("keepAlive")
+    found: float | None = httpx.get(url, trust_env=False, timeout=60).json().get("keepAlive")
     return found
 
 

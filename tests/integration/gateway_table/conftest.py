@@ -1,6 +1,5 @@
 """A namespace per test, and route tables fed by the real API server."""
 
-import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -11,6 +10,7 @@ import yaml
 from tests.cluster.control_plane import ControlPlane
 from tests.integration.gateway_table.worlds import World, fed
 from tests.support.kubeapi import KubeApi
+from tests.support.namespaces import fresh_namespace
 from tests.support.wire import Wire
 
 Feeding = Callable[..., Awaitable[World]]
@@ -19,9 +19,7 @@ Feeding = Callable[..., Awaitable[World]]
 @pytest.fixture
 def namespace(api: KubeApi) -> str:
     """A fresh namespace."""
-    name = f"t-{secrets.token_hex(4)}"
-    api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    return name
+    return fresh_namespace(api)
 
 
 @pytest.fixture

@@ -2,21 +2,19 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
 from tests.cluster.control_plane import ControlPlane
 from tests.support.kubeapi import KubeApi
+from tests.support.namespaces import fresh_namespace
 from tests.support.operators import Operator
 
 
 @pytest.fixture
 def namespace(api: KubeApi) -> str:
     """A fresh namespace."""
-    name = f"t-{uuid4().hex[:10]}"
-    api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    return name
+    return fresh_namespace(api)
 
 
 @pytest.fixture

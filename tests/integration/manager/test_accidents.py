@@ -18,15 +18,10 @@ from tests.integration.manager.worlds import (
     reconciled,
 )
 from tests.support.kubeapi import KubeApi
-from tests.support.operators import Operator
+from tests.support.operators import SHORT_LEASE, Operator
 from tests.support.planes import install_kinds
 
 pytestmark = pytest.mark.control_plane
-LONG_LEASE = {
-    "MODELRUNNER_LEASE_SECONDS": "120",
-    "MODELRUNNER_LEASE_RENEW_SECONDS": "100",
-    "MODELRUNNER_LEASE_RETRY_SECONDS": "1",
-}
 
 
 def test_losing_the_lease_ends_the_process_at_once(
@@ -34,13 +29,13 @@ def test_losing_the_lease_ends_the_process_at_once(
 ) -> None:
     """Somebody else holds it: no reconcile goes on, the status is not 0."""
     api.create(model(namespace, "m"))
-    operator.start(SLOW="60")
+    operator.start(SLOW="600")
     operator.wait_role("leader")
     operator.wait("a reconcile", lambda: len(operator.lines("reconcile ")) > 0)
     holder = {"holderIdentity": "somebody-else", "leaseDurationSeconds": 60}
     name = {"name": LEASE[2], "namespace": namespace}
     api.merge({"apiVersion": LEASE[0], "kind": LEASE[1], "metadata": name, "spec": holder})
-    assert operator.end(seconds=8) == 3
+    assert operator.end() == 3
     assert operator.lines("finished ") == []
     lease = api.get(*LEASE, namespace)
     assert lease is not None
@@ -53,7 +48,7 @@ def test_what_is_deleted_while_nobody_watches_is_noticed(
     """The API server restarts and an object goes before the watch is back: no DELETED comes."""
     for name in ("stays", "goes"):
         api.create(model(namespace, name))
-    operator.start(**LONG_LEASE, MODELRUNNER_RESYNC_SECONDS="20")
+    operator.start(MODELRUNNER_RESYNC_SECONDS="20")
     operator.wait_role("leader")
     operator.wait("goes", lambda: reconciled(operator, "Model", namespace, "goes") > 0)
     quiet(operator)
@@ -63,25 +58,23 @@ def test_what_is_deleted_while_nobody_watches_is_noticed(
     control_plane.start_apiserver()
     api.delete(API, "Model", "goes", namespace)
     operator.signal(signal.SIGCONT)
-    operator.wait(
-        "the deletion", lambda: reconciled(operator, "Model", namespace, "goes") > before, 60
-    )
+    operator.wait("the deletion", lambda: reconciled(operator, "Model", namespace, "goes") > before)
     # The watches are back: a change is seen without a resync.
     api.create(model(namespace, "new"))
-    operator.wait("new", lambda: reconciled(operator, "Model", namespace, "new") > 0, 60)
+    operator.wait("new", lambda: reconciled(operator, "Model", namespace, "new") > 0)
     operator.wait_role("leader")
-    assert operator.get("/healthz")[0] == 200
+    operator.wait("health", lambda: operator.get("/healthz")[0] == 200)
 
 
 def test_an_api_server_that_is_away_too_long_ends_the_leader(
     api: KubeApi, namespace: str, operator: Operator, control_plane: ControlPlane
 ) -> None:
     """It cannot know whether it still leads; started again, it waits as a standby."""
-    operator.start()
+    operator.start(**SHORT_LEASE)
     operator.wait_role("leader")
     control_plane.stop_apiserver()
     try:
-        assert operator.end(seconds=15) == 3
+        assert operator.end() == 3
         operator.start()
         operator.wait("a standby", lambda: operator.get("/healthz")[0] == 200)
     finally:
@@ -97,7 +90,7 @@ def test_without_watches_it_works_by_resync_and_calls_itself_unhealthy(
     file = account(api, control_plane, namespace, rules, tmp_path)
     operator.start(KUBECONFIG=str(file), MODELRUNNER_RESYNC_SECONDS="1")
     operator.wait_role("leader")
-    assert operator.get("/healthz")[0] == 200
+    operator.wait("health", lambda: operator.get("/healthz")[0] == 200)
     for name in ("a", "b", "c"):
         api.create(model(namespace, name))
         seen = partial(reconciled, operator, "Model", namespace, name)
@@ -116,15 +109,15 @@ def test_without_its_kinds_it_ends_and_waits_for_them(
     kind = ("apiextensions.k8s.io/v1", "CustomResourceDefinition", "models.modelrunner.dev")
     api.delete(*kind)
     try:
-        assert operator.end(seconds=60) == 1
+        assert operator.end() == 1
         assert "the watches ended" in operator.log
         lease = api.get(*LEASE, namespace)
         assert lease is not None
         assert lease["spec"]["holderIdentity"] == ""
         operator.start()
         operator.wait("the reason", lambda: "models" in str(operator.get("/readyz")[1]))
-        assert operator.get("/readyz")[0] == 503
-        assert operator.get("/healthz")[0] == 200
+        operator.wait("no readiness", lambda: operator.get("/readyz")[0] == 503)
+        operator.wait("health", lambda: operator.get("/healthz")[0] == 200)
     finally:
         wait_until("the end of the CRD", lambda: api.get(*kind) is None)
         install_kinds(api)

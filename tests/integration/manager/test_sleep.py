@@ -9,7 +9,7 @@ import pytest
 
 from modelrunner_protocol.wire import PORT
 from tests.cluster.waiting import wait_until
-from tests.integration.manager.worlds import API
+from tests.integration.manager.worlds import API, LEASE
 from tests.support.door_runners import DoorRunner, door_runners
 from tests.support.hand_kubelet import HandKubelet
 from tests.support.kubeapi import KubeApi
@@ -44,7 +44,10 @@ def asleep(api: KubeApi, namespace: str) -> bool:
 async def until_closing(
     api: KubeApi, namespace: str, operator: Operator, runner: DoorRunner
 ) -> None:
-    """Play the kubelet until the operator, which dies of it, has asked the runner to close."""
+    """Play the kubelet until the operator, which dies of it, has asked the runner to close.
+
+    Its lease would run out by itself, which is another test's matter: it goes at once.
+    """
     kubelet = HandKubelet(api, namespace, runner.address)
 
     def killed() -> bool:
@@ -52,8 +55,9 @@ async def until_closing(
         return bool(runner.closings)
 
     await asyncio.to_thread(operator.start, "operator", module="modelrunner")
-    await asyncio.to_thread(wait_until, "the closing of a door", killed, seconds=60)
+    await asyncio.to_thread(wait_until, "the closing of a door", killed, seconds=180)
     assert await asyncio.to_thread(operator.end) == -signal.SIGKILL
+    api.delete(*LEASE, namespace)
 
 
 async def test_killed_between_the_closing_and_the_scaling(
@@ -78,9 +82,7 @@ async def test_killed_between_the_closing_and_the_scaling(
         runner.knock = _nobody
 
         await asyncio.to_thread(another.start, "operator", module="modelrunner")
-        await asyncio.to_thread(
-            another.wait, "the Model asleep", lambda: asleep(api, namespace), 60
-        )
+        await asyncio.to_thread(another.wait, "the Model asleep", lambda: asleep(api, namespace))
         assert replicas(api, namespace) == 0
         assert len(runner.closings) >= 2
 

@@ -33,6 +33,9 @@ from tests.support.pod_statuses import ARTIFACT, ended, running
 
 WRITES = Counter("writes", "API writes.", ["verb", "resource"], registry=CollectorRegistry())
 API = "modelrunner.dev/v1alpha1"
+# Seconds that a test waits for controllers; the garbage collector learns of new kinds, and of
+# kinds that have gone, every half minute only.
+PATIENCE = 180.0
 DEFAULTS = OperatorDefaults(runner_image="localhost/model-runner:test", image_pull_policy="Never")
 
 
@@ -64,7 +67,7 @@ class ScriptedProbe(RunnerProbe):
 
 @dataclass
 class Bench:
-    """One namespace and the reconcilers over it. `offset` moves their clock.
+    """One namespace and the reconcilers over it. `offset` moves their clock; it can be stopped.
 
     They ask `real` where there is one, else `probe`. `steps` are the scale steps they told.
     """
@@ -78,6 +81,7 @@ class Bench:
     offset: float = 0.0
     real: RunnerProbe | None = None
     steps: list[str] = field(default_factory=list)
+    _stopped: float | None = None
 
     def __post_init__(self) -> None:
         self.restart()
@@ -158,8 +162,11 @@ class Bench:
         assert found is not None, f"no {kind} {name}"
         return found
 
-    def pod_of(self, component: str, *, other_than: str = "") -> Object:
-        """The pod that a controller has made for a Job or Deployment, once it has."""
+    def pod_of(self, component: str, *, other_than: str = "", unended: bool = False) -> Object:
+        """The pod that a controller has made for a Job or Deployment, once it has.
+
+        `unended`: not of a Job that is over, whose pods the collector has not yet taken away.
+        """
         found: list[Object] = []
 
         def there() -> bool:
@@ -173,11 +180,22 @@ class Bench:
                 )
                 if pod["metadata"]["name"] != other_than
                 and "deletionTimestamp" not in pod["metadata"]
+                and not (unended and self._over(pod))
             ]
             return bool(found)
 
-        wait_until(f"a {component} pod", there, seconds=30)
+        wait_until(f"a {component} pod", there, seconds=PATIENCE)
         return found[0]
+
+    def _over(self, pod: Object) -> bool:
+        """Whether a Job's pod has ended, or its Job is gone."""
+        owners = {owner["uid"] for owner in pod["metadata"].get("ownerReferences", [])}
+        living = {
+            job["metadata"]["uid"]
+            for job in self.api.list("batch/v1", "Job", self.namespace)
+            if "deletionTimestamp" not in job["metadata"]
+        }
+        return pod["status"]["phase"] in {"Succeeded", "Failed"} or not owners & living
 
     def set_status(self, pod: Object, status: Object) -> Object:
         """Write a pod's status as the kubelet would."""
@@ -190,9 +208,8 @@ class Bench:
     def end_pod(self, component: str, outcome: Outcome | str, *, exit_code: int) -> Object:
         """The container of a Job's pod ends with that termination message."""
         message = outcome if isinstance(outcome, str) else encode(outcome)
-        return self.set_status(
-            self.pod_of(component), ended(component, message, exit_code=exit_code)
-        )
+        pod = self.pod_of(component, unended=True)
+        return self.set_status(pod, ended(component, message, exit_code=exit_code))
 
     def scale(self, name: str, replicas: int) -> None:
         """What `kubectl scale` does."""
@@ -200,23 +217,40 @@ class Bench:
         body: Object = {"spec": {"replicas": replicas}}
         self.api.request("PATCH", f"{path}/scale", body, kind="application/merge-patch+json")
 
+    def bind(self, pod: Object) -> None:
+        """Give a pod a node, as a scheduler does; pods of nodes that are not there are collected."""
+        node = f"{self.namespace}-node"
+        self.api.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": node}})
+        meta = {"name": pod["metadata"]["name"], "namespace": self.namespace}
+        path = self.api.path("v1", "Pod", self.namespace, meta["name"])
+        target = {"apiVersion": "v1", "kind": "Node", "name": node}
+        body = {"apiVersion": "v1", "kind": "Binding", "metadata": meta, "target": target}
+        self.api.request("POST", f"{path}/binding", body)
+
     def rolled_out(self, name: str, count: int = 1) -> None:
         """Wait until the Deployment's controller counts its pods as ready."""
 
         def done() -> bool:
-            status = self.must("apps/v1", "Deployment", name).get("status") or {}
-            counts = ("replicas", "updatedReplicas", "readyReplicas")
-            return all(status.get(each, 0) == count for each in counts)
+            found = self.must("apps/v1", "Deployment", name)
+            status = found.get("status") or {}
+            counts = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
+            # Else it may be what its controller has said of the template before.
+            seen = status.get("observedGeneration") == found["metadata"]["generation"]
+            return seen and all(status.get(each, 0) == count for each in counts)
 
-        wait_until(f"Deployment {name} rolled out", done, seconds=30)
+        wait_until(f"Deployment {name} rolled out", done, seconds=PATIENCE)
 
     def wait_for_pods(self, condition: Callable[[], bool]) -> None:
         """Wait for what the controllers do to pods."""
-        wait_until("the pods", condition, seconds=30)
+        wait_until("the pods", condition, seconds=PATIENCE)
 
     def clock(self) -> float:
         """The reconcilers' time."""
-        return time.time() + self.offset
+        return (self._stopped or time.time()) + self.offset
+
+    def stop_clock(self) -> None:
+        """From now on only `offset` moves the clock, however slow the machine is."""
+        self._stopped = time.time()
 
     def make_ready(self, name: str = "m", *, address: str = "127.0.0.9", count: int = 1) -> Object:
         """The newest runner pod of a Model becomes ready, and its Deployment counts `count`."""
@@ -244,7 +278,7 @@ class Bench:
             ]
             return len(found) == 1
 
-        wait_until(f"the pending runner pod of {name}", there, seconds=30)
+        wait_until(f"the pending runner pod of {name}", there, seconds=PATIENCE)
         return found[0]
 
     async def serving(self, name: str = "m") -> Object:

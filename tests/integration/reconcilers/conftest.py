@@ -1,6 +1,5 @@
 """Reconcilers against a real API server; the test plays kubelet and controllers by hand."""
 
-import secrets
 from collections.abc import AsyncIterator
 
 import pytest
@@ -9,13 +8,13 @@ from modelrunner.kube.client import KubeClient
 from tests.cluster.control_plane import ControlPlane
 from tests.integration.reconcilers.bench import WRITES, Bench
 from tests.support.kubeapi import KubeApi
+from tests.support.namespaces import fresh_namespace
 
 
 @pytest.fixture
 async def bench(control_plane: ControlPlane, api: KubeApi) -> AsyncIterator[Bench]:
     """Both reconcilers over a namespace of their own."""
-    namespace = f"t-{secrets.token_hex(4)}"
-    api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+    namespace = fresh_namespace(api)
     async with await KubeClient.connected(
         kubeconfig=str(control_plane.kubeconfig), writes=WRITES
     ) as client:

@@ -5,7 +5,7 @@ from typing import Any
 
 from modelrunner_protocol.wire import Artifact, Outcome, WeightsFile
 from tests.cluster.waiting import wait_until
-from tests.integration.reconcilers.bench import Bench, condition
+from tests.integration.reconcilers.bench import PATIENCE, Bench, condition
 from tests.support.kubeapi import Object
 from tests.support.pod_statuses import ARTIFACT
 
@@ -124,7 +124,7 @@ async def gone(bench: Bench, claim: str) -> None:
         await bench.until_still("m")
         if claim not in claims(bench):
             return
-        wait_until("the old pod to go", lambda: len(runner_pods(bench)) < 2, seconds=30)
+        wait_until("the old pod to go", lambda: len(runner_pods(bench)) < 2, seconds=PATIENCE)
     raise AssertionError(f"{claim} is still there: {source(bench)}")
 
 

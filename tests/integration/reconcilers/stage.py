@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modelrunner.reconcilers.probe import HttpRunnerProbe
-from tests.integration.reconcilers.bench import Bench, written
+from tests.integration.reconcilers.bench import PATIENCE, Bench, written
 from tests.support.door_runners import DoorRunner, DoorRunners
 from tests.support.kubeapi import Object
 from tests.support.pod_statuses import running
@@ -28,6 +28,7 @@ class Stage:
         self.bench.put("ModelRunner", "default", runner or {})
         self.bench.put("Model", "m", MODEL | (model or {}))
         await self.bench.cached("m")
+        self.bench.stop_clock()
         return await self.runner()
 
     async def runner(self) -> DoorRunner:
@@ -37,7 +38,7 @@ class Stage:
         )
         self.runners.append(found)
         if self.bench.real is None:
-            self.bench.real = HttpRunnerProbe(port=self.doors.port)
+            self.bench.real = HttpRunnerProbe(port=self.doors.port, timeout=60)
             self.bench.restart()
         pod = self.bench.runner_pod()
         self.bench.set_status(pod, running("runner", found.address, ready=True))
@@ -85,7 +86,7 @@ class Stage:
     async def until_replicas(self, wanted: int) -> None:
         """Look until the Deployment wants so many: its controller may come in between."""
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE):
                 while self.replicas != wanted:
                     await self.look()
                     await asyncio.sleep(0.02)

@@ -7,7 +7,7 @@ import pytest
 from modelrunner.domain.effective import OperatorDefaults
 from modelrunner_protocol.wire import Outcome
 from tests.cluster.waiting import wait_until
-from tests.integration.reconcilers.bench import Bench, condition, written
+from tests.integration.reconcilers.bench import PATIENCE, Bench, condition, written
 from tests.support.kubeapi import Object
 from tests.support.pod_statuses import ARTIFACT
 
@@ -189,7 +189,7 @@ async def test_a_deleted_model_is_let_go(bench: Bench) -> None:
     wait_until(
         "the Service collected",
         lambda: bench.api.get("v1", "Service", "m", bench.namespace) is None,
-        seconds=90,
+        seconds=PATIENCE,
     )
     model = await bench.until_still("m")
     assert says(model, "Ready") == ("False", "Terminating")

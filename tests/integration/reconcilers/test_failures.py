@@ -15,6 +15,7 @@ from modelrunner_protocol.wire import (
 )
 from tests.cluster.waiting import wait_until
 from tests.integration.reconcilers.bench import (
+    PATIENCE,
     Bench,
     condition,
     written,
@@ -201,7 +202,7 @@ async def test_equal_sources_are_pulled_once(bench: Bench) -> None:
     wait_until(
         "both Deployments are collected",
         lambda: bench.api.list("apps/v1", "Deployment", bench.namespace) == [],
-        seconds=90,
+        seconds=PATIENCE,
     )
     bench.put("Model", "third", MODEL)
     model = await bench.until_still("third")
@@ -243,7 +244,7 @@ async def test_a_model_that_came_back_waits_for_its_former_self(bench: Bench) ->
             .get("uid")
             != old
         ),
-        seconds=90,
+        seconds=PATIENCE,
     )
     model = await bench.until_still("m")
     assert model["status"]["phase"] == "Starting"

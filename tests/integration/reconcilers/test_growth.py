@@ -9,7 +9,7 @@ from modelrunner_protocol.reasons import Reason
 from modelrunner_protocol.wire import Outcome
 from tests.integration.reconcilers.bench import Bench, condition
 from tests.integration.reconcilers.test_upkeep import MODEL, claims, events
-from tests.support.kubeapi import KubeApi, Object
+from tests.support.kubeapi import Object, Refused
 from tests.support.pod_statuses import ARTIFACT
 
 pytestmark = pytest.mark.control_plane
@@ -19,22 +19,45 @@ MI = 2**20
 NEEDED = f"{needed_bytes(ARTIFACT.size_bytes) // MI}Mi"
 
 
-def storage_class(api: KubeApi, name: str, *, grows: bool) -> Object:
-    """A class whose volumes the tests make by hand."""
-    return api.apply(
+def storage_class(bench: Bench, *, grows: bool) -> None:
+    """The class of the namespace's claims; the tests make its volumes by hand."""
+    bench.api.apply(
         {
             "apiVersion": "storage.k8s.io/v1",
             "kind": "StorageClass",
-            "metadata": {"name": name},
+            "metadata": {"name": bench.namespace},
             "provisioner": "tests.example/none",
             "allowVolumeExpansion": grows,
         }
     )
 
 
-def on(name: str, **cache: Any) -> dict[str, Any]:
-    """A ModelRunner whose claims are of a class."""
-    return {"cache": {"storageClassName": name, **cache}}
+def until_known(bench: Bench, *, grows: bool) -> None:
+    """Wait until the API server, which reads classes by a watch, lets the bound claim grow or not.
+
+    Nothing is stored.
+    """
+    (claim,) = claims(bench)
+    name, namespace = claim["metadata"]["name"], bench.namespace
+    path = bench.api.path("v1", "PersistentVolumeClaim", namespace, name)
+    body: Object = {"spec": {"resources": {"requests": {"storage": "64Gi"}}}}
+    kind = "application/merge-patch+json"
+
+    def known() -> bool:
+        try:
+            bench.api.request("PATCH", path, body, query={"dryRun": "All"}, kind=kind)
+        except Refused as refused:
+            if refused.status == 403:
+                return not grows
+            raise
+        return grows
+
+    bench.wait_for_pods(known)
+
+
+def on(bench: Bench, **cache: Any) -> dict[str, Any]:
+    """A ModelRunner whose claims are of the namespace's class."""
+    return {"cache": {"storageClassName": bench.namespace, **cache}}
 
 
 def bound(bench: Bench, size: str, **more: Any) -> Object:
@@ -88,14 +111,16 @@ def pulls(bench: Bench) -> list[str]:
     return [one["metadata"]["uid"] for one in found if one["metadata"]["name"].startswith("pull")]
 
 
-async def pulling(bench: Bench, runner: dict[str, Any], size: str) -> None:
+async def pulling(bench: Bench, volume: str, *, grows: bool = True, **cache: Any) -> None:
     """A Model whose claim is bound, while its pull runs."""
-    bench.put("ModelRunner", "default", runner)
+    storage_class(bench, grows=grows)
+    bench.put("ModelRunner", "default", on(bench, **cache))
     bench.put("Model", "m", MODEL)
     await bench.until_still("m")
     bench.end_pod("resolve", Outcome(artifact=ARTIFACT), exit_code=0)
     await bench.until_still("m")
-    bound(bench, size)
+    bound(bench, volume)
+    until_known(bench, grows=grows)
 
 
 FULL = Outcome(
@@ -105,10 +130,9 @@ FULL = Outcome(
 )
 
 
-async def test_a_pull_that_finds_too_little_room(bench: Bench, api: KubeApi) -> None:
+async def test_a_pull_that_finds_too_little_room(bench: Bench) -> None:
     """The source grew: the claim is asked to grow, the wait is told, the pull goes on."""
-    storage_class(api, "grows", grows=True)
-    await pulling(bench, on("grows"), NEEDED)
+    await pulling(bench, NEEDED)
     (first,) = pulls(bench)
     bench.end_pod("pull", FULL, exit_code=1)
     model = await bench.until_still("m")
@@ -138,10 +162,9 @@ async def test_a_pull_that_finds_too_little_room(bench: Bench, api: KubeApi) -> 
     assert asked(bench) == f"{grown // MI}Mi"
 
 
-async def test_a_file_system_that_grows_when_it_is_mounted(bench: Bench, api: KubeApi) -> None:
+async def test_a_file_system_that_grows_when_it_is_mounted(bench: Bench) -> None:
     """Nobody waits for that: the pod of the pull is what it waits for itself."""
-    storage_class(api, "grows", grows=True)
-    await pulling(bench, on("grows"), NEEDED)
+    await pulling(bench, NEEDED)
     (first,) = pulls(bench)
     bench.end_pod("pull", FULL, exit_code=1)
     await bench.until_still("m")
@@ -151,10 +174,9 @@ async def test_a_file_system_that_grows_when_it_is_mounted(bench: Bench, api: Ku
     assert pulls(bench) != [first]
 
 
-async def test_a_class_that_does_not_grow(bench: Bench, api: KubeApi) -> None:
+async def test_a_class_that_does_not_grow(bench: Bench) -> None:
     """The API server's no, with the numbers and what to do; the operator has not read the class."""
-    storage_class(api, "stays", grows=False)
-    await pulling(bench, on("stays"), NEEDED)
+    await pulling(bench, NEEDED, grows=False)
     bench.end_pod("pull", FULL, exit_code=1)
     model = await bench.until_still("m")
     reason, _ = cached(model)
@@ -168,22 +190,22 @@ async def test_a_class_that_does_not_grow(bench: Bench, api: KubeApi) -> None:
     assert "does not let it grow" in ready["message"]
     assert events(bench, "CacheGrows") == []
     assert "allowVolumeExpansion" in ready["message"]
-    storage_class(api, "stays", grows=True)
+    storage_class(bench, grows=True)
+    until_known(bench, grows=True)
     bench.offset += 301
     model = await bench.until_still("m")
     assert "to grow from" in cached(model)[1]
 
 
-async def test_a_size_that_somebody_has_set(bench: Bench, api: KubeApi) -> None:
+async def test_a_size_that_somebody_has_set(bench: Bench) -> None:
     """It is not exceeded: the message says to what to raise it, and raised it makes the claim grow."""
-    storage_class(api, "grows", grows=True)
-    await pulling(bench, on("grows", size="1Gi"), "1Gi")
+    await pulling(bench, "1Gi", size="1Gi")
     bench.end_pod("pull", FULL, exit_code=1)
     reason, message = cached(await bench.until_still("m"))
     assert reason == "CacheTooSmall"
     assert "raise spec.cache.size of ModelRunner default to 2151Mi" in message
     assert asked(bench) == "1Gi"
-    bench.put("ModelRunner", "default", on("grows", size="3Gi"))
+    bench.put("ModelRunner", "default", on(bench, size="3Gi"))
     await bench.until_still("m")
     assert asked(bench) == "3Gi"
     bound(bench, "3Gi")
@@ -191,20 +213,20 @@ async def test_a_size_that_somebody_has_set(bench: Bench, api: KubeApi) -> None:
     assert cached(model)[0] == "Pulling"
 
 
-async def test_a_raised_size_under_a_model_that_serves(bench: Bench, api: KubeApi) -> None:
+async def test_a_raised_size_under_a_model_that_serves(bench: Bench) -> None:
     """It grows; a smaller one changes nothing; and a refusal is told without disturbing anybody."""
-    storage_class(api, "grows", grows=True)
-    await pulling(bench, on("grows", size="1Gi"), "1Gi")
+    await pulling(bench, "1Gi", size="1Gi")
     bench.end_pod("pull", Outcome(artifact=ARTIFACT), exit_code=0)
     await bench.until_still("m")
-    bench.put("ModelRunner", "default", on("grows", size="2Gi"))
+    bench.put("ModelRunner", "default", on(bench, size="2Gi"))
     await bench.until_still("m")
     assert asked(bench) == "2Gi"
-    bench.put("ModelRunner", "default", on("grows", size="1Gi"))
+    bench.put("ModelRunner", "default", on(bench, size="1Gi"))
     await bench.until_still("m")
     assert asked(bench) == "2Gi"
-    storage_class(api, "grows", grows=False)
-    bench.put("ModelRunner", "default", on("grows", size="4Gi") | {"keepAlive": "1h"})
+    storage_class(bench, grows=False)
+    until_known(bench, grows=False)
+    bench.put("ModelRunner", "default", on(bench, size="4Gi") | {"keepAlive": "1h"})
     model = await bench.until_still("m")
     assert asked(bench) == "2Gi"
     assert cached(model)[0] == "Cached"
@@ -212,16 +234,16 @@ async def test_a_raised_size_under_a_model_that_serves(bench: Bench, api: KubeAp
     assert "is 2.0 GiB and is to be 4.0 GiB" in note
 
 
-async def test_a_claim_without_a_volume_is_made_anew(bench: Bench, api: KubeApi) -> None:
+async def test_a_claim_without_a_volume_is_made_anew(bench: Bench) -> None:
     """It holds nothing and cannot be changed: larger it is another one."""
-    storage_class(api, "grows", grows=True)
-    bench.put("ModelRunner", "default", on("grows", size="1Gi"))
+    storage_class(bench, grows=True)
+    bench.put("ModelRunner", "default", on(bench, size="1Gi"))
     bench.put("Model", "m", MODEL)
     await bench.until_still("m")
     bench.end_pod("resolve", Outcome(artifact=ARTIFACT), exit_code=0)
     await bench.until_still("m")
     (old,) = claims(bench)
-    bench.put("ModelRunner", "default", on("grows", size="3Gi"))
+    bench.put("ModelRunner", "default", on(bench, size="3Gi"))
     await bench.once("m")
     for pod in bench.api.list("v1", "Pod", bench.namespace):
         bench.api.delete("v1", "Pod", pod["metadata"]["name"], bench.namespace)

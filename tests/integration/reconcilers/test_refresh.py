@@ -8,7 +8,7 @@ from modelrunner.domain.naming import claim_name
 from modelrunner_protocol.reasons import Reason
 from modelrunner_protocol.wire import Outcome
 from tests.cluster.waiting import wait_until
-from tests.integration.reconcilers.bench import Bench, condition, written
+from tests.integration.reconcilers.bench import PATIENCE, Bench, condition, written
 from tests.integration.reconcilers.moving import (
     MODEL,
     A,
@@ -137,7 +137,7 @@ async def test_looks_come_by_themselves_once_an_interval(bench: Bench) -> None:
     spec = {"source": MODEL["source"] | {"refresh": "10m"}}
     first = await serve(bench, spec)
     bench.scale("m", 0)
-    wait_until("no pods", lambda: runner_pods(bench) == [], seconds=30)
+    wait_until("no pods", lambda: runner_pods(bench) == [], seconds=PATIENCE)
     await bench.until_still("m")
     again = await bench.once("m")
     assert again is not None
@@ -149,7 +149,7 @@ async def test_looks_come_by_themselves_once_an_interval(bench: Bench) -> None:
     await bench.until_still("m")
     bench.end_pod("pull", Outcome(artifact=B), exit_code=0)
     await bench.until_still("m")
-    wait_until("the Deployment", lambda: settled(bench), seconds=30)
+    wait_until("the Deployment", lambda: settled(bench), seconds=PATIENCE)
     model = await bench.until_still("m")
     assert mounted(bench) != first
     assert bench.must("apps/v1", "Deployment", "m")["spec"]["replicas"] == 0

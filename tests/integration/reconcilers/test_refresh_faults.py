@@ -9,7 +9,7 @@ from modelrunner_protocol.reasons import Reason
 from modelrunner_protocol.runner import RunnerState, RunnerStatus
 from modelrunner_protocol.wire import Outcome
 from tests.cluster.waiting import wait_until
-from tests.integration.reconcilers.bench import Bench, condition
+from tests.integration.reconcilers.bench import PATIENCE, Bench, condition
 from tests.integration.reconcilers.moving import (
     MODEL,
     A,
@@ -28,12 +28,6 @@ from tests.integration.reconcilers.moving import (
 from tests.support.pod_statuses import running
 
 pytestmark = pytest.mark.control_plane
-
-BINDING = {
-    "apiVersion": "v1",
-    "kind": "Binding",
-    "target": {"apiVersion": "v1", "kind": "Node", "name": "node"},
-}
 
 
 async def test_a_pull_that_fails_for_good_leaves_what_serves(bench: Bench) -> None:
@@ -63,15 +57,14 @@ async def test_an_engine_that_fails_leaves_the_former_pod_and_its_claim(bench: B
     first = await serve(bench)
     # Which pod is newer is known by the second.
     since = time.time()
-    wait_until("the clock to go on", lambda: int(time.time()) > int(since), seconds=30)
+    wait_until("the clock to go on", lambda: int(time.time()) > int(since), seconds=PATIENCE)
     await look(bench, "now", B)
     bench.end_pod("pull", Outcome(artifact=B), exit_code=0)
     await bench.until_still("m")
     second = mounted(bench)
-    pod = bench.runner_pod()["metadata"]["name"]
-    path = f"{bench.api.path('v1', 'Pod', bench.namespace, pod)}/binding"
-    bench.api.request("POST", path, {**BINDING, "metadata": {"name": pod}})
-    bench.set_status(bench.must("v1", "Pod", pod), running("runner", "127.0.0.10"))
+    pod = bench.runner_pod()
+    bench.bind(pod)
+    bench.set_status(pod, running("runner", "127.0.0.10"))
     bench.probe.status = RunnerStatus(
         state=RunnerState.FAILED,
         started_at=bench.clock(),
@@ -174,7 +167,7 @@ async def test_a_drafts_newer_version_rolls_who_drafts_with_it(bench: Bench) -> 
     assert draft(bench) == second
     bench.make_ready("large", address="127.0.0.21")
     await bench.until_still("large")
-    wait_until("one pod of large", lambda: pods_of(bench, "large") == 1, seconds=30)
+    wait_until("one pod of large", lambda: pods_of(bench, "large") == 1, seconds=PATIENCE)
     bench.offset += 300
     await gone(bench, first)
 

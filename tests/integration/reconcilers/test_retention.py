@@ -6,7 +6,7 @@ import pytest
 
 from modelrunner_protocol.wire import Outcome
 from tests.cluster.waiting import wait_until
-from tests.integration.reconcilers.bench import API, Bench
+from tests.integration.reconcilers.bench import API, PATIENCE, Bench
 from tests.integration.reconcilers.test_upkeep import (
     MODEL,
     OTHER,
@@ -95,7 +95,9 @@ async def test_who_has_gone_on_owns_nothing_of_the_others(bench: Bench) -> None:
     await bench.until_still("n")
     assert owners(old_claim(bench)[0]) == ["n"]
     bench.api.delete(API, "Model", "n", bench.namespace)
-    wait_until("Kubernetes deletes it with its owner", lambda: not old_claim(bench), seconds=30)
+    wait_until(
+        "Kubernetes deletes it with its owner", lambda: not old_claim(bench), seconds=PATIENCE
+    )
 
 
 async def test_a_switch_to_delete_on_a_live_claim(bench: Bench) -> None:
@@ -113,7 +115,7 @@ async def test_a_switch_to_delete_on_a_live_claim(bench: Bench) -> None:
     bench.put("ModelRunner", "default", DELETE)
     await bench.until_still("m")
     bench.api.delete(API, "Model", "m", bench.namespace)
-    wait_until("the claim goes", lambda: not claims(bench), seconds=30)
+    wait_until("the claim goes", lambda: not claims(bench), seconds=PATIENCE)
 
 
 async def test_a_switch_to_retain_after_the_model_has_gone_on(bench: Bench) -> None:

@@ -11,7 +11,7 @@ from modelrunner_protocol.wire import Outcome, PullConfig
 from tests.integration.reconcilers.bench import API, Bench, condition, written
 from tests.integration.reconcilers.test_growth import bound, on, storage_class
 from tests.integration.reconcilers.test_upkeep import MODEL, claims, events
-from tests.support.kubeapi import KubeApi, Object
+from tests.support.kubeapi import Object
 from tests.support.pod_statuses import ARTIFACT
 
 pytestmark = pytest.mark.control_plane
@@ -181,10 +181,10 @@ async def test_what_cannot_be_verified(bench: Bench) -> None:
     assert pod_marks(bench) == ""
 
 
-async def deleted_under(bench: Bench, api: KubeApi, model: dict[str, Any]) -> Object:
+async def deleted_under(bench: Bench, model: dict[str, Any]) -> Object:
     """The claim of a Model that serves is deleted; the Model then."""
-    storage_class(api, "grows", grows=True)
-    bench.put("ModelRunner", "default", on("grows", size="1Gi"))
+    storage_class(bench, grows=True)
+    bench.put("ModelRunner", "default", on(bench, size="1Gi"))
     bench.put("Model", "m", MODEL | model)
     await bench.until_still("m")
     bench.end_pod("resolve", Outcome(artifact=ARTIFACT), exit_code=0)
@@ -193,7 +193,7 @@ async def deleted_under(bench: Bench, api: KubeApi, model: dict[str, Any]) -> Ob
     bench.end_pod("pull", Outcome(artifact=ARTIFACT), exit_code=0)
     await bench.until_still("m")
     # Without a scheduler a pod has a node only if it was made with one.
-    bench.api.request("POST", _binding_path(bench), _binding(bench))
+    bench.bind(bench.runner_pod())
     bench.make_ready()
     await bench.until_still("m")
     name = claims(bench)[0]["metadata"]["name"]
@@ -201,9 +201,9 @@ async def deleted_under(bench: Bench, api: KubeApi, model: dict[str, Any]) -> Ob
     return await bench.until_still("m")
 
 
-async def test_a_claim_deleted_under_a_model_that_sleeps_later(bench: Bench, api: KubeApi) -> None:
+async def test_a_claim_deleted_under_a_model_that_sleeps_later(bench: Bench) -> None:
     """It serves on and says so; once its pods end, a new claim is pulled and other pods follow."""
-    model = await deleted_under(bench, api, {})
+    model = await deleted_under(bench, {})
     ready, cached = condition(model, "Ready"), condition(model, "Cached")
     assert ready is not None
     assert cached is not None
@@ -227,9 +227,9 @@ async def test_a_claim_deleted_under_a_model_that_sleeps_later(bench: Bench, api
     assert model["status"]["phase"] == "Idle"
 
 
-async def test_a_claim_deleted_under_a_model_that_never_sleeps(bench: Bench, api: KubeApi) -> None:
+async def test_a_claim_deleted_under_a_model_that_never_sleeps(bench: Bench) -> None:
     """Nobody but a person ends its pods: Stalled, with the command."""
-    model = await deleted_under(bench, api, {"keepAlive": "-1"})
+    model = await deleted_under(bench, {"keepAlive": "-1"})
     stalled, ready = condition(model, "Stalled"), condition(model, "Ready")
     assert stalled is not None
     assert ready is not None
@@ -247,18 +247,4 @@ def _claim(bench: Bench, name: str) -> Object:
             "accessModes": ["ReadWriteOnce"],
             "resources": {"requests": {"storage": "1Gi"}},
         },
-    }
-
-
-def _binding_path(bench: Bench) -> str:
-    pod = bench.runner_pod()["metadata"]["name"]
-    return f"{bench.api.path('v1', 'Pod', bench.namespace, pod)}/binding"
-
-
-def _binding(bench: Bench) -> Object:
-    return {
-        "apiVersion": "v1",
-        "kind": "Binding",
-        "metadata": {"name": bench.runner_pod()["metadata"]["name"]},
-        "target": {"apiVersion": "v1", "kind": "Node", "name": "none"},
     }

@@ -6,7 +6,7 @@ from modelrunner.domain.naming import claim_name
 from modelrunner_protocol.reasons import Reason
 from modelrunner_protocol.wire import Outcome
 from tests.cluster.waiting import wait_until
-from tests.integration.reconcilers.bench import Bench
+from tests.integration.reconcilers.bench import PATIENCE, Bench
 from tests.integration.reconcilers.moving import (
     MODEL,
     MODELS,
@@ -142,7 +142,7 @@ async def test_models_of_one_source_have_each_their_own_version(bench: Bench) ->
     assert mounted(bench, "old") == first
     bench.api.delete(*MODELS, "old", bench.namespace)
     bench.api.delete("apps/v1", "Deployment", "old", bench.namespace)
-    wait_until("the other's pods to go", lambda: runner_pods(bench, "old") == [], seconds=30)
+    wait_until("the other's pods to go", lambda: runner_pods(bench, "old") == [], seconds=PATIENCE)
     # Nobody tells who leaves; each full look sees it.
     bench.offset += 300
     await gone(bench, first)
@@ -159,4 +159,4 @@ async def test_a_model_that_is_deleted_in_the_middle_leaves_no_job(bench: Bench)
     bench.api.delete(*MODELS, "m", bench.namespace)
     await bench.once("m")
     assert first in claims(bench)
-    wait_until("the Jobs to go", lambda: jobs(bench) == [], seconds=60)
+    wait_until("the Jobs to go", lambda: jobs(bench) == [], seconds=PATIENCE)

@@ -1,6 +1,5 @@
 """Volumes that one node alone can mount, with a real scheduler over nodes without kubelets."""
 
-import secrets
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -23,6 +22,7 @@ from tests.integration.reconcilers.stage import MODEL, Stage, writes_in
 from tests.support.door_runners import door_runners
 from tests.support.fake_nodes import FakeNodes
 from tests.support.kubeapi import KubeApi, Object
+from tests.support.namespaces import fresh_namespace
 from tests.support.planes import install_kinds
 from tests.support.pod_statuses import running
 
@@ -44,8 +44,7 @@ async def stage(plane: ControlPlane) -> AsyncIterator[Stage]:
     """A stage over that control plane."""
     with KubeApi.connect(plane.kubeconfig) as api:
         install_kinds(api)
-        namespace = f"t-{secrets.token_hex(4)}"
-        api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+        namespace = fresh_namespace(api)
         async with (
             await KubeClient.connected(kubeconfig=str(plane.kubeconfig), writes=WRITES) as client,
             door_runners() as doors,
@@ -87,7 +86,7 @@ async def until_placed(stage: Stage, count: int, *, waiting: int = 0, of: str = 
 
     for _ in range(3):
         await stage.look()
-    wait_until(f"{count} pods on nodes, {waiting} without", done, seconds=60)
+    wait_until(f"{count} pods on nodes, {waiting} without", done, seconds=120)
     await stage.look()
 
 
@@ -100,14 +99,14 @@ async def all_ready(stage: Stage, count: int) -> None:
         stage.runners.append(await stage.doors.add(address, warmed_at=stage.now))
         stage.bench.set_status(pod, running("runner", address, ready=True))
     if stage.bench.real is None:
-        stage.bench.real = HttpRunnerProbe(port=stage.doors.port)
+        stage.bench.real = HttpRunnerProbe(port=stage.doors.port, timeout=60)
         stage.bench.restart()
 
     def counted() -> bool:
         status = stage.bench.must("apps/v1", "Deployment", "m").get("status") or {}
         return int(status.get("readyReplicas", 0)) == count
 
-    wait_until("ready runners", counted, seconds=60)
+    wait_until("ready runners", counted, seconds=120)
     await stage.look(2)
 
 
@@ -120,6 +119,7 @@ async def test_a_runner_too_many_is_taken_back_and_told(stage: Stage, nodes: Fak
     """Two of three fit where the volume is; the third is tried again later, and fits then."""
     home, other = nodes.add("a", "2500m"), nodes.add("b", "2500m")
     nodes.volume("v", "ReadWriteOnce")
+    stage.bench.stop_clock()
     stage.bench.put("ModelRunner", "default", nodes.runner(scaling={"minReplicas": 3}))
     stage.bench.put("Model", "m", MODEL)
     await stage.bench.cached("m")
@@ -130,6 +130,8 @@ async def test_a_runner_too_many_is_taken_back_and_told(stage: Stage, nodes: Fak
     assert told(stage) is None
     assert told(stage, "Stalled") is None
 
+    # The scheduler has given up before this moment.
+    stage.bench.stop_clock()
     stage.later(PATIENCE + 5)
     await stage.until_replicas(2)
     await stage.bench.until_still("m")

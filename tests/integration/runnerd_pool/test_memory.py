@@ -40,7 +40,7 @@ def _started(engine: Engine, folder: Path, flags: tuple[str, ...]) -> Iterator[t
 
 
 def _healthy(socket: Path) -> bool:
-    with httpx.Client(transport=httpx.HTTPTransport(uds=str(socket))) as client:
+    with httpx.Client(transport=httpx.HTTPTransport(uds=str(socket)), timeout=60) as client:
         try:
             return client.get("http://engine/health").status_code == 200
         except httpx.TransportError:

@@ -60,7 +60,9 @@ class Running:
 
     async def get(self, path: str) -> httpx.Response:
         """Ask its HTTP server, once it listens."""
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}") as client:
+        async with httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{self.port}", timeout=60
+        ) as client:
             while True:
                 assert self.process.returncode is None
                 try:

@@ -44,7 +44,7 @@ def _files(*layers: tuple[str, bytes], config: str = CONFIG) -> OciFiles:
 def _push(registry: RegistryProcess, commands: Commands, files: OciFiles) -> None:
     """Put it there as Ollama does, and let the commands be about it."""
     base = f"http://{registry.address}/v2/{files.name}"
-    with httpx.Client(trust_env=False) as client:
+    with httpx.Client(trust_env=False, timeout=60) as client:
         for data in (files.config_bytes, *(content for _, content, _ in files.layers)):
             place = client.post(f"{base}/blobs/uploads/").headers["Location"]
             target = httpx.URL(base).join(place).copy_merge_params({"digest": digest(data)})

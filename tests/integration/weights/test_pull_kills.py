@@ -103,7 +103,7 @@ async def test_kills_after_random_bytes(
     assert artifact is not None
     counts = [chance.randint(1, SIZE // KILLS) for _ in range(KILLS)]
     print(f"seed {SEED}: killed after {counts} bytes")
-    async with forked_pulls(PIECE) as pulls, httpx.AsyncClient() as client:
+    async with forked_pulls(PIECE) as pulls, httpx.AsyncClient(timeout=60) as client:
         victims = Victims(commands, server, artifact, pulls, client)
         for count in counts:
             await victims.killed_after(count)
