@@ -126,6 +126,7 @@ def allowed(api: KubeApi, user: str, namespace: str, right: str) -> bool:
         "list /pods",
         "patch /pods",
         "create events.k8s.io/events",
+        "list events.k8s.io/events",
         "create monitoring.coreos.com/servicemonitors",
     ],
 )

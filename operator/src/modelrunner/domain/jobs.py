@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from modelrunner.domain.admission import job_refused
 from modelrunner.domain.containers import (
     explain_end,
     failed,
@@ -97,8 +98,11 @@ class JobView:
         return self.finished_at + delay
 
 
-def look_at_job(job: Object, pods: Sequence[Object], *, now: float) -> JobView:
-    """Judge a Job by its newest pod first: the Job's own status follows seconds later."""
+def look_at_job(job: Object, pods: Sequence[Object], *, now: float, refused: str = "") -> JobView:
+    """Judge a Job by its newest pod first: the Job's own status follows seconds later.
+
+    `refused`: what the API server said to a pod of it, "" where there is one.
+    """
     attempt = _attempt(job)
     if being_deleted(job):
         return JobView(state=JobState.GOING, attempt=attempt)
@@ -115,11 +119,11 @@ def look_at_job(job: Object, pods: Sequence[Object], *, now: float) -> JobView:
             state=JobState.FAILED,
             attempt=attempt,
             pod=pod,
-            problem=Problem(Reason.PULL_FAILED, _unexplained(job, pod, ended)),
+            problem=Problem(Reason.PULL_FAILED, _unexplained(job, pod, ended, refused)),
             retryable=True,
             finished_at=finished_at or _job_finished(job) or now,
         )
-    return _running(job, pod, attempt, now)
+    return _running(job, pod, attempt, now, refused)
 
 
 def _judged(
@@ -153,8 +157,8 @@ def _judged(
     )
 
 
-def _running(job: Object, pod: Object | None, attempt: int, now: float) -> JobView:
-    problem = None
+def _running(job: Object, pod: Object | None, attempt: int, now: float, refused: str) -> JobView:
+    problem = job_refused(refused) if refused and pod is None else None
     if pod is not None and text(pod, "status", "phase") not in {"Failed", "Succeeded"}:
         problem = waiting_problem(pod) or unschedulable(pod, now=now)
     return JobView(
@@ -188,11 +192,11 @@ def _ended(pod: Object | None) -> Object | None:
     return None
 
 
-def _unexplained(job: Object, pod: Object | None, ended: Object | None) -> str:
+def _unexplained(job: Object, pod: Object | None, ended: Object | None, refused: str) -> str:
     name = name_of(job)
     if pod is None:
         found = condition(job, "Failed")
-        words = text(found, "message") or "its pod is gone"
+        words = refused or text(found, "message") or "its pod is gone"
         return f"Job {name} ended without a result: {words}"
     container = next(iter(items(pod, "status", "containerStatuses")), {})
     if ended is not None and text(ended, "reason") == "OOMKilled":

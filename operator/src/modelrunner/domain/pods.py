@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from modelrunner.domain.admission import runner_refused
 from modelrunner.domain.containers import crash_problem, statuses, waiting_problem
 from modelrunner.domain.objects import (
     Object,
@@ -156,18 +157,7 @@ def _creation_problem(deployment: Object) -> Problem | None:
     found = condition(deployment, "ReplicaFailure")
     if found is None or found.get("status") != "True":
         return None
-    words = text(found, "message")
-    if "exceeded quota" in words:
-        return Problem(
-            Reason.UNSCHEDULABLE,
-            f"the pod may not be created: {words}. Mend: raise the quota of the namespace, or lower"
-            " spec.resources of the ModelRunner",
-        )
-    return Problem(
-        Reason.INVALID_CONFIGURATION,
-        f"the pod may not be created: {words}. Mend: change the ModelRunner (spec.podTemplate,"
-        " spec.resources, spec.scheduling) to what the cluster admits",
-    )
+    return runner_refused(text(found, "message"))
 
 
 def _deadline_problem(deployment: Object) -> Problem | None:

@@ -85,10 +85,17 @@ class KubeClient:
         namespace: str | None = None,
         *,
         label_selector: str = "",
+        field_selector: str = "",
         limit: int = 500,
     ) -> list[KubeObject]:
         """All objects of a namespace (None: of the cluster), fetched in pages of `limit`."""
-        found = await self.snapshot(resource, namespace, label_selector=label_selector, limit=limit)
+        found = await self.snapshot(
+            resource,
+            namespace,
+            label_selector=label_selector,
+            field_selector=field_selector,
+            limit=limit,
+        )
         return found.items
 
     async def snapshot(
@@ -97,21 +104,24 @@ class KubeClient:
         namespace: str | None = None,
         *,
         label_selector: str = "",
+        field_selector: str = "",
         limit: int = 500,
     ) -> Snapshot:
         """As `list`, with the resourceVersion of the whole, one consistent state."""
+        selectors = {"labelSelector": label_selector, "fieldSelector": field_selector}
+        query = {name: value for name, value in selectors.items() if value}
         try:
-            return await self._snapshot(resource, namespace, label_selector, limit)
+            return await self._snapshot(resource, namespace, query, limit)
         except Gone:
             # The pages took longer than etcd keeps a revision; one large answer cannot expire.
-            return await self._snapshot(resource, namespace, label_selector, 0)
+            return await self._snapshot(resource, namespace, query, 0)
 
     async def _snapshot(
-        self, resource: Resource, namespace: str | None, selector: str, limit: int
+        self, resource: Resource, namespace: str | None, selectors: Mapping[str, str], limit: int
     ) -> Snapshot:
         items: list[KubeObject] = []
         version = ""
-        async for page in self._pages(resource, namespace, selector, limit):
+        async for page in self._pages(resource, namespace, selectors, limit):
             version = str((page.get("metadata") or {}).get("resourceVersion") or version)
             for item in page.get("items") or []:
                 # Items of a built-in list come without the two fields that say what they are.
@@ -121,11 +131,9 @@ class KubeClient:
         return Snapshot(items, version)
 
     async def _pages(
-        self, resource: Resource, namespace: str | None, selector: str, limit: int
+        self, resource: Resource, namespace: str | None, selectors: Mapping[str, str], limit: int
     ) -> AsyncIterator[KubeObject]:
-        query: dict[str, str] = {}
-        if selector:
-            query["labelSelector"] = selector
+        query = dict(selectors)
         if limit:
             query["limit"] = str(limit)
         while True:

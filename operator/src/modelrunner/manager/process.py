@@ -18,7 +18,7 @@ Rights the process needs (RBAC), besides discovery, which every account may read
         apps deployments/scale                               get patch
         core pods                                            get list watch patch
         monitoring.coreos.com servicemonitors                get create patch delete
-        events.k8s.io events                                 create patch
+        events.k8s.io events                                 list create patch
 
 Server-side apply of an object that may not exist needs `create` beside `patch`. `…/finalizers` is
 asked for by clusters with the admission plugin OwnerReferencesPermissionEnforcement when an owner

@@ -18,10 +18,11 @@ from modelrunner_protocol.wire import Progress
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobAndPods:
-    """A Job with the pods it has started."""
+    """A Job with the pods it has started; `refused` is why it may not start one."""
 
     job: Object
     pods: Sequence[Object] = ()
+    refused: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

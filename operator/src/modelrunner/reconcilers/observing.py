@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from modelrunner.api.v1alpha1 import Model, ModelRunner, Retention
 from modelrunner.domain import naming
+from modelrunner.domain.admission import REFUSED_POD, refusal_of
 from modelrunner.domain.cache import cache_claim, owns_claim
 from modelrunner.domain.drafts import DraftFacts
 from modelrunner.domain.effective import Effective, runner_name, settle
@@ -15,6 +16,7 @@ from modelrunner.domain.objects import (
     Object,
     annotation,
     being_deleted,
+    created_at,
     label,
     name_of,
     owner_uids,
@@ -26,9 +28,11 @@ from modelrunner.domain.problem import Problem
 from modelrunner.domain.scheduling import claims_of
 from modelrunner.domain.validation import ConfigurationError, check, read
 from modelrunner.kube.client import KubeClient
+from modelrunner.kube.errors import Forbidden
 from modelrunner.kube.resources import (
     CLAIMS,
     DEPLOYMENTS,
+    EVENTS,
     JOBS,
     MODEL_RUNNERS,
     MODELS,
@@ -52,6 +56,9 @@ PROGRESS_LASTS: Final = 1.5
 
 CLAIM_LASTS: Final = 10.0
 """Seconds for which a look at a claim that users made is good."""
+
+POD_COMES: Final = 1.0
+"""Seconds in which nobody asks why a Job has no pod yet."""
 
 _REMEMBERED: Final = 1000
 
@@ -111,6 +118,8 @@ class Sight:
         settings = at_wanted_version(self.store, settings, seen.model, entries)
         seen = await self._cache(replace(seen, settings=settings), entries)
         seen = with_versions(self.store, seen, entries)
+        if seen.refresh is not None:
+            seen = replace(seen, refresh=await self._admitted(seen.refresh, seen.now))
         newer = moved(self.store, seen, entries)
         if newer is not None:
             seen = await self._cache(replace(seen, settings=newer), entries)
@@ -240,7 +249,22 @@ class Sight:
         pods = self.store.by_label(PODS, settings.namespace, naming.ARTIFACT_LABEL, settings.key)
         # Pods of an earlier Job of that name may still be on their way out.
         mine = [pod for pod in pods if uid_of(job) in owner_uids(pod)]
-        return JobAndPods(job=job, pods=mine)
+        return await self._admitted(JobAndPods(job=job, pods=mine), seen.now)
+
+    async def _admitted(self, found: JobAndPods, now: float) -> JobAndPods:
+        """A Job with what the API server says to its pods: nothing else tells it than an event."""
+        job = found.job
+        if found.pods or being_deleted(job) or now - created_at(job) < POD_COMES:
+            return found
+        about = f"regarding.uid={uid_of(job)},reason={REFUSED_POD}"
+        try:
+            events = await self.client.list(
+                EVENTS, text(job, "metadata", "namespace"), field_selector=about
+            )
+        except Forbidden:
+            # A role of an older chart: then the message only says where to look.
+            return found
+        return replace(found, refused=refusal_of(job, events))
 
     def _stale_jobs(self, settings: Effective, uid: str) -> list[Object]:
         wanted, look = settings.key, naming.refresh_job_name(settings.source_key)

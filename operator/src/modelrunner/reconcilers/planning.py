@@ -236,7 +236,9 @@ def _not_ours(seen: Observation, obj: Object | None, kind: str) -> Problem | Non
 
 
 def _view(found: JobAndPods | None, now: float) -> JobView | None:
-    return look_at_job(found.job, found.pods, now=now) if found is not None else None
+    if found is None:
+        return None
+    return look_at_job(found.job, found.pods, now=now, refused=found.refused)
 
 
 def _facts(

@@ -53,7 +53,7 @@ def look_of(seen: Observation) -> Look | None:
     found, settings = seen.refresh, seen.settings
     if found is None or settings is None or being_deleted(found.job):
         return None
-    view = look_at_job(found.job, found.pods, now=seen.now)
+    view = look_at_job(found.job, found.pods, now=seen.now, refused=found.refused)
     mine = label(found.job, MODEL_LABEL) == name_of(seen.model) and uid_of(
         seen.model
     ) in owner_uids(found.job)

@@ -23,6 +23,9 @@ CLAIMS: Final = 15.0
 REFUSED: Final = 300.0
 """Seconds after which the API server is offered again what it has refused."""
 
+NO_POD: Final = 2.0
+"""Seconds after which it is asked why a new Job has no pod."""
+
 _REFUSABLE: Final = frozenset({Reason.INVALID_CONFIGURATION, Reason.CACHE_TOO_SMALL})
 _HINTS: Final = 20.0
 _FAST_PULL: Final = 2.0
@@ -77,7 +80,9 @@ def _job(seen: Observation, found: JobAndPods | None, *, progress: bool) -> floa
         return None
     pod = max(found.pods, key=created_at, default=None)
     if pod is None:
-        return _HINTS if seen.now - created_at(found.job) < 2 * _HINTS else None
+        age = seen.now - created_at(found.job)
+        # Nobody tells that a pod is not let in.
+        return NO_POD if age < 5 * NO_POD else _HINTS if age < 2 * _HINTS else None
     if text(pod, "status", "phase") in {"Succeeded", "Failed"}:
         return None
     if progress and address(pod):

@@ -39,7 +39,9 @@ def verification_of(
             model=seen.model,
             key=settings.key,
             job=found.job if found is not None else None,
-            view=look_at_job(found.job, found.pods, now=seen.now) if found is not None else None,
+            view=look_at_job(found.job, found.pods, now=seen.now, refused=found.refused)
+            if found is not None
+            else None,
             owned=owns_claim(settings),
             in_place=settings.in_place or not can_be_filled(seen),
             renewed=annotation(seen.claim or {}, RENEWED_ANNOTATION),

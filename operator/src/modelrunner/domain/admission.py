@@ -1,0 +1,61 @@
+"""Pods that the API server does not let in: quotas, limit ranges, Pod Security, webhooks. Pure."""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from modelrunner.domain.objects import Object, name_of, text, uid_of
+from modelrunner.domain.problem import Problem
+from modelrunner_protocol.reasons import Reason
+
+REFUSED_POD: Final = "FailedCreate"
+"""Reason of the event by which a controller tells that it may not create a pod."""
+
+_FOR_RUNNERS: Final = (
+    "change the ModelRunner (spec.podTemplate, spec.resources, spec.scheduling) to what the cluster"
+    " admits"
+)
+_FOR_JOBS: Final = (
+    "change spec.podTemplate of the ModelRunner to what the cluster admits, or what refuses the pod"
+)
+
+
+def runner_refused(words: str) -> Problem:
+    """A runner's pod is not let in."""
+    return _refused(
+        words, _FOR_RUNNERS, "raise the quota of the namespace, or lower spec.resources"
+    )
+
+
+def job_refused(words: str) -> Problem:
+    """A Job's pod is not let in. Its resources are small, and not for users to set."""
+    raise_it = "raise the quota of the namespace, or end something that uses it up"
+    if "must specify" in words:
+        defaults = "add a LimitRange that gives containers defaults for what the quota asks for"
+        return _refused(words, f"{defaults}, or change the quota", raise_it)
+    return _refused(words, _FOR_JOBS, raise_it)
+
+
+def refusal_of(job: Object, events: Iterable[Object]) -> str:
+    """What the API server said the last time a Job was to have a pod; "" if it said nothing."""
+    told = [
+        event
+        for event in events
+        if event.get("reason") == REFUSED_POD and text(event, "regarding", "uid") == uid_of(job)
+    ]
+    last = max(told, key=_time, default=None)
+    words = text(last, "note").removeprefix("Error creating: ")
+    # Each try has a name of its own, and would be a write of the status.
+    return re.sub(rf'pods "{re.escape(name_of(job))}-[a-z0-9]+" is ', "", words)
+
+
+def _time(event: Object) -> str:
+    last = text(event, "deprecatedLastTimestamp") or text(event, "eventTime")
+    return last or text(event, "metadata", "creationTimestamp")
+
+
+def _refused(words: str, mend: str, quota: str) -> Problem:
+    full = "exceeded quota" in words
+    reason = Reason.UNSCHEDULABLE if full else Reason.INVALID_CONFIGURATION
+    said = words.rstrip(".")
+    return Problem(reason, f"the pod may not be created: {said}. Mend: {quota if full else mend}")

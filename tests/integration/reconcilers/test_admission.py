@@ -1,0 +1,121 @@
+"""Pods and claims that the API server does not let in: told at once, in its words."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from modelrunner_protocol.wire import Outcome
+from tests.integration.reconcilers.bench import Bench, condition, written
+from tests.integration.reconcilers.test_upkeep import MODEL, events
+from tests.support.kubeapi import Object
+from tests.support.pod_statuses import ARTIFACT
+
+pytestmark = pytest.mark.control_plane
+
+
+def quota(bench: Bench, **hard: str) -> None:
+    """A quota that counts already."""
+    meta = {"name": "q", "namespace": bench.namespace}
+    body = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": meta, "spec": {"hard": hard}}
+    bench.api.create(body)
+    bench.wait_for_pods(lambda: "hard" in (bench.must("v1", "ResourceQuota", "q")["status"] or {}))
+
+
+def restricted(bench: Bench) -> None:
+    """The namespace admits pods of the restricted standard only."""
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    meta = {"name": bench.namespace, "labels": labels}
+    bench.api.merge({"apiVersion": "v1", "kind": "Namespace", "metadata": meta})
+
+
+def no_cpu(bench: Bench) -> None:
+    """A quota asks for what the pods of Jobs do not say."""
+    quota(bench, **{"limits.cpu": "4"})
+
+
+def no_pods(bench: Bench) -> None:
+    """A quota that is used up."""
+    quota(bench, pods="0")
+
+
+def as_root(bench: Bench) -> dict[str, Any]:
+    """A podTemplate that such a namespace does not admit."""
+    return {"podTemplate": {"spec": {"securityContext": {"runAsNonRoot": False, "runAsUser": 0}}}}
+
+
+def said(model: Object) -> tuple[str, str]:
+    """Reason and message of Stalled."""
+    found = condition(model, "Stalled")
+    assert found is not None, model["status"]
+    return found["reason"], found["message"]
+
+
+@pytest.mark.parametrize(
+    ("hinder", "spec", "reason", "words"),
+    [
+        (no_cpu, {}, "InvalidConfiguration", "failed quota: q: must specify limits.cpu"),
+        (no_pods, {}, "Unschedulable", "exceeded quota: q, requested: pods=1"),
+        (restricted, as_root, "InvalidConfiguration", 'violates PodSecurity "restricted:latest"'),
+    ],
+)
+async def test_a_job_that_may_not_have_a_pod(
+    bench: Bench,
+    hinder: Callable[[Bench], None],
+    spec: Any,
+    reason: str,
+    words: str,
+) -> None:
+    """The server's sentence is on the Model within seconds, once, and nothing is written after it."""
+    hinder(bench)
+    bench.put("ModelRunner", "default", {"keepAlive": "9m"} | (spec(bench) if spec else {}))
+    bench.put("Model", "m", MODEL)
+    await bench.once("m")
+    bench.wait_for_pods(lambda: bool(events(bench, "FailedCreate")))
+    bench.offset += 2
+    model = await bench.until_still("m")
+    assert said(model)[0] == reason
+    assert words in said(model)[1]
+    assert "Mend: " in said(model)[1]
+    # Each further try of the controller tells it anew, with another name for the pod.
+    before = written()
+    bench.wait_for_pods(lambda: len(events(bench, "FailedCreate")) > 1)
+    await bench.once("m")
+    assert written() == before
+
+
+async def test_the_way_is_free_again(bench: Bench) -> None:
+    """Nobody has to touch the Model: the controller tries again, and its pod is seen."""
+    no_pods(bench)
+    bench.put("ModelRunner", "default", {"keepAlive": "9m"})
+    bench.put("Model", "m", MODEL)
+    await bench.once("m")
+    bench.wait_for_pods(lambda: bool(events(bench, "FailedCreate")))
+    bench.offset += 2
+    assert said(await bench.until_still("m"))[0] == "Unschedulable"
+    bench.api.delete("v1", "ResourceQuota", "q", bench.namespace)
+    bench.pod_of("resolve")
+    model = await bench.until_still("m")
+    assert condition(model, "Stalled") is None
+    assert model["status"]["phase"] == "Resolving"
+
+
+async def test_a_claim_that_a_quota_refuses(bench: Bench) -> None:
+    """Told with the numbers; the cache is not said to be on its way, and later it is tried again."""
+    quota(bench, **{"requests.storage": "10Mi"})
+    bench.put("ModelRunner", "default", {"keepAlive": "9m"})
+    bench.put("Model", "m", MODEL)
+    await bench.until_still("m")
+    bench.end_pod("resolve", Outcome(artifact=ARTIFACT), exit_code=0)
+    model = await bench.until_still("m")
+    reason, message = said(model)
+    assert reason == "InvalidConfiguration"
+    assert "requested: requests.storage=168Mi" in message
+    assert "Mend: raise the quota of the namespace" in message
+    kept = condition(model, "Cached")
+    assert kept is not None
+    assert kept["message"] == message
+    assert await bench.once("m") == 300
+    bench.api.delete("v1", "ResourceQuota", "q", bench.namespace)
+    bench.offset += 301
+    assert (await bench.until_still("m"))["status"]["phase"] == "Pulling"
