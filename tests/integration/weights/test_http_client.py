@@ -95,6 +95,8 @@ async def test_six_redirects_are_too_many(server: FileServer, commands: Commands
         ("ftp://host/model.gguf", "redirects to a ftp: URL"),
         ("gopher://host/", "redirects to a gopher: URL"),
         ("http://[::1", "redirects to a URL that cannot be read"),
+        ("http://host:99999/", "redirects to a URL that cannot be read: Port out of range"),
+        ("data:text/plain,GGUF", "redirects to a data: URL"),
         ("", "without saying where to"),
     ],
 )
@@ -118,6 +120,14 @@ async def test_credentials_stay_with_their_host(server: FileServer, commands: Co
         assert [r.headers.get("authorization", "")[:5] for r in server.requests] == ["Basic"] * 2
         assert [r.headers.get("authorization") for r in other.requests] == [None]
         assert "hunter2" not in ended.log
+
+
+async def test_a_netrc_is_not_read(server: FileServer, commands: Commands, tmp_path: Path) -> None:
+    """What a person keeps for other programs is shown to no server that a source names."""
+    (tmp_path / ".netrc").write_text("default login me password hunter2\n")
+    commands.environment |= {"HOME": str(tmp_path), "NETRC": str(tmp_path / ".netrc")}
+    assert (await commands.resolve()).code == 0
+    assert "authorization" not in server.requests[0].headers
 
 
 async def test_secrets_of_a_url_are_not_told(server: FileServer, commands: Commands) -> None:

@@ -81,6 +81,14 @@ async def test_unknown_length(server: FileServer, commands: Commands) -> None:
     _failed(ended, Reason.PULL_FAILED, retryable=False, says=says)
 
 
+async def test_an_absurd_length(server: FileServer, commands: Commands) -> None:
+    """No volume is made for what no model has."""
+    told = f"bytes 0-{2 * MIB - 1}/{1 << 60}"
+    server.always = Fault(headers={"Content-Range": told})
+    says = "announces sizes that cannot be right"
+    _failed(await commands.resolve(), Reason.UNSUPPORTED_FORMAT, retryable=False, says=says)
+
+
 async def test_unknown_length_with_ranges(server: FileServer, commands: Commands) -> None:
     """Nor does a range of a file of unknown length help."""
     server.always = Fault(headers={"Content-Range": f"bytes 0-{2 * MIB - 1}/*"})

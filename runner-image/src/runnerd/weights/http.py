@@ -120,7 +120,9 @@ class HttpWeights:
         )
 
     def _sized(self, file: WeightsFile, size: int) -> WeightsFile:
-        return replace(file, size_bytes=size, sha256=self._source.sha256)
+        found = replace(file, size_bytes=size, sha256=self._source.sha256)
+        formats.check_files((found,), self._where)
+        return found
 
 
 def _place(url: URL) -> tuple[URL, str]:

@@ -30,6 +30,8 @@ def body_of(response: aiohttp.ClientResponse, start: int, *, validator: str = ""
         raise RangeNotSatisfiableError(total)
     if response.status == 200:
         first, total = 0, response.content_length
+    elif first is None:
+        raise TransientError("the server does not tell which bytes it sends (Content-Range)")
     elif first != start:
         raise TransientError(f"the server sent bytes from {first} when asked for {start}")
     etag = headers.get("ETag", "")

@@ -1,5 +1,6 @@
 """The HTTP client of a pull: proxies and certificates from the environment, few redirects."""
 
+import os
 import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -26,11 +27,16 @@ _WIRE_SAFE: Final = re.compile(r"[!-~]+")
 def new_session(stall_timeout: float) -> aiohttp.ClientSession:
     """A client that keeps to the environment: *_PROXY, NO_PROXY, SSL_CERT_FILE, SSL_CERT_DIR.
 
+    Who we are is said by Secrets alone: a .netrc is not read.
+
     Args:
         stall_timeout: Seconds without a byte after which a connection is dead.
     """
     from importlib.metadata import version  # noqa: PLC0415  # slow to import, and not all pull
 
+    # A person's .netrc would be shown to whatever host is named there, and it would stand beside the
+    # Authorization of a Secret, which is refused.
+    os.environ["NETRC"] = os.devnull
     return aiohttp.ClientSession(
         trust_env=True,
         auto_decompress=False,
@@ -135,6 +141,10 @@ async def send(
         ) from error
     except aiohttp.InvalidURL as error:
         raise WeightsError(f"the URL {where} cannot be requested: correct it") from error
+    except aiohttp.ClientResponseError as error:
+        raise TransientError(
+            f"{url.host} answers with what is not HTTP, or with too long headers"
+        ) from error
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
         raise TransientError(f"{url.host} does not answer ({reason_of(error)})") from error
 
@@ -156,7 +166,7 @@ def _next(first: URL, current: URL, location: str, mend: str) -> URL:
     where = describe_url(str(first))
     if not location:
         raise WeightsError(f"{where} redirects without saying where to: name the file itself")
-    target = current.with_user(None).join(_location(where, location))
+    target = _joined(where, current.with_user(None), location)
     if target.scheme not in {"http", "https"} or not target.host:
         raise WeightsError(
             f"{where} redirects to a {target.scheme or 'broken'}: URL, and only http and https are "
@@ -171,8 +181,11 @@ def _next(first: URL, current: URL, location: str, mend: str) -> URL:
     return target
 
 
-def _location(where: str, location: str) -> URL:
+def _joined(where: str, current: URL, location: str) -> URL:
     try:
-        return URL(location, encoded=_WIRE_SAFE.fullmatch(location) is not None)
+        found = current.join(URL(location, encoded=_WIRE_SAFE.fullmatch(location) is not None))
+        # Only who asks is told that it is none.
+        _ = found.port
     except ValueError as error:
         raise WeightsError(f"{where} redirects to a URL that cannot be read: {error}") from error
+    return found

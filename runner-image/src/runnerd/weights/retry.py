@@ -124,6 +124,6 @@ class Retrier:
 
     def _given_up(self, error: TransientError, now: float) -> str:
         if error.retry_after and error.retry_after > self.patience.limit:
-            return f"{self.what}: {error}, and asks to wait {format_duration(error.retry_after)}"
+            return f"{self.what}: {error}, and asks to wait {format_duration(round(error.retry_after))}"
         tried = format_duration(round(now - (self._since or now)))
         return f"{self.what}: {error} (given up after {tried} without progress)"
