@@ -98,8 +98,10 @@ async def test_an_identity_of_the_pod(commands: Commands, tmp_path: Path) -> Non
     async with FileServer({PATH: WEIGHTS, "/sts": SESSION}).running(
         tls=server_certificate(tmp_path)
     ) as server:
-        _ask(commands, server.url(""))
+        # Named by the platform: to an endpoint of the Model's no identity is told.
+        _ask(commands, "")
         commands.environment |= {
+            "AWS_ENDPOINT_URL": server.url(""),
             "AWS_WEB_IDENTITY_TOKEN_FILE": str(token),
             "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/reader",
             "AWS_STS_ENDPOINT": server.url("/sts"),

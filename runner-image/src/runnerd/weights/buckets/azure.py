@@ -2,19 +2,17 @@
 
 import base64
 import binascii
-import os
-from collections.abc import Mapping
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from obstore.store import AzureStore
 
-from modelrunner_protocol.sources import describe_bucket, describe_url
+from modelrunner_protocol.sources import describe_bucket
 from modelrunner_protocol.wire import AzureSource, Credentials
-from runnerd.weights.buckets.entrance import check_endpoint, client, is_own, known
+from runnerd.weights.buckets.entrance import StoreEntrance
 from runnerd.weights.buckets.refusal import Asker
 from runnerd.weights.buckets.secret import Secret
-from runnerd.weights.failure import WeightsError
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -32,11 +30,9 @@ IDENTITIES: Final = (
 """Variables by which a platform tells a pod who it is."""
 
 _FIELD: Final = "spec.source.azure"
-_DOMAINS: Final = (
-    "blob.core.windows.net",
-    "blob.core.chinacloudapi.cn",
-    "blob.core.usgovcloudapi.net",
-    "blob.storage.azure.net",
+_SERVERS: Final = re.compile(
+    r"(?:[a-z0-9.-]+\.)?(?:blob\.core\.(?:windows\.net|chinacloudapi\.cn|usgovcloudapi\.net)"
+    r"|blob\.storage\.azure\.net)"
 )
 _ROLE: Final = "the role Storage Blob Data Reader"
 
@@ -83,37 +79,22 @@ def read_keys(credentials: Credentials) -> Keys:
     )
 
 
-class AzureEntrance:
-    """A container of Azure Blob Storage; see `Entrance`.
+class AzureEntrance(StoreEntrance[AzureSource, Keys]):
+    """A container of Azure Blob Storage."""
 
-    Args:
-        source: Which one.
-        credentials: The user's Secret. Without it the pod's own identity is used where the
-            environment has one, for Azure's own servers only; without that nothing is signed.
-        stall_timeout: Seconds without a byte after which a connection is dead.
-        environment: Where an identity is looked for.
+    field = _FIELD
+    identities = IDENTITIES
+    servers = _SERVERS
+    endpoint_variable = "AZURE_STORAGE_ENDPOINT"
 
-    Raises:
-        WeightsError: the Secret or the endpoint is not good.
-    """
+    def _read_keys(self, credentials: Credentials) -> Keys:
+        return read_keys(credentials)
 
-    def __init__(
-        self,
-        source: AzureSource,
-        credentials: Credentials | None,
-        *,
-        stall_timeout: float,
-        environment: Mapping[str, str] = os.environ,
-    ) -> None:
-        check_endpoint(source, _FIELD)
-        self._source = source
-        self._credentials = credentials
-        self._stall_timeout = stall_timeout
-        self._keys = read_keys(credentials) if credentials else None
-        usual = f"the storage account {source.account}"
-        self.asker = Asker(
+    def _asking(self) -> Asker:
+        source = self._source
+        return Asker(
             field=_FIELD,
-            store=describe_url(source.endpoint) if source.endpoint else usual,
+            store=self._store_in_words(f"the storage account {source.account}"),
             where=describe_bucket(source),
             noun="container",
             name=source.container,
@@ -121,30 +102,17 @@ class AzureEntrance:
             listing=_ROLE,
             keys=" and ".join(self._keys.names) if self._keys else ACCOUNT_KEY,
             address="endpoint" if source.endpoint else "account",
-            secret=credentials.secret if credentials else "",
-            identity=is_own(source.endpoint, _DOMAINS) and known(environment, IDENTITIES),
         )
 
-    def connect(self) -> "ObjectStore":
-        """The library's store; see `Entrance`."""
-        source, settings = self._source, client(self._source, self._stall_timeout)
-        settings["account_name"] = source.account
-        if source.endpoint:
-            settings["endpoint"] = source.endpoint
+    def _open(self, settings: dict[str, Any]) -> "ObjectStore":
+        settings["account_name"] = self._source.account
+        if self._source.endpoint:
+            settings["endpoint"] = self._source.endpoint
         if self._keys is not None:
             settings |= _given(self._keys)
         elif not self.asker.identity:
             settings["skip_signature"] = True
-        return AzureStore(source.container, **settings)
-
-    def renew(self) -> bool:
-        """Whether the Secret was replaced; one that is half written is none."""
-        try:
-            found = read_keys(self._credentials) if self._credentials else None
-        except WeightsError:
-            return False
-        found, self._keys = self._keys, found
-        return found != self._keys
+        return AzureStore(self._source.container, **settings)
 
 
 def _given(keys: Keys) -> dict[str, Any]:

@@ -1,12 +1,19 @@
 """The way into a bucket, which each kind of store has its own of."""
 
+import os
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Protocol, TypeVar
+
+from obstore.exceptions import BaseError
 
 from modelrunner_protocol.reasons import Reason
 from modelrunner_protocol.sources import Bucket as BucketSource
+from modelrunner_protocol.sources import describe_url
+from modelrunner_protocol.wire import Credentials
 from runnerd.weights.buckets.refusal import Asker
 from runnerd.weights.failure import WeightsError
 from runnerd.weights.http_session import CONNECT_TIMEOUT
@@ -14,6 +21,9 @@ from runnerd.weights.http_session import CONNECT_TIMEOUT
 if TYPE_CHECKING:
     # They are in its type stubs only.
     from obstore.store import ObjectStore
+
+SourceT = TypeVar("SourceT", bound=BucketSource)
+KeysT = TypeVar("KeysT")
 
 # Of the whole answer: a part may take as long as it likes, while bytes come.
 _NO_END: Final = timedelta(days=365)
@@ -39,12 +49,99 @@ class Entrance(Protocol):
         """After a refusal: whether `connect` would come as somebody else now."""
 
 
-def known(environment: Mapping[str, str], names: tuple[str, ...]) -> bool:
-    """Whether the platform tells a pod who it is, by one of these variables."""
-    return any(environment.get(name) for name in names)
+class StoreEntrance(ABC, Generic[SourceT, KeysT]):
+    """A bucket of one kind of store; see `Entrance`.
+
+    Args:
+        source: Which one.
+        credentials: The user's Secret. Without it the pod's own identity is used where the
+            environment has one, for the cloud's own servers only; without that nothing is signed.
+        stall_timeout: Seconds without a byte after which a connection is dead.
+        environment: Where an identity is looked for.
+
+    Attributes:
+        identities: Variables by which a platform tells a pod who it is.
+        servers: The hosts of the cloud itself.
+        endpoint_variable: What names another server to the client library.
+
+    Raises:
+        WeightsError: the Secret or the endpoint is not good.
+    """
+
+    field: ClassVar[str]
+    identities: ClassVar[tuple[str, ...]]
+    servers: ClassVar[re.Pattern[str]]
+    endpoint_variable: ClassVar[str]
+
+    def __init__(
+        self,
+        source: SourceT,
+        credentials: Credentials | None,
+        *,
+        stall_timeout: float,
+        environment: Mapping[str, str] = os.environ,
+    ) -> None:
+        check_endpoint(source, self.field)
+        self._source = source
+        self._credentials = credentials
+        self._stall_timeout = stall_timeout
+        self._keys = self._read_keys(credentials) if credentials else None
+        self._own = is_own(source.endpoint, self.servers)
+        identity = self._has_identity(environment)
+        self.asker = replace(
+            self._asking(),
+            secret=credentials.secret if credentials else "",
+            identity=identity and self._own,
+            withheld="" if self._own or not identity else self.endpoint_variable,
+        )
+
+    def connect(self) -> "ObjectStore":
+        """The library's store; see `Entrance`."""
+        try:
+            return self._open(client(self._source, self._stall_timeout))
+        except (BaseError, ValueError):
+            # Not `from error`: its text may hold what is secret.
+            raise self._unusable() from None
+
+    def renew(self) -> bool:
+        """Whether the Secret was replaced; one that is half written is none."""
+        try:
+            found = self._read_keys(self._credentials) if self._credentials else None
+        except WeightsError:
+            return False
+        found, self._keys = self._keys, found
+        return found != self._keys
+
+    @abstractmethod
+    def _read_keys(self, credentials: Credentials) -> KeysT:
+        """What the Secret holds."""
+
+    @abstractmethod
+    def _asking(self) -> Asker:
+        """Who asks for what, whatever proves it."""
+
+    @abstractmethod
+    def _open(self, settings: dict[str, Any]) -> "ObjectStore":
+        """The library's store, with these settings and those of its kind."""
+
+    def _has_identity(self, environment: Mapping[str, str]) -> bool:
+        """Whether the platform tells a pod who it is."""
+        return any(environment.get(name) for name in self.identities)
+
+    def _store_in_words(self, usual: str) -> str:
+        return describe_url(self._source.endpoint) if self._source.endpoint else usual
+
+    def _unusable(self) -> WeightsError:
+        """The library takes neither what it was given nor what the environment holds."""
+        prefix = self.endpoint_variable.partition("_")[0]
+        return WeightsError(
+            f"the way to {self.asker.where} cannot be set up: one of the variables {prefix}_… of the "
+            "ModelRunner's env is not understood: correct or remove it",
+            reason=Reason.INVALID_CONFIGURATION,
+        )
 
 
-def is_own(endpoint: str, domains: tuple[str, ...]) -> bool:
+def is_own(endpoint: str, servers: re.Pattern[str]) -> bool:
     """Whether a server is the cloud's own, or the one that the environment names.
 
     A pod's identity is shown to no other: whoever gets such a token can use it for all that the
@@ -52,11 +149,10 @@ def is_own(endpoint: str, domains: tuple[str, ...]) -> bool:
 
     Args:
         endpoint: The URL that a Model names, "" for none.
-        domains: The cloud's names.
+        servers: The cloud's hosts, in small letters.
     """
     found = _ENCRYPTED.fullmatch(endpoint)
-    host = found[1].lower() if found else ""
-    return not endpoint or any(f".{host}".endswith(f".{domain}") for domain in domains)
+    return not endpoint or (found is not None and servers.fullmatch(found[1].lower()) is not None)
 
 
 def client(source: BucketSource, stall_timeout: float) -> dict[str, Any]:

@@ -2,17 +2,17 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from obstore.exceptions import BaseError
 from obstore.store import GCSStore
 
-from modelrunner_protocol.sources import describe_bucket, describe_url
+from modelrunner_protocol.sources import describe_bucket
 from modelrunner_protocol.wire import Credentials, GcsSource
-from runnerd.weights.buckets.entrance import check_endpoint, client, is_own, known
+from runnerd.weights.buckets.entrance import StoreEntrance
 from runnerd.weights.buckets.refusal import Asker
 from runnerd.weights.buckets.secret import Secret
 from runnerd.weights.failure import WeightsError
@@ -31,7 +31,7 @@ IDENTITIES: Final = (
 """Variables that say who we are. Google's clusters set none: there a pod asks a server."""
 
 _FIELD: Final = "spec.source.gcs"
-_DOMAINS: Final = ("googleapis.com",)
+_SERVERS: Final = re.compile(r"(?:[a-z0-9.-]+\.)?googleapis\.com")
 _PARTS: Final = ("client_email", "private_key", "private_key_id")
 # Where `gcloud auth application-default login` leaves it on a person's machine.
 _LOGIN: Final = ".config/gcloud/application_default_credentials.json"
@@ -61,87 +61,65 @@ def read_account(credentials: Credentials) -> str:
     return text
 
 
-class GcsEntrance:
-    """A bucket of Google Cloud Storage; see `Entrance`.
+class GcsEntrance(StoreEntrance[GcsSource, str]):
+    """A bucket of Google Cloud Storage.
 
     Nothing tells a pod whether it has an identity in Google's clouds. So without a Secret it first
     comes as nobody, which is enough for a public bucket; when it is refused, it asks the metadata
     server who it is, which other clouds and networks do not have. That is told to Google's own
     servers only.
-
-    Args:
-        source: Which one.
-        credentials: The user's Secret.
-        stall_timeout: Seconds without a byte after which a connection is dead.
-        environment: Where an identity is looked for.
-
-    Raises:
-        WeightsError: the Secret or the endpoint is not good.
     """
 
-    def __init__(
-        self,
-        source: GcsSource,
-        credentials: Credentials | None,
-        *,
-        stall_timeout: float,
-        environment: Mapping[str, str] = os.environ,
-    ) -> None:
-        check_endpoint(source, _FIELD)
-        self._source = source
-        self._credentials = credentials
-        self._stall_timeout = stall_timeout
-        self._account = read_account(credentials) if credentials else ""
-        self._own = is_own(source.endpoint, _DOMAINS)
-        identity = known(environment, IDENTITIES) or _logged_in(environment)
-        role = "the role Storage Object Viewer"
-        self.asker = Asker(
-            field=_FIELD,
-            store=describe_url(source.endpoint) if source.endpoint else "Google Cloud Storage",
-            where=describe_bucket(source),
-            name=source.bucket,
-            reading=f"{role} (storage.objects.get)",
-            listing=f"{role} (storage.objects.list)",
-            keys=ACCOUNT_KEY,
-            secret=credentials.secret if credentials else "",
-            identity=self._own and identity,
-        )
-
-    def connect(self) -> "ObjectStore":
-        """The library's store; see `Entrance`."""
-        settings = client(self._source, self._stall_timeout)
-        if self._source.endpoint:
-            settings["base_url"] = self._source.endpoint
-        if self._account:
-            settings["service_account_key"] = self._account
-        elif not self.asker.identity:
-            # Without a provider the library looks for one.
-            settings |= {"skip_signature": True, "credential_provider": _nobody}
-        try:
-            return GCSStore(self._source.bucket, **settings)
-        except (BaseError, ValueError):
-            # Not `from error`: its text may hold what is secret.
-            raise self._unusable() from None
+    field = _FIELD
+    identities = IDENTITIES
+    servers = _SERVERS
+    endpoint_variable = "GOOGLE_BASE_URL"
 
     def renew(self) -> bool:
         """Whether the Secret was replaced, or there may be a metadata server to ask."""
-        if self._credentials is None:
-            if self.asker.identity or not self._own:
-                return False
-            self.asker = replace(self.asker, identity=True, guessed=True)
-            return True
-        try:
-            found = read_account(self._credentials)
-        except WeightsError:
+        if self._credentials is not None:
+            return super().renew()
+        if self.asker.identity or not self._own:
             return False
-        found, self._account = self._account, found
-        return found != self._account
+        self.asker = replace(self.asker, identity=True, guessed=True)
+        return True
+
+    def _read_keys(self, credentials: Credentials) -> str:
+        return read_account(credentials)
+
+    def _asking(self) -> Asker:
+        role = "the role Storage Object Viewer"
+        return Asker(
+            field=_FIELD,
+            store=self._store_in_words("Google Cloud Storage"),
+            where=describe_bucket(self._source),
+            name=self._source.bucket,
+            reading=f"{role} (storage.objects.get)",
+            listing=f"{role} (storage.objects.list)",
+            keys=ACCOUNT_KEY,
+        )
+
+    def _has_identity(self, environment: Mapping[str, str]) -> bool:
+        return super()._has_identity(environment) or _logged_in(environment)
+
+    def _open(self, settings: dict[str, Any]) -> "ObjectStore":
+        if self._source.endpoint:
+            settings["base_url"] = self._source.endpoint
+        if self._keys is not None:
+            settings["service_account_key"] = self._keys
+            # The library would take a token of them instead, and show it to whatever endpoint.
+            for name in IDENTITIES:
+                os.environ.pop(name, None)
+        elif not self.asker.identity:
+            # Without a provider the library looks for one.
+            settings |= {"skip_signature": True, "credential_provider": _nobody}
+        return GCSStore(self._source.bucket, **settings)
 
     def _unusable(self) -> WeightsError:
         if self._credentials is not None:
             return _secret(self._credentials).broken(
                 f"the private_key in the key {ACCOUNT_KEY} of the Secret {self._credentials.secret} "
-                "is no RSA key, or the variable GOOGLE_SERVICE_ACCOUNT names another one"
+                "is no RSA key"
             )
         return WeightsError(
             "the file that GOOGLE_APPLICATION_CREDENTIALS or GOOGLE_SERVICE_ACCOUNT names is not "

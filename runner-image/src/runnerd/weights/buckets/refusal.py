@@ -95,6 +95,8 @@ class Asker:
         secret: The Secret with the keys, "" without one.
         identity: Whether the pod has an identity of its own.
         guessed: Nobody says so: it is only tried.
+        withheld: The pod has an identity which is not told to the Model's endpoint; the variable
+            that may name that instead.
     """
 
     field: str
@@ -109,6 +111,7 @@ class Asker:
     secret: str = ""
     identity: bool = False
     guessed: bool = False
+    withheld: str = ""
 
     def special(self, answer: Answer) -> WeightsError | None:
         """What only this kind of store says; None for all else."""
@@ -194,6 +197,11 @@ def _denied(answer: Answer, asker: Asker, path: str) -> DeniedError:
         text = (
             f"{where} is not public ({answer.shown}): name a Secret with the keys {asker.keys} in "
             "spec.source.credentialsSecret"
+        )
+    if asker.withheld and not asker.secret:
+        text += (
+            f"; this pod's identity is told to no server that a Model names: {asker.withheld} in the "
+            "ModelRunner's env may name one instead"
         )
     return DeniedError(text, retryable=True)
 

@@ -1,15 +1,14 @@
 """The way into a bucket of S3, or of a store that speaks its language."""
 
-import os
-from collections.abc import Mapping
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from obstore.store import S3Store
 
-from modelrunner_protocol.sources import describe_bucket, describe_url
+from modelrunner_protocol.sources import describe_bucket
 from modelrunner_protocol.wire import Credentials, S3Source
-from runnerd.weights.buckets.entrance import check_endpoint, client, known
+from runnerd.weights.buckets.entrance import StoreEntrance
 from runnerd.weights.buckets.refusal import Answer, Asker
 from runnerd.weights.buckets.secret import Secret
 from runnerd.weights.failure import WeightsError
@@ -29,6 +28,11 @@ IDENTITIES: Final = (
 """Variables by which a platform tells a pod who it is."""
 
 _FIELD: Final = "spec.source.s3"
+# Not all of a cloud's hosts: other people's machines and balancers have names below it as well.
+_SERVERS: Final = re.compile(
+    r"(?:[a-z0-9.-]+\.)?s3(?:-[a-z0-9-]+)?(?:\.dualstack)?(?:\.[a-z]{2,5}(?:-[a-z]+)+-[0-9])?(?:\.vpce)?"
+    r"\.amazonaws\.(?:com|com\.cn|eu)"
+)
 _ELSEWHERE: Final = frozenset(
     {
         "AuthorizationHeaderMalformed",
@@ -87,52 +91,37 @@ class S3Asker(Asker):
         return WeightsError(f"the bucket {self.name} is {where}{asked}: {mend}")
 
 
-class S3Entrance:
-    """A bucket of S3; see `Entrance`.
+class S3Entrance(StoreEntrance[S3Source, Keys]):
+    """A bucket of S3."""
 
-    Args:
-        source: Which one.
-        credentials: The user's Secret. Without it the pod's own identity is used where the
-            environment has one; without that nothing is signed.
-        stall_timeout: Seconds without a byte after which a connection is dead.
-        environment: Where an identity is looked for.
+    field = _FIELD
+    identities = IDENTITIES
+    servers = _SERVERS
+    endpoint_variable = "AWS_ENDPOINT_URL"
 
-    Raises:
-        WeightsError: the Secret or the endpoint is not good.
-    """
+    def _read_keys(self, credentials: Credentials) -> Keys:
+        return read_keys(credentials)
 
-    def __init__(
-        self,
-        source: S3Source,
-        credentials: Credentials | None,
-        *,
-        stall_timeout: float,
-        environment: Mapping[str, str] = os.environ,
-    ) -> None:
-        check_endpoint(source, _FIELD)
-        self._source = source
-        self._credentials = credentials
-        self._stall_timeout = stall_timeout
-        self._keys = read_keys(credentials) if credentials else None
-        self.asker: Asker = S3Asker(
+    def _asking(self) -> Asker:
+        return S3Asker(
             field=_FIELD,
-            store=describe_url(source.endpoint) if source.endpoint else "S3",
-            where=describe_bucket(source),
-            name=source.bucket,
+            store=self._store_in_words("S3"),
+            where=describe_bucket(self._source),
+            name=self._source.bucket,
             reading="s3:GetObject",
             listing="s3:ListBucket",
             keys=f"{IDENTIFIER_KEY} and {SIGNING_KEY}",
-            secret=credentials.secret if credentials else "",
-            identity=known(environment, IDENTITIES),
-            region=source.region,
+            region=self._source.region,
         )
 
-    def connect(self) -> "ObjectStore":
-        """The library's store; see `Entrance`."""
-        source, settings = self._source, client(self._source, self._stall_timeout)
+    def _open(self, settings: dict[str, Any]) -> "ObjectStore":
+        source = self._source
         if source.endpoint:
             # Both: the second one wins, and the environment may have it.
             settings |= {"endpoint": source.endpoint, "aws_endpoint_url_s3": source.endpoint}
+        if not self._own:
+            # Else a customer's key of the environment (SSE-C) is sent along with each request.
+            settings["aws_server_side_encryption"] = "AES256"
         if source.region:
             settings["region"] = source.region
         if self._keys is not None:
@@ -141,15 +130,6 @@ class S3Entrance:
         elif not self.asker.identity:
             settings["skip_signature"] = True
         return S3Store(source.bucket, **settings)
-
-    def renew(self) -> bool:
-        """Whether the Secret was replaced; one that is half written is none."""
-        try:
-            found = read_keys(self._credentials) if self._credentials else None
-        except WeightsError:
-            return False
-        found, self._keys = self._keys, found
-        return found != self._keys
 
 
 def _given(keys: Keys) -> dict[str, Any]:

@@ -63,10 +63,11 @@ def test_keys_that_are_replaced_are_taken_over(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", IDENTITIES)
 def test_an_identity_is_known_by_the_environment(name: str) -> None:
     """What platforms set; without any of it nothing is signed."""
-    entrance = S3Entrance(SOURCE, None, stall_timeout=1.0, environment={name: "x"})
+    source = S3Source(bucket="abc")
+    entrance = S3Entrance(source, None, stall_timeout=1.0, environment={name: "x"})
     assert entrance.asker.identity
     assert not entrance.renew()
-    assert not S3Entrance(SOURCE, None, stall_timeout=1.0, environment={}).asker.identity
+    assert not S3Entrance(source, None, stall_timeout=1.0, environment={}).asker.identity
 
 
 def test_plain_http_has_to_be_meant() -> None:
