@@ -54,6 +54,11 @@ REFUSED: dict[str, tuple[OciFiles, str]] = {
         OciFiles([(GGUF, WEIGHTS, ""), ("application/x-surprise", b"x", "")]),
         "unknown media type application/x-surprise",
     ),
+    "an unknown layer that writes to terminals": (
+        OciFiles([(GGUF, WEIGHTS, ""), ("x/y\n\x1b[31m\u202e\ud800", b"x", "")]),
+        r"unknown media type x/y\n\x1b[31m\u202e\ud800: a newer",
+    ),
+    "two models without names": (OciFiles([(GGUF, WEIGHTS, "")] * 2), "holds 2 models"),
     "no layers": (OciFiles([]), "none of its layers is a GGUF file or a safetensors file"),
     "two models": (OciFiles([(GGUF, WEIGHTS, "a.gguf"), (GGUF, WEIGHTS, "b.gguf")]), "2 models"),
     "a part alone": (
@@ -98,7 +103,7 @@ REFUSED: dict[str, tuple[OciFiles, str]] = {
     "no GGUF at all": (OciFiles([(GGUF, b"<html>" * 999, "")]), "is not a GGUF file"),
     "an index of nothing": (
         _one(manifest={"mediaType": INDEX, "manifests": []}),
-        "an index of 0 artifacts",
+        "an index that names no artifact",
     ),
 }
 

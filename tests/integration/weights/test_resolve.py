@@ -81,6 +81,15 @@ async def test_unknown_length(server: FileServer, commands: Commands) -> None:
     _failed(ended, Reason.PULL_FAILED, retryable=False, says=says)
 
 
+async def test_tags_that_are_no_text(server: FileServer, commands: Commands) -> None:
+    """Bytes that could be neither noted nor sent again tie nothing together."""
+    server.always = Fault(headers={"ETag": '"\xff"', "Last-Modified": "\xff"})
+    ended = await commands.resolve()
+    assert ended.code == 0, ended.log
+    assert ended.outcome.artifact is not None
+    assert ended.outcome.artifact.etag == ""
+
+
 async def test_an_absurd_length(server: FileServer, commands: Commands) -> None:
     """No volume is made for what no model has."""
     told = f"bytes 0-{2 * MIB - 1}/{1 << 60}"
@@ -169,7 +178,7 @@ async def test_header_in_pieces(server: FileServer, commands: Commands) -> None:
 )
 async def test_no_answer(fault: Fault, says: str, server: FileServer, commands: Commands) -> None:
     """Silence and trickles end within the time for resolving, as a failure to try again."""
-    commands.environment |= {"RUNNERD_RESOLVE_TIMEOUT": "2s", "RUNNERD_PULL_STALL_TIMEOUT": "1s"}
+    commands.environment |= {"RUNNERD_RESOLVE_TIMEOUT": "6s", "RUNNERD_PULL_STALL_TIMEOUT": "1s"}
     server.always = fault
     _failed(await commands.resolve(), Reason.PULL_FAILED, retryable=True, says=says)
 
@@ -183,7 +192,7 @@ async def test_no_answer(fault: Fault, says: str, server: FileServer, commands: 
 )
 async def test_nobody_there(url: str, says: str, commands: Commands) -> None:
     """Refused connections and unknown names may be a matter of time."""
-    commands.environment["RUNNERD_RESOLVE_TIMEOUT"] = "1s"
+    commands.environment["RUNNERD_RESOLVE_TIMEOUT"] = "3s"
     commands.url = url
     ended = await commands.resolve()
     assert (ended.code, ended.outcome.retryable) == (1, True)

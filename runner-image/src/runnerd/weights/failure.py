@@ -1,4 +1,8 @@
-"""How resolving and pulling fail."""
+"""How resolving and pulling fail.
+
+What sources tell of themselves becomes part of sentences that people read in terminals and logs:
+of it nothing remains that moves a cursor, turns a line around or begins a new one.
+"""
 
 from modelrunner_protocol.reasons import Reason
 
@@ -19,7 +23,7 @@ class WeightsError(Exception):
     def __init__(
         self, message: str, *, reason: Reason = Reason.PULL_FAILED, retryable: bool = False
     ) -> None:
-        super().__init__(message)
+        super().__init__(printable(message))
         self.reason = reason
         self.retryable = retryable
 
@@ -40,8 +44,17 @@ class TransientError(Exception):
     """
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
-        super().__init__(message)
+        super().__init__(printable(message))
         self.retry_after = retry_after
+
+
+def printable(text: str) -> str:
+    """The text, with escapes in place of what a terminal would obey or could not show."""
+    return text if text.isprintable() else "".join(map(_shown, text))
+
+
+def _shown(sign: str) -> str:
+    return sign if sign.isprintable() else ascii(sign)[1:-1]
 
 
 def unsupported(message: str) -> WeightsError:

@@ -34,8 +34,8 @@ def body_of(response: aiohttp.ClientResponse, start: int, *, validator: str = ""
         raise TransientError("the server does not tell which bytes it sends (Content-Range)")
     elif first != start:
         raise TransientError(f"the server sent bytes from {first} when asked for {start}")
-    etag = headers.get("ETag", "")
-    dated = etag if is_strong(etag) else headers.get("Last-Modified", "")
+    etag = _plain(headers.get("ETag", ""))
+    dated = etag if is_strong(etag) else _plain(headers.get("Last-Modified", ""))
     return Body(
         start=first or 0,
         total=total,
@@ -43,6 +43,11 @@ def body_of(response: aiohttp.ClientResponse, start: int, *, validator: str = ""
         validator=validator or dated,
         chunks=_chunks(response),
     )
+
+
+def _plain(value: str) -> str:
+    """A header that can be noted and sent again; "" for bytes that are no text."""
+    return value if value.isascii() and value.isprintable() else ""
 
 
 def is_strong(etag: str) -> bool:

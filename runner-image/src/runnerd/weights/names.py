@@ -13,7 +13,9 @@ PROJECTOR: Final = "model.mmproj"
 CHAT_TEMPLATE: Final = "template.jinja"
 LICENSE: Final = "LICENSE"
 
-_HOSTILE: Final = re.compile(r"(^|[/\\])\.\.([/\\]|$)|^[/\\]|^[A-Za-z]:|[\x00-\x1f\x7f]")
+_HOSTILE: Final = re.compile(
+    r"(^|[/\\])\.\.([/\\]|$)|^[/\\]|^[A-Za-z]:|[\x00-\x1f\x7f\ud800-\udfff]"
+)
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,250}")
 
 

@@ -90,10 +90,15 @@ def choose(manifests: tuple[Descriptor, ...], where: str) -> Descriptor:
     ]
     if len(found) > 1:
         found = [one for one in found if one.artifact_type in _MODEL_TYPES] or found
+    found = list({one.digest: one for one in found}.values())
+    if not found:
+        raise unsupported(
+            f"{where} is an index that names no artifact: push the model itself under this name"
+        )
     if len(found) != 1:
         raise unsupported(
             f"{where} is an index of {len(found)} artifacts: name one of them by its digest "
-            f"({', '.join(one.digest for one in found[:5]) or 'none'})"
+            f"({', '.join(one.digest for one in found[:5])})"
         )
     return found[0]
 

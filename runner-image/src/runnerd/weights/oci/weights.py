@@ -134,6 +134,8 @@ class OciWeights:
                 retryable=True,
             )
         shards = sum(file.kind is FileKind.WEIGHTS for file in files)
+        if found.header.shards == 1 < shards:
+            raise unsupported(f"{self._where} holds {shards} models: name an artifact with one")
         if found.header.shards != shards:
             raise unsupported(
                 f"{self._where} holds {shards} of the {found.header.shards} parts of a split model: "
