@@ -59,8 +59,11 @@ class Served:
         def work() -> None:
             while not over.wait(0.05):
                 for model in self.home.models():
+                    name = model["metadata"]["name"]
                     if "conditions" not in model.get("status", {}):
-                        self._pulled(model["metadata"]["name"], str(model["spec"]["source"]))
+                        self._pulled(name, str(model["spec"]["source"]))
+                    elif self.home.asked(name):
+                        self.home.looked(name)
 
         working = threading.Thread(target=work)
         working.start()

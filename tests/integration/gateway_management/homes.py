@@ -22,6 +22,8 @@ ARTIFACT = {
     "sizeBytes": SIZE,
     "size": "92.1 MiB",
 }
+REFRESH = "modelrunner.dev/refresh"
+KEY = "1" * 16
 Line = dict[str, Any]
 
 
@@ -124,6 +126,29 @@ class Home:
             artifact=ARTIFACT,
             download=None,
         )
+
+    def asked(self, name: str) -> str:
+        """The request to look whether a Model's source has moved, "" for none that waits."""
+        found = self.model(name)
+        request: str = found["metadata"].get("annotations", {}).get(REFRESH, "")
+        source = found.get("status", {}).get("source", {})
+        return "" if request == source.get("handledRefresh") else request
+
+    def looked(self, name: str, **source: Any) -> None:
+        """The operator answers the request to look that comes."""
+        self.gateway.wait(f"a request to look at {name}", lambda: self.asked(name))
+        told = {"sourceKey": KEY, "key": KEY, "handledRefresh": self.asked(name)}
+        self.merge(name, source={**told, "message": None, "failures": None, **source})
+
+    def merge(self, name: str, **status: Any) -> None:
+        """The operator tells this beside what it has told."""
+        body = {
+            "apiVersion": MODEL[0],
+            "kind": MODEL[1],
+            "metadata": {"name": name, "namespace": self.namespace},
+            "status": status,
+        }
+        self.api.merge(body, subresource="status")
 
     def failed(self, name: str, reason: str, message: str, *, for_good: bool = True) -> None:
         """The operator cannot pull: for good, or it tries again."""

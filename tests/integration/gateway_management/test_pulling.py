@@ -2,11 +2,20 @@
 
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import ollama
 import pytest
 
-from tests.integration.gateway_management.homes import DIGEST, MODEL, SIZE, Home
+from tests.integration.gateway_management.conftest import Homes
+from tests.integration.gateway_management.homes import (
+    DIGEST,
+    KEY,
+    MODEL,
+    REFRESH,
+    SIZE,
+    Home,
+)
 
 pytestmark = pytest.mark.control_plane
 
@@ -39,12 +48,11 @@ def test_a_model_is_made_and_followed_to_its_weights(home: Home) -> None:
         assert lines.until("success", "error")["message"] == "Model pulled successfully"
         assert lines.rest() == []
     for name in ("ai/smollm2", "smollm2", "index.docker.io/ai/smollm2:latest"):
-        answer = home.ask(
-            "POST", "/models/create", json={"from": name}, headers={"Accept": "application/json"}
-        )
-        assert answer.headers["Content-Type"] == "application/json"
-        (line,) = answer.text.splitlines()
-        assert json.loads(line)["message"] == "Using cached model: 92.10 MiB"
+        with home.lines({"from": name}, Accept="application/json") as lines:
+            assert lines.answer.headers["Content-Type"] == "application/json"
+            home.looked("smollm2")
+            last = lines.until("success", "error")
+            assert last["message"] == "Using cached model: 92.10 MiB"
     assert [one["id"] for one in home.ask("GET", "/v1/models").json()["data"]] == [
         "ai/smollm2:latest",
         "smollm2",
@@ -70,9 +78,76 @@ def test_what_cannot_be_pulled_ends_the_stream(home: Home) -> None:
         last = lines.until("success", "error")
         assert last["message"] == "Error: UnsupportedFormat: it holds safetensors weights"
         assert lines.rest() == []
-    assert home.model("tensors-v1")
     with home.lines({"from": "ai/tensors:v1"}) as lines:
-        assert lines.until("success", "error")["type"] == "error"
+        home.looked("tensors-v1", message="the source has moved, but it holds safetensors, too")
+        last = lines.until("success", "error")
+        assert last["message"].startswith("Error: RefreshFailed: the source has moved, but")
+    with home.lines({"from": "ai/tensors:v1"}) as lines:
+        home.looked("tensors-v1")
+        assert lines.until("success", "error")["message"].startswith("Error: UnsupportedFormat")
+
+
+def test_a_source_that_has_moved_is_pulled_again(home: Home) -> None:
+    """The look, the newer version's bytes while the former one serves, and its end."""
+    home.create("ai/moving")
+    home.merge("moving", source={"sourceKey": KEY, "key": KEY})
+    with home.lines({"from": "ai/moving"}) as lines:
+        assert lines.until("progress")["message"] == "looking whether the source has moved"
+        home.pulling("moving", SIZE // 2)
+        home.looked("moving", key="2" * 16)
+        half = lines.until("progress", when=lambda line: line["total"] > 0)
+        assert half["layer"]["current"] == SIZE // 2
+        home.cached("moving")
+        assert lines.until("success", "error")["message"] == "Model pulled successfully"
+        assert lines.rest() == []
+    found = home.model("moving")["metadata"]
+    assert list(found["annotations"]) == [REFRESH]
+    spec = {one["manager"]: one["fieldsV1"] for one in found["managedFields"]}
+    assert set(spec["model-runner-gateway-api"]) == {"f:metadata", "f:spec"}
+    with home.lines({"from": "ai/moving"}) as lines:
+        home.looked("moving", key="2" * 16, message="cannot tell whether: the registry is away")
+        last = lines.until("success", "error")
+        assert last["message"].endswith("RefreshFailed: cannot tell whether: the registry is away")
+
+
+def test_a_look_that_is_tried_again_is_told_at_once(home: Home) -> None:
+    """Nobody waits for the next try, which may be an hour away."""
+    home.create("ai/away")
+    with home.lines({"from": "ai/away"}) as lines:
+        lines.until("progress")
+        told = {"sourceKey": KEY, "key": KEY, "failures": 1, "message": "the registry is away."}
+        home.merge("away", source=told)
+        last = lines.until("success", "error")
+        assert last["message"].endswith("the registry is away; it is tried again by itself")
+
+
+def test_what_cannot_move_is_not_looked_at(home: Home) -> None:
+    """A digest is what it is: the answer comes at once, and nothing is written."""
+    reference = f"registry.example.com/fixed@{DIGEST}"
+    home.create(reference)
+    (made,) = home.models()
+    with home.lines({"from": reference}) as lines:
+        assert lines.next()["message"] == "Using cached model: 92.10 MiB"
+        assert lines.rest() == []
+    assert home.models() == [made]
+
+
+def test_models_of_elsewhere_are_not_looked_at(homes: Homes, home: Home) -> None:
+    """Where the gateway may write nothing the weights are there all the same, and it says why."""
+    other = homes(
+        "gateway.management.enabled=true",
+        f"gateway.management.namespace={home.namespace}",
+        f"watchNamespaces={{HOME,{home.namespace}}}",
+    )
+    other.by_hand("theirs", source={"oci": {"reference": "ai/theirs"}}, aliases=["ai/theirs"])
+    other.cached("theirs")
+    with other.lines({"from": "ai/theirs"}) as lines:
+        warning = lines.next()
+        assert warning["type"] == "warning"
+        assert "nobody looks whether the source has moved" in warning["message"]
+        assert "has no right" in warning["message"]
+        assert lines.next()["message"] == "Using cached model: 92.10 MiB"
+        assert lines.rest() == []
 
 
 def test_a_client_that_leaves_stops_nothing(home: Home) -> None:
@@ -109,8 +184,11 @@ def test_two_at_once_make_one_model(home: Home) -> None:
         thread.start()
     home.gateway.wait("the Model", home.models)
     home.cached("twice")
-    for thread in threads:
-        thread.join(60)
+    # Who comes after its end gets it looked up.
+    while any(thread.is_alive() for thread in threads):
+        if home.asked("twice"):
+            home.looked("twice")
+        threads[len(told) % 4].join(0.05)
     assert len(told) == 4
     assert all(one.startswith(("Model pulled", "Using cached")) for one in told)
     assert [one["metadata"]["name"] for one in home.models()] == ["twice"]
@@ -172,13 +250,17 @@ def test_ollamas_pull(home: Home) -> None:
                 home.cached("smol-8b")
         assert any((one.digest, one.completed, one.total) == (DIGEST, 1000, SIZE) for one in seen)
         assert seen[-1].status == "success"
-        assert client.pull("smol:8b").status == "success"
+        with ThreadPoolExecutor(1) as beside:
+            again = beside.submit(client.pull, "smol:8b")
+            home.looked("smol-8b")
+            assert again.result().status == "success"
         assert [one.model for one in client.list().models] == ["ai/smol:8b", "smol-8b:latest"]
         lines = client.pull("other", stream=True)
         next(lines)
         home.failed("other", "RunnerNotFound", "there is no ModelRunner default")
         with pytest.raises(ollama.ResponseError, match="RunnerNotFound: there is no"):
             list(lines)
+        # Of a Model that lacks its ModelRunner nobody looks at the source.
         with pytest.raises(ollama.ResponseError, match="RunnerNotFound") as raised:
             client.pull("other")
         assert raised.value.status_code == 500

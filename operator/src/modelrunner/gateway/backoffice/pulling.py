@@ -17,6 +17,8 @@ _IGNORED: Final = (
     "bearer-token is not used here: the Model names a Secret in spec.source.credentialsSecret"
 )
 
+_UP_TO_DATE: Final = "up to date"
+
 
 async def sent(
     request: web.Request, lines: AsyncGenerator[bytes], media: str
@@ -38,6 +40,8 @@ async def docker_lines(
     """In the words of Docker Model Runner. `token`: the client sent one for the registry."""
     if token:
         yield dmr.line_bytes(dmr.Line(kind=dmr.Kind.WARNING, message=_IGNORED), accept)
+    if made.unasked:
+        yield dmr.line_bytes(dmr.Line(kind=dmr.Kind.WARNING, message=made.unasked), accept)
     troubles: set[str] = set()
     first = True
     async with aclosing(management.follow(made)) as steps:
@@ -45,15 +49,19 @@ async def docker_lines(
             if isinstance(step, Pulling) and step.troubled and step.message not in troubles:
                 troubles.add(step.message)
                 yield dmr.line_bytes(dmr.Line(kind=dmr.Kind.WARNING, message=step.message), accept)
-            cached = first and not made.new
+            cached = isinstance(step, Pulled) and (step.here or (first and not made.new))
             yield dmr.line_bytes(_docker_line(step, cached=cached), accept)
             first = False
 
 
 async def ollama_lines(management: Management, made: Made) -> AsyncGenerator[bytes]:
     """In the words of Ollama."""
+    if made.unasked:
+        yield json.dumps(ollama.doing(made.unasked)).encode() + b"\n"
     async with aclosing(management.follow(made)) as steps:
         async for step in steps:
+            if isinstance(step, Pulled) and step.here:
+                yield json.dumps(ollama.doing(_UP_TO_DATE)).encode() + b"\n"
             yield json.dumps(_ollama_line(step)).encode() + b"\n"
 
 

@@ -1,7 +1,9 @@
 """From a reference to a Model that pulls it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import Final
 
 from modelrunner.domain.objects import Object, uid_of
 from modelrunner.gateway.dialects import Refused
@@ -13,9 +15,12 @@ from modelrunner.gateway.management.manifest import (
 )
 from modelrunner.gateway.management.naming import model_name, other_name
 from modelrunner.gateway.management.objects import ModelObjects
+from modelrunner.gateway.management.refreshing import Refreshing, Request, can_move
 from modelrunner.gateway.table.entry import ModelEntry
 from modelrunner.kube.errors import AlreadyExists
 from modelrunner_protocol.references import key, locate
+
+_UNASKED: Final = "nobody looks whether the source has moved"
 
 May = Callable[[str, str], bool]
 """Whether who asks may use a Model of that namespace and name."""
@@ -23,12 +28,18 @@ May = Callable[[str, str], bool]
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """The Model of a reference; `new`: it was not there before."""
+    """The Model of a reference; `new`: it was not there before.
+
+    `asked`: of one that was, the look whether its source has moved; `unasked`: why there is none
+    although there should be.
+    """
 
     namespace: str
     name: str
     uid: str
     new: bool
+    asked: Request | None = None
+    unasked: str = ""
 
 
 class Making:
@@ -36,9 +47,12 @@ class Making:
 
     def __init__(self, objects: ModelObjects) -> None:
         self._objects = objects
+        self._refreshing = Refreshing(objects)
 
     async def model_of(self, text: str, may: May) -> Made:
         """The Model that has this reference, made if there is none.
+
+        Of one that is there it is asked whether its source has moved.
 
         Raises:
             Refused: no reference; a key without that right; the API server says no.
@@ -46,7 +60,7 @@ class Making:
         reference = _checked(text)
         found = self._objects.table.find(reference)
         if found is not None:
-            return _existing(found, reference, may)
+            return await self._refreshed(found, _existing(found, reference, may))
         home = self._objects.terms.namespace
         for name in (model_name(reference), other_name(reference)):
             if not may(home, name):
@@ -56,6 +70,17 @@ class Making:
                 return made
         told = f"The names for {reference} in {home} are taken by Models of something else"
         raise Refused(409, "name_taken", told)
+
+    async def _refreshed(self, entry: ModelEntry, made: Made) -> Made:
+        if not can_move(entry):
+            return made
+        try:
+            return replace(made, asked=await self._refreshing.ask(entry))
+        except Refused as error:
+            if error.status != HTTPStatus.FORBIDDEN:
+                raise
+            # Of a namespace where the API manages nothing, the weights are there all the same.
+            return replace(made, unasked=f"{_UNASKED}: {error.message}")
 
     async def _try(self, reference: str, namespace: str, name: str) -> Made | None:
         """Make it under this name; None when a Model of something else has it."""

@@ -9,6 +9,7 @@ from modelrunner.gateway.management.making import Made, Making
 from modelrunner.gateway.management.objects import ModelObjects, Terms
 from modelrunner.gateway.management.progress import Progress
 from modelrunner.gateway.management.pulls import follow
+from modelrunner.gateway.management.refreshing import Judge
 from modelrunner.gateway.management.removing import Removing
 from modelrunner.gateway.messages import Endpoint
 from modelrunner.gateway.table.entry import ModelEntry
@@ -38,7 +39,10 @@ class Management:
 
     def follow(self, made: Made) -> AsyncGenerator[Progress]:
         """How far a Model is, until its weights are there; see `pulls.follow`."""
-        return follow(self._objects, made)
+        if made.asked is None:
+            return follow(self._objects, made)
+        judge = Judge(made.asked, asyncio.get_running_loop().time)
+        return follow(self._objects, made, judge)
 
     async def unload(self, entries: Iterable[ModelEntry]) -> int:
         """Let the runners of models go as soon as they are idle; how many will."""

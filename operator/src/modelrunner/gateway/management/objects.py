@@ -100,7 +100,7 @@ class ModelObjects:
         await self._seen(after)
         return after
 
-    async def patch(self, model: Object, operations: Sequence[Mapping[str, Any]]) -> None:
+    async def patch(self, model: Object, operations: Sequence[Mapping[str, Any]]) -> KubeObject:
         """Patch a Model if it is still as `model`, and wait until it is seen.
 
         Raises:
@@ -113,6 +113,7 @@ class ModelObjects:
             MODELS, namespace, name, [guard, *operations], field_manager=MANAGER
         )
         await self._seen(after)
+        return after
 
     async def delete(self, model: Object) -> None:
         """Delete this very Model, and wait until it is seen to be gone."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from modelrunner.api.v1alpha1.values import ConditionType
-from modelrunner.domain.objects import is_true, number, text
+from modelrunner.domain.objects import condition, is_true, number, text
 from modelrunner.gateway.table.entry import ModelEntry
 from modelrunner_protocol.reasons import PROGRESSING, Reason
 
@@ -30,9 +30,10 @@ class Pulling:
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """The weights are there; `size` in bytes."""
+    """The weights are there; `size` in bytes. `here`: they were, and the source has not moved."""
 
     size: int
+    here: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +60,32 @@ def progress_of(entry: ModelEntry | None) -> Progress:
         return Pulling(message=_PENDING)
     if entry.gone:
         return GONE
-    trouble = entry.trouble
-    if is_true({"status": entry.status}, ConditionType.CACHED) or trouble is None:
+    trouble, cached = entry.trouble, condition({"status": entry.status}, ConditionType.CACHED)
+    if trouble is None and cached is not None and cached.get("status") == "False":
+        # What serves are weights that the source has moved away from.
+        told = text(cached, "reason"), text(cached, "message")
+        return stalled(entry) or _pulling(entry, *told)
+    if trouble is None or is_true({"status": entry.status}, ConditionType.CACHED):
         return Pulled(number(entry.status, "artifact", "sizeBytes"))
     if trouble.hopeless or trouble.reason == Reason.TERMINATING:
         return Failed(trouble.reason, trouble.message)
+    return _pulling(entry, trouble.reason, trouble.message)
+
+
+def stalled(entry: ModelEntry) -> Failed | None:
+    """Why nothing goes on until somebody acts; None when something does."""
+    found = condition({"status": entry.status}, ConditionType.STALLED)
+    if found is None or found.get("status") != "True":
+        return None
+    return Failed(text(found, "reason"), text(found, "message"))
+
+
+def _pulling(entry: ModelEntry, reason: str, message: str) -> Pulling:
     total = number(entry.status, "download", "totalBytes")
     return Pulling(
-        message=trouble.message or trouble.reason,
+        message=message or reason,
         digest=text(entry.status, "artifact", "digest"),
         completed=min(number(entry.status, "download", "completedBytes"), total),
         total=total or number(entry.status, "artifact", "sizeBytes"),
-        troubled=trouble.reason in _TROUBLES or bool(text(entry.status, *_SILENT_SINCE)),
+        troubled=reason in _TROUBLES or bool(text(entry.status, *_SILENT_SINCE)),
     )

@@ -1,7 +1,7 @@
 """Follows a Model until its weights are there."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from typing import Final, Protocol
 
@@ -29,10 +29,15 @@ class Models(Protocol):
         ...
 
 
-async def follow(objects: Models, made: Made, beat: float = BEAT) -> AsyncGenerator[Progress]:
+async def follow(
+    objects: Models,
+    made: Made,
+    judge: Callable[[ModelEntry | None], Progress] = progress_of,
+    beat: float = BEAT,
+) -> AsyncGenerator[Progress]:
     """How far it is: after each change, and each `beat` seconds; the last is no Pulling.
 
-    Whoever stops listening changes nothing about the Model.
+    `judge` tells how far, None: the API server has not told of the Model yet. Whoever stops listening changes nothing about the Model.
     """
     loop = asyncio.get_running_loop()
     changed = asyncio.Event()
@@ -44,7 +49,7 @@ async def follow(objects: Models, made: Made, beat: float = BEAT) -> AsyncGenera
         while not isinstance(said, Pulled | Failed):
             changed.clear()
             entry = _entry(objects, made) or entry
-            found = progress_of(entry)
+            found = judge(entry)
             if entry is None and beats > _UNSEEN and await _is_gone(objects, made):
                 found = GONE
             if found != said or loop.time() >= due:

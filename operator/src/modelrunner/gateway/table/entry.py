@@ -30,7 +30,8 @@ class ModelEntry:
     """A Model and its endpoints. Changed in place, so whoever waits for it may keep it.
 
     `ready` and `starting` are replaced as wholes, never changed: a copy is not needed to walk
-    over them. `spec` and `status` are the object's own, as they came, for the catalogue.
+    over them. `spec` and `status` are the object's own, as they came, for the catalogue. `refresh`
+    is the newest request to look whether its source has moved.
     `in_flight` counts this process's requests; whoever enforces limits counts. `hold_timeout` is
     in seconds. `concurrent` and `per_minute` bound each gateway process; None is no bound.
     `gone`: the Model was deleted; an entry never comes back.
@@ -55,6 +56,7 @@ class ModelEntry:
     starting: list[Endpoint] = field(default_factory=list)
     spec: Mapping[str, Any] = field(default_factory=dict)
     status: Mapping[str, Any] = field(default_factory=dict)
+    refresh: str = ""
     gone: bool = False
     in_flight: int = 0
     _turn: int = 0

@@ -6,8 +6,10 @@ from typing import Any, Final
 
 from modelrunner.api.v1alpha1.values import ConditionType
 from modelrunner.domain.names import Claimant
+from modelrunner.domain.naming import REFRESH_ANNOTATION
 from modelrunner.domain.objects import (
     Object,
+    annotation,
     being_deleted,
     condition,
     dig,
@@ -65,6 +67,7 @@ def read_model(model: Object, entry: ModelEntry) -> None:
     entry.created = text(model, "metadata", "creationTimestamp")
     entry.spec = _mapping(model.get("spec"))
     entry.status = _mapping(model.get("status"))
+    entry.refresh = annotation(model, REFRESH_ANNOTATION)
     aliases = entry.spec.get("aliases")
     entry.aliases = tuple(filter(_is_text, aliases)) if isinstance(aliases, list) else ()
     entry.mode = _mode(_mapping(entry.spec.get("config")))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -53,3 +54,31 @@ async def test_docker_is_warned_of_each_trouble_once() -> None:
     assert [line["type"] for line in lines] == ["warning", "progress", "progress"]
     assert lines[0]["message"] == SILENT
     assert lines[1]["layer"] == {"id": DIGEST, "size": 100, "current": 40}
+
+
+async def test_what_has_not_moved() -> None:
+    """Docker's clients look for the words about a cache; Ollama's are told in a line of its own."""
+    made, steps = replace(MADE, new=False), (Pulling(message="looking"), Pulled(100, here=True))
+    found = docker_lines(_telling(*steps), made, "application/json", token=False)
+    lines = [json.loads(one) async for one in found]
+    assert [line["message"] for line in lines] == ["looking", "Using cached model: 100 B"]
+    lines = [json.loads(one) async for one in ollama_lines(_telling(*steps), made)]
+    assert [line["status"] for line in lines] == ["looking", "up to date", "success"]
+
+
+async def test_what_has_moved() -> None:
+    """The weights are there, but not those that were."""
+    made, steps = replace(MADE, new=False), (Pulling(message="looking"), Pulled(100))
+    found = docker_lines(_telling(*steps), made, "application/json", token=False)
+    assert json.loads([one async for one in found][-1])["message"] == "Model pulled successfully"
+
+
+async def test_why_nobody_looks() -> None:
+    """Both are told, and the pull ends well all the same."""
+    made = replace(MADE, new=False, unasked="nobody looks: why")
+    found = docker_lines(_telling(Pulled(100)), made, "application/json", token=False)
+    lines = [json.loads(one) async for one in found]
+    assert [line["type"] for line in lines] == ["warning", "success"]
+    assert [line["message"] for line in lines] == ["nobody looks: why", "Using cached model: 100 B"]
+    lines = [json.loads(one) async for one in ollama_lines(_telling(Pulled(100)), made)]
+    assert [line["status"] for line in lines] == ["nobody looks: why", "success"]
