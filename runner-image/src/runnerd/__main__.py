@@ -61,6 +61,7 @@ def _is_job(command: str) -> bool:
 
 def _job(command: str) -> int:
     """What pods do before there is a runner."""
+    _collect_seldom()
     from runnerd.weights import cli  # noqa: PLC0415  # a runner never needs it
 
     return {"resolve": cli.resolve, "pull": cli.pull, "verify": cli.verify}[command]()
@@ -68,6 +69,7 @@ def _job(command: str) -> int:
 
 def _tool(command: str, arguments: list[str]) -> int:
     """What people call by hand; pods never need it."""
+    _collect_seldom()
     if command == "pull":
         from runnerd.weights.pull_cli import pull_by_hand  # noqa: PLC0415  # see above
 
@@ -87,6 +89,11 @@ def _tool(command: str, arguments: list[str]) -> int:
     from runnerd.weights.oci.cli import package  # noqa: PLC0415  # see above
 
     return package(arguments)
+
+
+def _collect_seldom() -> None:
+    # Imports make few cycles and many objects, and so does the work after them.
+    gc.set_threshold(50_000)
 
 
 def _version() -> str:

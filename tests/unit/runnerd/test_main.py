@@ -1,11 +1,15 @@
 """The command line."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from runnerd.__main__ import main
+
+_LIBRARIES = ("huggingface_hub", "obstore", "httpx", "yaml", "jinja2", "pydantic", "tarfile")
 
 
 @pytest.mark.parametrize(
@@ -31,8 +35,36 @@ def test_a_server_starts_with_what_it_needs() -> None:
     assert not {"huggingface_hub", "httpx", "importlib.metadata"} & found
 
 
+@pytest.mark.parametrize("module", ["cli", "pull_cli", "import_cli", "verify_cli", "prune_cli"])
+def test_a_cache_answers_without_a_client(module: str) -> None:
+    """Until a source has to be asked, no command imports what sources are asked with."""
+    found = imported(f"runnerd.weights.{module}")
+    assert not {"aiohttp", "prometheus_client", *_LIBRARIES, "importlib.metadata"} & found
+
+
+def test_a_pull_imports_its_own_source_alone(tmp_path: Path) -> None:
+    """By hand nobody asks for metrics, and a web server is asked without the others' libraries."""
+    words = ["pull", "http://127.0.0.1:1/x.gguf", "--root", str(tmp_path)]
+    found = after(
+        f"from runnerd.__main__ import main; main({words!r})", RUNNERD_RESOLVE_TIMEOUT="1ms"
+    )
+    assert "runnerd.weights.http" in found
+    assert not {"aiohttp.web", "prometheus_client", *_LIBRARIES} & found
+    assert not {"runnerd.weights.oci", "runnerd.weights.claim", "runnerd.weights.server"} & found
+
+
 def imported(module: str) -> set[str]:
     """All modules that are there when this one was imported."""
-    code = f"import {module}, sys; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return after(f"import {module}")
+
+
+def after(code: str, **environment: str) -> set[str]:
+    """All modules that are there when a program has run."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; {code}; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, **environment},
+    )
     return set(done.stdout.split())

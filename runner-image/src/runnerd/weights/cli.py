@@ -5,8 +5,10 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from importlib import import_module
 from typing import Final, TypeVar
 
 from modelrunner_protocol.codec import WireError, decode, encode
@@ -18,12 +20,9 @@ from runnerd.weights import outcome as termination
 from runnerd.weights import resolve as resolving
 from runnerd.weights.clock import Clock, SystemClock
 from runnerd.weights.failure import WeightsError
-from runnerd.weights.limited import pull_from
 from runnerd.weights.progress import ProgressMeter
 from runnerd.weights.report import reporting
-from runnerd.weights.server import serving
 from runnerd.weights.settings import LOG_LEVEL, Settings
-from runnerd.weights.verify_job import verified
 
 logger = logging.getLogger(__name__)
 
@@ -124,6 +123,8 @@ async def pull_by(
     if (there := resolving.in_cache(config)) is not None:
         meter.done(there.size_bytes)
         return there
+    from runnerd.weights.limited import pull_from  # noqa: PLC0415  # most of it is for who pulls
+
     async with resolving.open_source(config, settings, clock) as source:
         return await pull_from(source, config, settings, meter, clock)
 
@@ -143,8 +144,7 @@ async def _resolve(
 async def _pull(
     config: PullConfig, settings: Settings, meter: ProgressMeter, clock: Clock
 ) -> Outcome:
-    kind = source_kind(config.source)
-    async with serving(meter, config.port, kind), reporting(meter, clock, sys.stderr):
+    async with _telling(config, meter, clock):
         artifact = await pull_by(config, settings, meter, clock)
     logger.info("%s is in the cache; %d bytes came", describe(config.source), meter.downloaded)
     return Outcome(artifact=artifact)
@@ -154,8 +154,29 @@ async def _verify(
     config: PullConfig, settings: Settings, meter: ProgressMeter, clock: Clock
 ) -> Outcome:
     del settings  # nobody is asked
-    kind = source_kind(config.source)
-    async with serving(meter, config.port, kind), reporting(meter, clock, sys.stderr):
+    from runnerd.weights.verify_job import verified  # noqa: PLC0415  # a pull never needs it
+
+    async with _telling(config, meter, clock):
         artifact = await verified(config, meter, clock)
     logger.info("%s is sound", describe(config.source))
     return Outcome(artifact=artifact)
+
+
+@asynccontextmanager
+async def _telling(config: PullConfig, meter: ProgressMeter, clock: Clock) -> AsyncIterator[None]:
+    """Tell how far it is while the block runs: in the log, and over HTTP."""
+    server = asyncio.create_task(_serve(config, meter))
+    try:
+        async with reporting(meter, clock, sys.stderr):
+            yield
+    finally:
+        server.cancel()
+        with suppress(asyncio.CancelledError):
+            await server
+
+
+async def _serve(config: PullConfig, meter: ProgressMeter) -> None:
+    # Its libraries take a while to import: the first bytes need not wait for them.
+    server = await asyncio.to_thread(import_module, "runnerd.weights.server")
+    async with server.serving(meter, config.port, source_kind(config.source)):
+        await asyncio.get_running_loop().create_future()

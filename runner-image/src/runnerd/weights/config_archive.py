@@ -6,7 +6,6 @@ Source: docker/model-runner `pkg/distribution/internal/bundle/unpack.go` (`unpac
 """
 
 import io
-import tarfile
 from typing import Final
 
 from runnerd.weights.model_config import LIMITS
@@ -26,6 +25,8 @@ def unpacked(data: bytes) -> dict[str, bytes]:
     The artifact's own config tells the most of it, too, so a broken archive is no reason to
     refuse a model before an engine does.
     """
+    import tarfile  # noqa: PLC0415  # slow to import, and few models have an archive
+
     found: dict[str, bytes] = {}
     try:
         with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:

@@ -1,29 +1,28 @@
-"""Which source a configuration names, and what it holds."""
+"""Which source a configuration names, and what it holds.
+
+Each kind of source is imported when one is named: its libraries take longer to import than a cache
+takes to answer.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-
-import aiohttp
+from typing import TYPE_CHECKING
 
 from modelrunner_protocol.reasons import Reason
 from modelrunner_protocol.references import locate
 from modelrunner_protocol.sources import Bucket as BucketSource
 from modelrunner_protocol.sources import bucket_of
 from modelrunner_protocol.wire import Artifact, HuggingFaceSource, OciSource, PullConfig
-from runnerd.weights.claim import resolve_claim
 from runnerd.weights.clock import Clock
 from runnerd.weights.failure import WeightsError
-from runnerd.weights.http import HttpWeights
-from runnerd.weights.http_session import new_session
-from runnerd.weights.huggingface.token import read_token
-from runnerd.weights.oci.credentials import read_keyring
-from runnerd.weights.oci.registry import Registry
-from runnerd.weights.oci.weights import OciWeights
 from runnerd.weights.retry import Patience
 from runnerd.weights.settings import Settings
 from runnerd.weights.source import WeightsSource
 from runnerd.weights.store import Store
+
+if TYPE_CHECKING:
+    import aiohttp
 
 
 def in_cache(config: PullConfig) -> Artifact | None:
@@ -42,6 +41,8 @@ async def resolve(config: PullConfig, settings: Settings, clock: Clock) -> Artif
         WeightsError: nothing there, or nothing that can be run.
     """
     if config.source.claim is not None:
+        from runnerd.weights.claim import resolve_claim  # noqa: PLC0415  # see above
+
         return await resolve_claim(config.source.claim, Path(config.root))
     async with open_source(config, settings, clock) as source:
         return await source.resolve()
@@ -64,12 +65,16 @@ async def open_source(
     http, oci, hub = source.http, source.oci, source.hugging_face
     if http is None and oci is None and hub is None:
         raise WeightsError("there is nothing to pull: weights on a volume are used in place")
+    from runnerd.weights.http_session import new_session  # noqa: PLC0415  # see above
+
     async with new_session(settings.stall_timeout) as session:
         if oci is not None:
             yield _oci_weights(oci, config, settings, session, patience)
         elif hub is not None:
             yield _hub_weights(hub, config, session, patience)
         elif http is not None:
+            from runnerd.weights.http import HttpWeights  # noqa: PLC0415  # see above
+
             yield HttpWeights(http, session, patience)
 
 
@@ -77,9 +82,13 @@ def _oci_weights(
     source: OciSource,
     config: PullConfig,
     settings: Settings,
-    session: aiohttp.ClientSession,
+    session: "aiohttp.ClientSession",
     patience: Patience,
-) -> OciWeights:
+) -> WeightsSource:
+    from runnerd.weights.oci.credentials import read_keyring  # noqa: PLC0415  # see above
+    from runnerd.weights.oci.registry import Registry  # noqa: PLC0415  # see above
+    from runnerd.weights.oci.weights import OciWeights  # noqa: PLC0415  # see above
+
     try:
         location = locate(source.reference)
     except ValueError as error:
@@ -98,11 +107,11 @@ def _oci_weights(
 def _hub_weights(
     source: HuggingFaceSource,
     config: PullConfig,
-    session: aiohttp.ClientSession,
+    session: "aiohttp.ClientSession",
     patience: Patience,
 ) -> WeightsSource:
-    # Its library takes longer to import than all else here, and other sources never need it.
     from runnerd.weights.huggingface.hub import Hub  # noqa: PLC0415  # see above
+    from runnerd.weights.huggingface.token import read_token  # noqa: PLC0415  # see above
     from runnerd.weights.huggingface.weights import HuggingFaceWeights  # noqa: PLC0415  # see above
 
     token = read_token(config.credentials)
@@ -114,7 +123,6 @@ def _hub_weights(
 def _bucket_weights(
     source: BucketSource, config: PullConfig, settings: Settings, patience: Patience
 ) -> WeightsSource:
-    # Its library is large, and other sources never need it.
     from runnerd.weights.buckets.bucket import Bucket  # noqa: PLC0415  # see above
     from runnerd.weights.buckets.doors import entrance  # noqa: PLC0415  # see above
     from runnerd.weights.buckets.weights import BucketWeights  # noqa: PLC0415  # see above
