@@ -3,6 +3,7 @@
 The volumes are small memory file systems in a mount namespace of their own.
 """
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -72,6 +73,8 @@ async def test_volume_that_fills_up_meanwhile(server: FileServer, commands: Comm
         ended = await running.ended()
         _failed(ended, "the weights need 4.01 MiB")
         assert sorted(p.name for p in volume.iterdir()) == ["0123456789abcdef.lock", "other"]
+        # So much more room, and it fits: what others hold, the weights, and a bit beside them.
+        assert 0 <= ended.outcome.missing_bytes - (5 * MIB + SIZE + MIB - 8 * MIB) <= 64 * 1024
 
 
 async def test_volume_that_has_no_room_for_the_manifest(
@@ -105,6 +108,40 @@ async def test_read_only_volume(server: FileServer, commands: Commands) -> None:
     async with _mounted(commands, "ro,size=8m"):
         _failed(await commands.pull(expected=SIZE), "mounted read-only, and 4.01 MiB")
         assert server.sent == 0
+
+
+async def test_volume_that_becomes_read_only(server: FileServer, commands: Commands) -> None:
+    """Told with what is there; nothing is published, and the pull goes on when it can be written.
+
+    A kernel that is asked politely lets nobody turn a volume that is being written, so the pull is
+    killed first; one that turns by itself is in the unit tests, `test_volume_errors`.
+    """
+    async with _mounted(commands, "size=8m") as volume:
+        server.faults.append(Fault(hang_after=2 * MIB))
+        running = await commands.start("pull", expected=SIZE)
+        partial = volume / "0123456789abcdef.partial" / "model.gguf"
+        await until(lambda: partial.exists() and partial.stat().st_size == 2 * MIB)
+        running.process.kill()
+        await running.process.wait()
+        await _remount(commands, "ro")
+        server.requests.clear()
+        ended = await commands.pull(expected=SIZE)
+        assert (ended.code, ended.outcome.retryable) == (1, True)
+        assert ended.outcome.reason is Reason.PULL_FAILED
+        told = f"the volume at {commands.root} has become read-only, with 2.0"
+        assert ended.outcome.message.startswith(told)
+        assert "Traceback" not in ended.log
+        assert server.requests == []
+        assert not (volume / "0123456789abcdef").exists()
+        await _remount(commands, "rw")
+        ended = await commands.pull(expected=SIZE)
+        assert (ended.code, ended.outcome.downloaded_bytes) == (0, SIZE - 2 * MIB)
+
+
+async def _remount(commands: Commands, how: str) -> None:
+    mount = ("mount", "-o", f"remount,{how}", str(commands.root))
+    process = await asyncio.create_subprocess_exec(*commands.prefix, *mount)
+    assert await process.wait() == 0
 
 
 async def test_volume_without_inodes(server: FileServer, commands: Commands) -> None:

@@ -56,20 +56,34 @@ class VolumeFullError(WeightsError):
         self.hopeless = needed + SLACK > capacity
 
 
-def failure_of(error: OSError, root: Path, needed: int) -> WeightsError:
-    """The failure to tell for an error of the volume at `root` while writing `needed` bytes."""
+def failure_of(error: OSError, root: Path, needed: int, held: int = 0) -> WeightsError:
+    """The failure to tell for an error of the volume at `root`.
+
+    Args:
+        error: What the volume said.
+        root: Where it is mounted.
+        needed: Bytes that were to be written, 0 where nobody knows yet.
+        held: Bytes of them that are there.
+    """
     what = error.strerror or type(error).__name__
     if error.errno in _FULL:
         stats = os.statvfs(root)
         free, capacity = stats.f_bavail * stats.f_frsize, stats.f_blocks * stats.f_frsize
         full = VolumeFullError(root, needed=needed, free=free, capacity=capacity)
-        # How much of it is what we have written ourselves is not known here.
-        full.missing_bytes = 0
+        # What we have written ourselves is given back. A quota may be used up before the volume is.
+        full.missing_bytes = max(0, needed + SLACK - free - held) if needed else 0
         return full
-    if error.errno == errno.EROFS:
+    if error.errno == errno.EROFS and held:
+        whole = f" of {size_text(needed)}" if needed else ""
         return WeightsError(
-            f"the volume at {root} is mounted read-only, and {size_text(needed)} are to be written: "
-            "use a volume that can be written"
+            f"the volume at {root} has become read-only, with {size_text(held)}{whole} on it: see why on its node or its server (most turn so after an error of the disk), and "
+            "make it writable; the pull goes on where it ended",
+            retryable=True,
+        )
+    if error.errno == errno.EROFS:
+        wanted = f", and {size_text(needed)} are to be written" if needed else ""
+        return WeightsError(
+            f"the volume at {root} is mounted read-only{wanted}: use a volume that can be written"
         )
     if error.errno in _FORBIDDEN:
         return WeightsError(

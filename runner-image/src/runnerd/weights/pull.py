@@ -53,7 +53,7 @@ class Pull:
             WeightsError: it cannot be done; the cache is as whole as before.
         """
         store = Store(Path(self.config.root), self.config.key)
-        needed = self.config.expected.size_bytes if self.config.expected else 0
+        expected = self.config.expected
         try:
             async with only_writer(
                 store, self.patience.clock, on_wait=lambda: self._wait_for(store)
@@ -66,7 +66,8 @@ class Pull:
                     raise WeightsError(f"{store.folder} was removed meanwhile", retryable=True)
                 store.used()
         except OSError as error:
-            failure = disk.failure_of(error, store.root, needed)
+            needed = expected.size_bytes if expected else self.meter.total or 0
+            failure = disk.failure_of(error, store.root, needed, _held(store))
             if isinstance(failure, disk.VolumeFullError):
                 # It must not be us who keep the volume full.
                 self._forget(store)
@@ -229,3 +230,11 @@ class Pull:
     def _forget(store: Store) -> None:
         with contextlib.suppress(OSError):
             store.discard_partial()
+
+
+def _held(store: Store) -> int:
+    """Bytes that an unfinished pull has on the volume."""
+    try:
+        return sum(partial_size(store.partial, entry.name) for entry in store.partial.iterdir())
+    except OSError:
+        return 0

@@ -45,7 +45,31 @@ def test_full_volume(code: int, tmp_path: Path) -> None:
     failure = failure_of(OSError(code, os.strerror(code)), tmp_path, 3 << 30)
     assert isinstance(failure, VolumeFullError)
     assert "the weights need 3.00 GiB" in str(failure)
-    assert failure.missing_bytes == 0
+    # The volume itself has room, so a quota is the cause, and nobody knows how large that is.
+    assert failure_of(OSError(code, "x"), tmp_path, 1).missing_bytes == 0
+
+
+def test_what_is_held_is_not_missing(tmp_path: Path) -> None:
+    """A claim has to grow by what is not on it yet, and not at all by what is."""
+    full = OSError(errno.ENOSPC, "x")
+    needed = _free(tmp_path) + (1 << 40)
+    failure = failure_of(full, tmp_path, needed, held=1 << 39)
+    assert abs(failure.missing_bytes - (1 << 39)) < 1 << 30
+    assert failure_of(full, tmp_path, 0).missing_bytes == 0
+
+
+def test_a_volume_that_became_read_only(tmp_path: Path) -> None:
+    """What has been written shows that it was not always so; somebody may mend it."""
+    failure = failure_of(OSError(errno.EROFS, "x"), tmp_path, 2048, held=1024)
+    assert "has become read-only, with 1.00 KiB of 2.00 KiB on it" in str(failure)
+    assert failure.retryable
+    unknown = failure_of(OSError(errno.EROFS, "x"), tmp_path, 0, held=1024)
+    assert "with 1.00 KiB on it" in str(unknown)
+
+
+def _free(path: Path) -> int:
+    stats = os.statvfs(path)
+    return stats.f_bavail * stats.f_frsize
 
 
 @pytest.mark.parametrize(
