@@ -40,6 +40,10 @@ async def _pull(server: FileServer, root: Path) -> tuple[Artifact, int]:
     return artifact, meter.downloaded
 
 
+def _names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
 @pytest.mark.parametrize(
     ("code", "says", "reason", "kept"),
     [
@@ -70,7 +74,7 @@ async def test_errors_in_the_middle(
             with pytest.raises(WeightsError, match=says) as caught:
                 await _pull(server, tmp_path)
         assert (caught.value.reason, caught.value.retryable) == (reason, kept)
-        names = {path.name for path in tmp_path.iterdir()}
+        names = _names(tmp_path)
         assert (KEY in names, f"{KEY}.partial" in names) == (False, kept)
         artifact, came = await _pull(server, tmp_path)
     assert (artifact.size_bytes, came) == (SIZE, SIZE - ALLOWED if kept else SIZE)
