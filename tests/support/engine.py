@@ -159,9 +159,9 @@ def _becomes_healthy(server: subprocess.Popen[bytes], address: Path) -> bool:
 
 
 def _healthy(address: Path) -> bool:
-    connection = http.client.HTTPConnection("engine", timeout=5)
+    connection = http.client.HTTPConnection("engine", timeout=60)
     connection.sock = socket.socket(socket.AF_UNIX)
-    connection.sock.settimeout(5)
+    connection.sock.settimeout(60)
     try:
         connection.sock.connect(str(address))
         connection.request("GET", "/health")

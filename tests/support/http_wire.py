@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, cast
 
-PATIENCE: Final = 30.0
+PATIENCE: Final = 120.0
 """Seconds after which a test that waits has failed; nothing is expected to take that long."""
 
 

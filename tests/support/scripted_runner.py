@@ -109,7 +109,7 @@ class Served:
         return found
 
 
-async def eventually(condition: Callable[[], Any], seconds: float = 15.0) -> None:
+async def eventually(condition: Callable[[], Any], seconds: float = 120.0) -> None:
     """Wait until `condition`, a function or a coroutine function, holds."""
     async with asyncio.timeout(seconds):
         while True:

@@ -34,7 +34,7 @@ __all__ = ["Serving", "engine", "scripted_program", "serving_smollm2", "stock"]
 
 SMOLLM2: Final = "ai/smollm2:latest"
 _ENGINE: Final = Path(__file__).with_name("scripted_engine.py")
-_PORT: Final = re.compile(r'"msg":"listening","port":(\d+)')
+_PORT: Final = re.compile(r'"msg":"listening","port":(\d+)[,}]')
 
 
 def stock(
@@ -139,8 +139,9 @@ class Serving:
         return self._log.read_text("utf-8", "replace")
 
     def log(self) -> list[dict[str, Any]]:
-        """Every line so far; each must be a JSON object."""
-        return [json.loads(line) for line in self.text().splitlines()]
+        """Every whole line so far; each must be a JSON object."""
+        text = self.text()
+        return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
 
     def engines(self) -> list[int]:
         """The numbers of its engines' processes: its only children."""
@@ -160,7 +161,7 @@ class Serving:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
-            return self.process.wait(60)
+            return self.process.wait(120)
         finally:
             self.process.kill()
             self.process.wait()
@@ -171,7 +172,7 @@ class Serving:
         if not self.port:
             return False
         with suppress(httpx.TransportError):
-            return httpx.get(self.url + path, timeout=10, trust_env=False).status_code == 200
+            return httpx.get(self.url + path, timeout=60, trust_env=False).status_code == 200
         return False
 
 

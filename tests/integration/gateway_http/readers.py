@@ -16,7 +16,7 @@ from tests.support.distribution import unpacked
 from tests.support.http_backend import Backend
 from tests.support.http_wire import until
 
-_SILENCE: Final = 5.0
+_SILENCE: Final = 15.0
 _ABSOLUTE: Final = re.compile(r"(?i)^https?://[^/?]*")
 _CONFIGURATION: Final = """\
 daemon off;

@@ -29,6 +29,7 @@ class Process:
 
     def __init__(self, config: RunConfig, engine_: Engine, folder: Path, **more: str) -> None:
         self.folder = folder
+        self._http: httpx.Client | None = None
         self.termination = folder / "termination"
         environment = {
             "PATH": os.environ["PATH"],
@@ -44,7 +45,20 @@ class Process:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "runnerd", "run"], env=environment, stdout=log, stderr=log
             )
-        self.http = httpx.Client(base_url=f"http://127.0.0.1:{config.port}", timeout=60)
+
+    @property
+    def port(self) -> int:
+        """Where it listens; 0 while it does not."""
+        found = [line["port"] for line in self.log() if "port" in line]
+        return int(found[0]) if found else 0
+
+    @property
+    def http(self) -> httpx.Client:
+        """A client of it, once it listens."""
+        if self._http is None:
+            assert self.port
+            self._http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=120)
+        return self._http
 
     @property
     def socket(self) -> Path:
@@ -58,12 +72,14 @@ class Process:
         return int(children.read_text(encoding="ascii").split()[0])
 
     def log(self) -> list[dict[str, Any]]:
-        """Every line so far; each must be a JSON object."""
-        lines = (self.folder / "log").read_text(encoding="utf-8").splitlines()
-        return [json.loads(line) for line in lines]
+        """Every whole line so far; each must be a JSON object."""
+        text = (self.folder / "log").read_text(encoding="utf-8")
+        return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
 
     def status(self) -> dict[str, Any]:
         """What it says at /status, {} while it does not listen."""
+        if not self.port:
+            return {}
         with contextlib.suppress(httpx.TransportError):
             found: dict[str, Any] = self.http.get("/status").json()
             return found
@@ -84,7 +100,7 @@ class Process:
 
     def ask_engine(self, path: str) -> Any:
         """GET from the engine itself, past runnerd; JSON or text."""
-        connection = http.client.HTTPConnection("engine", timeout=10)
+        connection = http.client.HTTPConnection("engine", timeout=60)
         connection.sock = socket.socket(socket.AF_UNIX)
         connection.sock.connect(str(self.socket))
         with contextlib.closing(connection):
@@ -102,26 +118,20 @@ class Process:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
-            return self.process.wait(30)
+            return self.process.wait(120)
         finally:
             self.process.kill()
             self.process.wait()
-            self.http.close()
+            if self._http is not None:
+                self._http.close()
 
 
-def eventually(condition: Callable[[], object], seconds: float = 30) -> None:
+def eventually(condition: Callable[[], object], seconds: float = 180) -> None:
     """Wait until `condition` holds."""
     deadline, pause = time.monotonic() + seconds, threading.Event()
     while not condition():
         assert time.monotonic() < deadline, "not within the time given"
         pause.wait(0.02)
-
-
-def free_port() -> int:
-    """A TCP port of loopback that nobody uses now."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="session")
@@ -139,7 +149,7 @@ def serve(
             "runner": "cpu",
             "engine": "llama.cpp",
         }
-        usual |= {"weights": str(engine.model), "port": free_port(), "context_size": 2048}
+        usual |= {"weights": str(engine.model), "port": 0, "context_size": 2048}
         config = RunConfig(**{**usual, **fields})
         process = Process(config, engine, tmp_path_factory.mktemp("r"), **(environment or {}))
         started.append(process)

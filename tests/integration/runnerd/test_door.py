@@ -26,7 +26,7 @@ class _Client:
 
     def __init__(self, port: int) -> None:
         self._port = port
-        self._link = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        self._link = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
         self._link.connect()
         self.made = 1
 
@@ -57,14 +57,14 @@ def _together(*work: Callable[[], object]) -> list[Any]:
     barrier, results = threading.Barrier(len(work)), [None] * len(work)
 
     def run(number: int) -> None:
-        barrier.wait(30)
+        barrier.wait(120)
         results[number] = work[number]()  # type: ignore[call-overload]  # whatever it gives
 
     threads = [threading.Thread(target=run, args=(number,)) for number in range(len(work))]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(240)
     return results
 
 
@@ -113,7 +113,7 @@ def _hammer(port: int, refusals: int, started: threading.Barrier) -> Counter[int
     """Ask without a pause over kept connections until so many were refused."""
     client, found = _Client(port), Counter[int]()
     client.chat()
-    started.wait(30)
+    started.wait(120)
     while found[503] < refusals:
         found[client.chat()] += 1
     client.close()
@@ -140,7 +140,7 @@ async def test_sigterm_under_load(tmp_path: Path) -> None:
             asyncio.create_task(asyncio.to_thread(_hammer, runner.port, refusals, started))
             for _ in range(threads)
         ]
-        await asyncio.to_thread(started.wait, 30)
+        await asyncio.to_thread(started.wait, 120)
         runner.stop.set()
         for found in await asyncio.gather(*hammers):
             assert found[503] == refusals
@@ -153,9 +153,10 @@ async def test_sigterm_under_load(tmp_path: Path) -> None:
         assert (await runner.status())["state"] == "draining"
 
 
-def _until_refused(port: int) -> Counter[int]:
+def _until_refused(port: int, connected: threading.Barrier) -> Counter[int]:
     """Ask without a pause until nobody listens; whatever else goes wrong is raised."""
     client, found = _Client(port), Counter[int]()
+    connected.wait(120)
     with contextlib.suppress(ConnectionRefusedError):
         while True:
             found[client.chat()] += 1
@@ -164,10 +165,15 @@ def _until_refused(port: int) -> Counter[int]:
 
 async def test_end_under_load(tmp_path: Path) -> None:
     """Up to the last moment whoever gets a connection gets an answer on it."""
-    async with running(tmp_path, settings=replace(SETTINGS, drain_linger=0.5)) as runner:
+    threads = 4
+    connected = threading.Barrier(threads + 1)
+    # Long enough for each thread to have its turn in it.
+    async with running(tmp_path, settings=replace(SETTINGS, drain_linger=5.0)) as runner:
         hammers = [
-            asyncio.create_task(asyncio.to_thread(_until_refused, runner.port)) for _ in range(4)
+            asyncio.create_task(asyncio.to_thread(_until_refused, runner.port, connected))
+            for _ in range(threads)
         ]
+        await asyncio.to_thread(connected.wait, 120)
         runner.stop.set()
         for found in await asyncio.gather(*hammers):
             assert found[503]

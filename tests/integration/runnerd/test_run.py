@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from modelrunner_protocol.wire import Mode
-from tests.integration.runnerd.conftest import Process, eventually, free_port
+from tests.integration.runnerd.conftest import Process, eventually
+from tests.support.engine import Engine
 from tests.support.freezing import freeze
 
 pytestmark = pytest.mark.engine
@@ -108,10 +109,13 @@ def test_arguments(runner: Process) -> None:
 
 
 def test_engine_starts_before_the_imports(runner: Process) -> None:
-    """The engine's process exists before the HTTP libraries are imported."""
+    """The engine's process exists before the HTTP libraries are imported.
+
+    How long before depends on what else the machine does.
+    """
     told = runner.log()[0]
     assert told["msg"] == "started"
-    assert told["engine_after"] < told["imported_after"] / 2
+    assert told["engine_after"] < told["imported_after"]
 
 
 def test_metrics(runner: Process) -> None:
@@ -178,11 +182,21 @@ def test_client_leaves(runner: Process) -> None:
     def works() -> bool:
         return bool(re.search(r"requests_processing [1-9]", runner.ask_engine("/metrics")))
 
+    def decoded() -> int:
+        found = re.search(
+            r"^llamacpp:n_decode_total (\d+)", runner.ask_engine("/metrics"), re.MULTILINE
+        )
+        assert found
+        return int(found[1])
+
+    before = decoded()
     with runner.http.stream("POST", "/v1/chat/completions", json=body) as answer:
         next(answer.iter_lines())
         # The engine counts once it has the time to.
         eventually(works)
-    eventually(lambda: not works(), seconds=5)
+    eventually(lambda: not works())
+    # One for each token: to its end it would have filled the context of 1024.
+    assert decoded() - before < 800
 
 
 @pytest.mark.parametrize(
@@ -238,13 +252,14 @@ def test_negative_value_and_foreign_environment(serve: Serve) -> None:
 
 def test_engine_that_hangs(serve: Serve) -> None:
     """A stopped llama-server is found, told and replaced; who waited for it gets an answer."""
-    runner = serve({"RUNNERD_HANG_TIMEOUT": "1.5"})
+    # An engine that only has to wait for a core is none that hangs.
+    runner = serve({"RUNNERD_HANG_TIMEOUT": "7.5"})
     runner.until("ready")
     freeze(runner.engine_pid)
     assert runner.chat().status_code == 200
     assert runner.status()["restarts"] == 1
     told = [line for line in runner.log() if line["msg"] == "the engine failed"]
-    assert "did not answer for 1.5 s" in told[0]["cause"]
+    assert "did not answer for 7.5 s" in told[0]["cause"]
     assert runner.stop() == 0
 
 
@@ -272,10 +287,16 @@ def test_embedding_mode(serve: Serve, flags: tuple[str, ...]) -> None:
     assert runner.stop() == 0
 
 
-def test_engine_killed(serve: Serve) -> None:
+def test_engine_killed(serve: Serve, engine: Engine, tmp_path: Path) -> None:
     """After kill -9 of the engine the reason is told, it is started again, its stream ends in words."""
-    runner = serve(runtime_flags=("--parallel", "1"))
+    # It does not come back before the test has looked.
+    shut, program = tmp_path / "shut", tmp_path / "llama-server"
+    waiting = f"while [ -e {shut} ]; do sleep 0.05; done"
+    program.write_text(f'#!/bin/sh\n{waiting}\nexec {engine.llama_server} "$@"\n', "ascii")
+    program.chmod(0o700)
+    runner = serve({"LLAMA_SERVER_PATH": str(program)}, runtime_flags=("--parallel", "1"))
     runner.until("ready")
+    shut.touch()
     body: dict[str, Any] = {"prompt": "Once", "max_tokens": 900, "ignore_eos": True, "stream": True}
     with runner.http.stream("POST", "/v1/completions", json=body) as answer:
         lines = answer.iter_lines()
@@ -287,6 +308,7 @@ def test_engine_killed(serve: Serve) -> None:
     refused = runner.chat()
     assert refused.status_code == 503
     assert refused.headers["Retry-After"]
+    shut.unlink()
     found = runner.until("ready")
     assert found["restarts"] == 1
     assert "reason" not in found
@@ -298,28 +320,28 @@ def test_sigterm_with_an_open_stream(serve: Serve) -> None:
     """The stream ends whole, new requests go elsewhere, the process exits with 0."""
     runner = serve(runtime_flags=("--parallel", "1"))
     runner.until("ready")
-    body: dict[str, Any] = {"prompt": "Once", "max_tokens": 300, "ignore_eos": True, "stream": True}
+    body: dict[str, Any] = {"prompt": "Once", "max_tokens": 900, "ignore_eos": True, "stream": True}
     lines: list[str] = []
     began = threading.Event()
 
     def read() -> None:
         url = runner.http.base_url.join("/v1/completions")
-        with httpx.stream("POST", url, json=body, timeout=60) as answer:
+        with httpx.stream("POST", url, json=body, timeout=120) as answer:
             for line in answer.iter_lines():
                 lines.append(line)
                 began.set()
 
     reader = threading.Thread(target=read)
     reader.start()
-    assert began.wait(30)
+    assert began.wait(120)
     runner.process.send_signal(signal.SIGTERM)
     runner.until("draining")
     assert runner.http.get("/readyz").status_code == 503
     refused = runner.chat()
     assert (refused.status_code, refused.headers["X-Runner-Draining"]) == (503, "true")
-    reader.join(60)
+    reader.join(180)
     assert [line for line in lines if line][-1] == "data: [DONE]"
-    assert runner.process.wait(10) == 0
+    assert runner.process.wait(120) == 0
     assert not runner.socket.exists()
 
 
@@ -353,7 +375,7 @@ def test_bad_configuration(
 ) -> None:
     """One log line and a termination message say what to change; exit status 2."""
     runner = serve(environment, **fields)
-    assert runner.process.wait(20) == 2
+    assert runner.process.wait(120) == 2
     (line,) = runner.log()
     assert message in line["cause"]
     told = json.loads(runner.termination.read_text(encoding="utf-8"))
@@ -365,10 +387,10 @@ def test_port_in_use(serve: Serve) -> None:
     """A port that somebody has: a message, exit status 1, no engine left behind."""
     import socket  # noqa: PLC0415  # this test alone
 
-    port = free_port()
-    with socket.create_server(("", port)):
+    with socket.create_server(("", 0)) as taken:
+        port = taken.getsockname()[1]
         runner = serve(port=port)
-        assert runner.process.wait(20) == 1
+        assert runner.process.wait(120) == 1
     told = json.loads(runner.termination.read_text(encoding="utf-8"))
     assert f"port {port} cannot be opened" in told["message"]
 

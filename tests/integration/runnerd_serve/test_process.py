@@ -32,7 +32,7 @@ def command(*arguments: str, **environment: str) -> "subprocess.CompletedProcess
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=180,
     )
 
 
@@ -107,7 +107,7 @@ def test_store_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "models" / "models.lock").mkdir(parents=True)
     with Serving(tmp_path, scripted_program(tmp_path)) as server, server.http as http:
         assert http.get("/models").json() == []
-        assert any("is not swept" in line["msg"] for line in server.log())
+        wait_until("the log", lambda: any("is not swept" in line["msg"] for line in server.log()))
 
 
 def test_empty_store(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_first_models(tmp_path: Path) -> None:
             wait_until(
                 "the first one is there, and it is known why the second one is not",
                 lambda: any(http.get("/readyz").json()["missing"].values()),
-                seconds=60,
+                seconds=120,
             )
             told = http.get("/readyz")
             assert told.status_code == 503
@@ -144,7 +144,9 @@ def test_first_models(tmp_path: Path) -> None:
             # What is there is served meanwhile.
             assert http.post("/v1/chat/completions", json=CHAT).status_code == 200
             package(tmp_path, registry.reference("team/two:v1"), 2)
-            wait_until("both are there", lambda: http.get("/readyz").status_code == 200, seconds=60)
+            wait_until(
+                "both are there", lambda: http.get("/readyz").status_code == 200, seconds=120
+            )
             configured = http.get("/engines/_configure").json()
             assert len(configured) == 2
     # The store is whole without the registry.
@@ -180,7 +182,7 @@ def test_two_models_in_one_place(tmp_path: Path) -> None:
             for number in range(8)
         ]
         assert {one.result().status_code for one in asked} == {200}
-        wait_until("one engine is left", lambda: len(server.engines()) == 1, seconds=30)
+        wait_until("one engine is left", lambda: len(server.engines()) == 1, seconds=120)
 
 
 def stream(server: Serving, entered: threading.Event) -> str:
@@ -200,7 +202,7 @@ def test_sigterm_with_a_stream(tmp_path: Path) -> None:
     with Serving(tmp_path, scripted_program(tmp_path)) as server, ThreadPoolExecutor(1) as threads:
         entered = threading.Event()
         told = threads.submit(stream, server, entered)
-        assert entered.wait(30)
+        assert entered.wait(120)
         pid = server.engines()[0]
         server.process.send_signal(signal.SIGTERM)
         wait_until("it is not ready", lambda: server.http.get("/readyz").status_code == 503)
@@ -208,8 +210,8 @@ def test_sigterm_with_a_stream(tmp_path: Path) -> None:
         assert (late.status_code, late.json()["error"]["code"]) == (503, "stopping")
         assert late.headers["Retry-After"]
         (tmp_path / "open").touch()
-        assert told.result(30).rstrip().endswith("data: [DONE]")
-        assert server.process.wait(30) == 0
+        assert told.result(120).rstrip().endswith("data: [DONE]")
+        assert server.process.wait(120) == 0
     assert not Path(f"/proc/{pid}").exists()
     assert not list(tmp_path.glob("*.sock"))
 
@@ -220,13 +222,13 @@ def test_second_signal(tmp_path: Path) -> None:
     with Serving(tmp_path, scripted_program(tmp_path)) as server, ThreadPoolExecutor(1) as threads:
         entered = threading.Event()
         told = threads.submit(stream, server, entered)
-        assert entered.wait(30)
+        assert entered.wait(120)
         for _ in range(2):
             server.process.send_signal(signal.SIGTERM)
             wait_until("it drains", lambda: "draining" in server.text())
-        assert server.process.wait(30) == 0
+        assert server.process.wait(120) == 0
         try:
-            assert "[DONE]" not in told.result(30)
+            assert "[DONE]" not in told.result(120)
         except httpx.TransportError:
             assert told.exception() is not None
 

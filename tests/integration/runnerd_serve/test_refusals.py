@@ -172,10 +172,13 @@ def test_images(scripted: Serving) -> None:
 
 def test_large_body(scripted: Serving) -> None:
     """100 MB are refused before they are there, in the client's words."""
-    with socket.create_connection(("127.0.0.1", scripted.port), 30) as connection:
+    with socket.create_connection(("127.0.0.1", scripted.port), 120) as connection:
         head = f"POST {ANTHROPIC} HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n"
         connection.sendall(head.encode() + b"x" * 1000)
-        answer = connection.recv(65536)
+        answer = b""
+        # Head and body may come one after the other.
+        while b"request_too_large" not in answer and (more := connection.recv(65536)):
+            answer += more
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert b"request_too_large" in answer
 
@@ -190,7 +193,7 @@ def test_large_body_in_pieces(scripted: Serving) -> None:
     with scripted.http as http:
         try:
             answer = http.post(OPENAI, content=pieces())
-        except httpx.WriteError:
+        except (httpx.WriteError, httpx.ReadError):
             return
     assert answer.status_code == 413
 
@@ -232,9 +235,12 @@ def test_header_injection(scripted: Serving, name: str) -> None:
     """No text of a request becomes a header of the answer, or of the engine's request."""
     line = f"{name}: http://localhost\x0bX-Evil: 1"
     head = f"GET /v1/models HTTP/1.1\r\nHost: x\r\n{line}\r\nConnection: close\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", scripted.port), 30) as connection:
+    with socket.create_connection(("127.0.0.1", scripted.port), 120) as connection:
         connection.sendall(head.encode())
-        answer = connection.recv(65536).decode()
+        raw = b""
+        while b"\r\n\r\n" not in raw and (more := connection.recv(65536)):
+            raw += more
+        answer = raw.decode()
     assert answer.split()[1] in {"200", "400", "403"}
     assert "x-evil" not in answer.partition("\r\n\r\n")[0].lower()
 

@@ -47,7 +47,8 @@ async def pod() -> AsyncIterator[Pod]:
 
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
         servers.append(server)
-        probe = HttpRunnerProbe(port=server.sockets[0].getsockname()[1], timeout=0.3)
+        port = server.sockets[0].getsockname()[1]
+        probe = HttpRunnerProbe(port=port, timeout=0.3 if hang else 60)
         probes.append(probe)
         return probe
 
@@ -156,7 +157,7 @@ def _pod(name: str, ip: str) -> dict[str, Any]:
 
 async def test_nobody_there() -> None:
     """A refused connection, and an address that is none."""
-    probe = HttpRunnerProbe(port=1, timeout=0.3)
+    probe = HttpRunnerProbe(port=1, timeout=60)
     assert await probe.runner_status("127.0.0.1") is None
     assert await probe.runner_status("::1") is None
     assert await probe.progress("not an address") is None

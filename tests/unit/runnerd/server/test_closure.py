@@ -96,7 +96,7 @@ async def test_wait_for_an_open_door() -> None:
     gate = Gate(max_in_flight=9, max_held=9, now=lambda: 0.0)
     loop = asyncio.get_running_loop()
     closure = Closure(gate, Waiting(loop.time), clock=loop.time, now=loop.time)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await closure.opened(60)
         assert closure.close(Closing(lease=0.05))
         await closure.opened(60)

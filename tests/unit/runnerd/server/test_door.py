@@ -33,7 +33,7 @@ async def _raw(runner: Served, data: bytes) -> tuple[bytes, bytes]:
     """Head and body of the answer to these bytes; both empty when there is none."""
     reader, writer = await asyncio.open_connection("127.0.0.1", runner.port)
     writer.write(data)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         head, body = await _answer(reader)
     writer.close()
     return head, body

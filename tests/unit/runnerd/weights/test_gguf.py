@@ -145,10 +145,10 @@ _HOSTILE: dict[str, tuple[bytes, str]] = {
 @pytest.mark.parametrize(("data", "says"), _HOSTILE.values(), ids=_HOSTILE.keys())
 def test_hostile_header_is_refused(data: bytes, says: str) -> None:
     """Counts, lengths and types that cannot be right are refused at once, in words."""
-    begun = time.monotonic()
+    begun = time.process_time()
     with pytest.raises(GgufError, match=says):
         parse(data, len(data))
-    assert time.monotonic() - begun < 1
+    assert time.process_time() - begun < 1
 
 
 def test_name_may_hold_any_bytes() -> None:
@@ -175,9 +175,9 @@ def test_largest_array_of_strings_is_bounded_in_time() -> None:
     """A header full of empty strings, the slowest there is, takes seconds at most."""
     count = (HEADER_LIMIT - 100) // 8
     data = _raw_key(b"a", struct.pack("<IIQ", 9, 8, count)) + bytes(8 * count)
-    begun = time.monotonic()
+    begun = time.process_time()
     assert parse(data, len(data)).architecture == ""
-    assert time.monotonic() - begun < 20
+    assert time.process_time() - begun < 20
 
 
 _values: Any = st.one_of(

@@ -67,10 +67,10 @@ async def test_the_wait_is_not_our_share(world: World) -> None:
     wire = await world.wire()
     wire.send(post(b"body"))
     await until(lambda: bool(waiters))
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(2.0)
     waiters[0].decided.set_result(world.desk.forward())
     timing = (await wire.reply()).value("server-timing") or ""
-    assert float(timing.partition("=")[2]) < 250
+    assert float(timing.partition("=")[2]) < 1900
 
 
 async def test_answered(world: World) -> None:

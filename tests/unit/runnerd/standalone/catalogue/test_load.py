@@ -252,7 +252,7 @@ async def test_load_that_is_cancelled(catalogue: Catalogue) -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while _left(catalogue):  # noqa: ASYNC110 - a file system has nothing to wait on
             await asyncio.sleep(0.01)
 

@@ -75,7 +75,7 @@ async def test_everybody_is_answered_or_refused(seed: int) -> None:
             if dice.random() < 0.2:
                 tasks.append(asyncio.create_task(_trouble(pool, workshop, dice)))
             await asyncio.sleep(dice.choice([0, 0, 0.001]))
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(240):
             ended = await asyncio.gather(*tasks, return_exceptions=True)
         wrong = [one for one in ended if one and not isinstance(one, asyncio.CancelledError)]
         assert not wrong
@@ -84,7 +84,7 @@ async def test_everybody_is_answered_or_refused(seed: int) -> None:
         assert pool.waiting == 0
         assert not any(one.in_use for one in pool.running())
         await pool.unload()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             for model in MODELS:
                 async with pool.lease(model, Mode.COMPLETION, name="x"):
                     pass
