@@ -180,6 +180,27 @@ async def test_files_of_two_versions_are_never_mixed(store: S3Server, commands: 
         assert (commands.folder / f"model-0000{i}-of-00002.gguf").read_bytes() == data
 
 
+async def test_objects_with_odd_names(store: S3Server, commands: Commands) -> None:
+    """A model is found among them, and has its own name; one that nobody can ask for is named."""
+    folder = "odd größe %2F+"
+    names = ["M-Q4_K_M.gguf", "m-Q4_K_M.gguf", "日本 🙂.txt", "a?b#c&d.txt", "n" * 250]
+    for name in names:
+        store.put(BUCKET, f"{folder}/{name}", Q4)
+    for depth in range(1, 5):
+        # Of 1,024 bytes, as long as a key may be.
+        store.put(BUCKET, f"{folder}/" + ("d" * 240 + "/") * (depth - 1) + "e" * 240, b"x")
+    (store.folder / BUCKET / folder / "empty").mkdir()
+    store.put(BUCKET, "broken/m.gguf", Q4)
+    (store.folder / BUCKET / "broken" / "line\nbreak.txt").write_bytes(b"x")
+    _ask(commands, store, prefix="broken")
+    says = r"whose name ('broken/line\nbreak.txt') has an empty part"
+    _failed(await commands.resolve(), says, reason=Reason.UNSUPPORTED_FORMAT)
+    _ask(commands, store, prefix=folder)
+    ended = await commands.pull()
+    assert ended.code == 0, ended.outcome.message
+    assert (commands.folder / "model.gguf").read_bytes() == Q4
+
+
 async def test_another_size_than_was_resolved(store: S3Server, commands: Commands) -> None:
     """A volume was made for what was resolved."""
     store.put(BUCKET, "grown/m.gguf", Q4)

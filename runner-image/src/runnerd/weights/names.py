@@ -25,9 +25,14 @@ def safe_name(name: str) -> str:
     Raises:
         WeightsError: it holds a separator, starts with a dot, or is the manifest's.
     """
-    if not _NAME.fullmatch(name) or name == MANIFEST:
+    if not is_safe(name):
         raise WeightsError(f"{name[:64]!r} cannot be the name of a weights file")
     return name
+
+
+def is_safe(name: str) -> bool:
+    """Whether a file of an artifact may have this name: see `safe_name`."""
+    return _NAME.fullmatch(name) is not None and name != MANIFEST
 
 
 def leads_out(path: str) -> bool:

@@ -15,6 +15,7 @@ from typing import Final
 from modelrunner_protocol.wire import FileKind
 from runnerd.weights.bounded_json import UnreadableError, read_object
 from runnerd.weights.failure import WeightsError, unsupported
+from runnerd.weights.names import is_safe
 
 ENDING: Final = ".safetensors"
 INDEX_ENDING: Final = f"{ENDING}.index.json"
@@ -40,8 +41,13 @@ def is_tensors(path: str) -> bool:
 
 
 def kind_beside(path: str) -> FileKind | None:
-    """What a file that lies beside weights is for; None when no engine needs it."""
+    """What a file that lies beside weights is for; None when no engine needs it.
+
+    None of what an engine reads has a name that a folder of ours could not hold.
+    """
     name = base_name(path)
+    if not is_safe(name):
+        return None
     if name.endswith(".jinja"):
         return FileKind.CHAT_TEMPLATE
     if name in _LISTS or (name.endswith(_ENDINGS) and not name.endswith(_OTHERS)):

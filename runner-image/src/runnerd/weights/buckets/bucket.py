@@ -118,14 +118,16 @@ class Bucket:
                     self._store = self._entrance.connect()
 
     async def _list(self, store: "ObjectStore", prefix: str) -> list[StoredFile]:
-        skipped = len(prefix) + 1 if prefix else 0
+        folder = f"{prefix}/" if prefix else ""
+        skipped = len(folder)
         found: list[StoredFile] = []
         async for page in store.list(prefix or None, chunk_size=_PAGE):
             found += [
                 StoredFile(path=one["path"][skipped:], size=one["size"], etag=_tag(one["e_tag"]))
                 for one in page
-                # Some tools make an empty object that stands for the folder.
-                if one["path"][skipped:]
+                # Some tools make an empty object that stands for the folder, and a server may list
+                # what it was not asked for.
+                if one["path"].startswith(folder) and one["path"][skipped:]
             ]
             if len(found) > MOST_OBJECTS:
                 asker = self._entrance.asker

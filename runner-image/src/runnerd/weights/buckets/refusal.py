@@ -12,10 +12,19 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from runnerd.weights.failure import DeniedError, MissingError, TransientError, WeightsError
+from runnerd.weights.failure import (
+    DeniedError,
+    MissingError,
+    TransientError,
+    WeightsError,
+    unsupported,
+)
 from runnerd.weights.http_status import transient
 from runnerd.weights.source import RangeNotSatisfiableError
 
+_NAMELESS: Final = ("Encountered object with invalid path", "Could not parse path")
+_NAME: Final = re.compile(r'Path "(.*?)"(?: contained|: Encountered)', re.DOTALL)
+_SHOWN: Final = 80
 _STATUS: Final = re.compile(r"status code: ([0-9]{3})")
 _CODE: Final = re.compile(r"<Code>([A-Za-z0-9.]{1,64})</Code>")
 _REGION: Final = re.compile(r"<Region>([a-z0-9-]{1,64})</Region>")
@@ -125,6 +134,12 @@ def refusal(text: str, asker: Asker, path: str = "") -> Exception:
         asker: Who asked.
         path: The object, "" where objects were listed.
     """
+    # First: such a name may say whatever an answer says.
+    nameless = text.startswith(_NAMELESS)
+    return _unspeakable(text, asker) if nameless else _refused(text, asker, path)
+
+
+def _refused(text: str, asker: Asker, path: str) -> Exception:
     status, code = _STATUS.search(text), _CODE.search(text)
     answer = Answer(text, int(status[1]) if status else 0, code[1] if code else "")
     if "token request" in text or "token response" in text or "federated token file" in text:
@@ -139,6 +154,17 @@ def refusal(text: str, asker: Asker, path: str = "") -> Exception:
     if (special := asker.special(answer)) is not None:
         return special
     return _final(answer, asker, path) if answer.status else _silent(text, asker)
+
+
+def _unspeakable(text: str, asker: Asker) -> WeightsError:
+    """An object that the library cannot ask for: of a list it hides all others, too."""
+    found = _NAME.search(text)
+    name = f" ({found[1][:_SHOWN]!r})" if found else ""
+    return unsupported(
+        f"{asker.where} has an object whose name{name} has an empty part, a part . or .., or a sign "
+        f"that cannot be printed: rename it, or set {asker.field}.prefix to the model's own "
+        "object, or to a folder without such names"
+    )
 
 
 def _final(answer: Answer, asker: Asker, path: str) -> WeightsError:
