@@ -5,7 +5,10 @@ text holds the HTTP status and the XML of the answer, whose codes are the stores
 (https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html,
 https://cloud.google.com/storage/docs/xml-api/reference-status,
 https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes). No such text is
-shown: it holds access keys and signatures. No header is in it, so nobody learns of a Retry-After.
+shown: it holds access keys and signatures. No header is in it, so nobody learns of a Retry-After
+(object_store keeps the status and the body of a refusal alone, `client/retry.rs`, and its own retries
+do not read that header either): a busy store is left alone for `BUSY_WAIT`, then for twice as long
+each time, as all others are.
 """
 
 import re
@@ -61,6 +64,12 @@ _SILENCES: Final = (
 )
 _NO_RANGES: Final = ("non-partial response", "Content-Range", "CONTENT_RANGE")
 _STRANGE: Final = ("invalid list response", "Header missing from response")
+
+
+BUSY_WAIT: Final = 1.0
+"""Seconds at least until a store that has too much to do is asked again."""
+
+_BUSY: Final = frozenset({429, 503})
 
 
 class ChangedError(Exception):
@@ -150,7 +159,8 @@ def _refused(text: str, asker: Asker, path: str) -> Exception:
         total = _TOTAL.search(text)
         return RangeNotSatisfiableError(int(total[1]) if total else None)
     if answer.code in _PASSING or transient(answer.status, {}):
-        return TransientError(f"{asker.store} answered {answer.shown}")
+        wait = BUSY_WAIT if answer.status in _BUSY else None
+        return TransientError(f"{asker.store} answered {answer.shown}", retry_after=wait)
     if (special := asker.special(answer)) is not None:
         return special
     return _final(answer, asker, path) if answer.status else _silent(text, asker)

@@ -2,11 +2,16 @@
 
 from dataclasses import replace
 
+import obstore
 import pytest
+from obstore.exceptions import GenericError
 
-from runnerd.weights.buckets.refusal import Asker, ChangedError, refusal
+from modelrunner_protocol.wire import S3Source
+from runnerd.weights.buckets.doors import entrance
+from runnerd.weights.buckets.refusal import BUSY_WAIT, Asker, ChangedError, refusal
 from runnerd.weights.failure import DeniedError, MissingError, TransientError, WeightsError
 from runnerd.weights.source import RangeNotSatisfiableError
+from tests.support.file_server import Fault, FileServer
 
 NOBODY = Asker(
     field="spec.source.gcs",
@@ -131,3 +136,25 @@ def test_behind_the_end() -> None:
     found = refusal(_answer(416, "InvalidRange", size), HOLDER, "p")
     assert isinstance(found, RangeNotSatisfiableError)
     assert found.total == 77
+
+
+@pytest.mark.parametrize(
+    ("status", "wait"), [(429, BUSY_WAIT), (503, BUSY_WAIT), (500, None), (408, None)]
+)
+def test_a_busy_store_is_left_alone(status: int, wait: float | None) -> None:
+    """As long as nobody tells how long it wants to be."""
+    failure = refusal(_answer(status, "SlowDown"), HOLDER)
+    assert isinstance(failure, TransientError)
+    assert failure.retry_after == wait
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_the_library_hides_how_long_a_store_wants_to_be_left_alone(status: int) -> None:
+    """Retry-After reaches nobody; once it does, this fails, and the store's own wish counts."""
+    async with FileServer().running() as server:
+        server.always = Fault(status=status, headers={"Retry-After": "1717"})
+        source = S3Source(bucket="models", endpoint=server.url(""), insecure=True)
+        store = entrance(source, None, stall_timeout=9.0).connect()
+        with pytest.raises(GenericError) as caught:
+            await obstore.get_async(store, "x")
+    assert "1717" not in f"{caught.value} {caught.value.args} {vars(caught.value)}"
