@@ -63,7 +63,7 @@ def test_download_is_seen_while_it_runs(stack: Stack, default_runner: str) -> No
             percents.add(download["percent"])
         return len(percents) >= 2
 
-    stack.wait("two different percentages", enough, seconds=40)
+    stack.wait("two different percentages", enough)
     # A write wakes its writer: were progress asked for each time, this would be dozens.
     assert len(versions) <= 6 + (time.monotonic() - began) / 1.5
     found = stack.wait_for(default_runner, "seen", ready=True)
@@ -74,7 +74,7 @@ def test_pull_that_is_killed_goes_on_where_it_was(stack: Stack, default_runner: 
     """A pull pod that dies half-way is tried again and fetches only what was missing."""
     path = stack.files.copy("killed.gguf")
     size = stack.weights.stat().st_size
-    stack.files.limit("killed.gguf", bytes_per_second=20 * 1024**2)
+    stack.files.limit("killed.gguf", bytes_per_second=5 * 1024**2)
     stack.apply(manifests.model(default_runner, "killed", stack.http_source(path)))
     stack.wait("half is sent", lambda: stack.files.bytes_sent("killed.gguf") > size / 2)
     (pod,) = stack.objects("pods", default_runner, "app.kubernetes.io/component=pull")
@@ -107,7 +107,7 @@ def test_source_that_cannot_be_used_says_what_to_change(
     assert words.lower() in condition(found, "Ready")["message"].lower()
     assert condition(found, "Stalled")["status"] == "True"
     assert condition(found, "Cached")["status"] == "False"
-    stack.wait("one failed Job", lambda: _failed_jobs(stack, default_runner) == [1], seconds=20)
+    stack.wait("one failed Job", lambda: _failed_jobs(stack, default_runner) == [1])
     stack.apply(manifests.model(default_runner, "bad", stack.http_source()))
     stack.wait_for(default_runner, "bad", ready=True)
 

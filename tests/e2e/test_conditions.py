@@ -149,5 +149,5 @@ def test_events_tell_the_transitions_once(stack: Stack, default_runner: str) -> 
         events = stack.objects("events", default_runner)
         return [one["reason"] for one in events if one["regarding"]["name"] == "told"]
 
-    stack.wait("the Ready event", lambda: "Ready" in reasons(), seconds=10)
+    stack.wait("the Ready event", lambda: "Ready" in reasons())
     assert len(reasons()) == len(set(reasons())), reasons()

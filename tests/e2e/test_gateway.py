@@ -117,7 +117,7 @@ def test_idle_model_goes_to_zero_by_its_keep_alive(
     stack.wait_for(default_runner, "idler", ready=True)
     began = time.time()
     assert gateway.post(CHAT, json=chat(f"{default_runner}/idler")).status_code == 200
-    found = stack.wait_for(default_runner, "idler", reason="ScaledToZero", seconds=60)
+    found = stack.wait_for(default_runner, "idler", reason="ScaledToZero")
     assert time.time() - began >= 3
     assert condition(found, "Ready")["status"] == "True"
     assert found["status"]["phase"] == "Idle"
@@ -134,7 +134,7 @@ def test_keep_alive_of_a_request_overrides_the_models(
     stack.wait_for(default_runner, "told", ready=True)
     answer = gateway.post(CHAT, json=chat(f"{default_runner}/told", keep_alive=0))
     assert answer.status_code == 200, answer.text
-    stack.wait_for(default_runner, "told", reason="ScaledToZero", seconds=60)
+    stack.wait_for(default_runner, "told", reason="ScaledToZero")
 
 
 def test_running_stream_outlives_the_keep_alive(
@@ -148,4 +148,4 @@ def test_running_stream_outlives_the_keep_alive(
         lines = [line for line in answer.iter_lines() if line.startswith("data: ")]
     assert lines[-1] == "data: [DONE]"
     assert not any("error" in json.loads(line.removeprefix("data: ")) for line in lines[:-1])
-    stack.wait_for(default_runner, "busy", reason="ScaledToZero", seconds=60)
+    stack.wait_for(default_runner, "busy", reason="ScaledToZero")

@@ -40,7 +40,7 @@ def test_prometheus_scrapes_a_runner_with_its_own_labels(
         with prometheus.scraping([job]) as server:
             both = f"runnerd_requests_total{{{wanted}}} and on(model) "
             both += f"llamacpp:tokens_predicted_total{{{wanted}}}"
-            stack.wait("samples", lambda: bool(query(server, both)), seconds=20)
+            stack.wait("samples", lambda: bool(query(server, both)))
 
 
 def test_operator_metrics_are_well_formed(stack: Stack, prometheus: Prometheus) -> None:

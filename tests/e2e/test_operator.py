@@ -57,7 +57,7 @@ def test_operator_has_no_more_rights_than_it_uses(
 
 def _ask(stack: Stack, *question: str) -> str:
     command = [stack.program("kubectl"), f"--kubeconfig={stack.provider.kubeconfig}", *question]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=180)
     return done.stdout.strip()
 
 

@@ -70,7 +70,7 @@ def test_edit_by_hand_is_mended(stack: Stack, default_runner: str) -> None:
         service = stack.get("services", default_runner, "edited")
         return service is not None and service["spec"]["ports"][0]["targetPort"] == "http"
 
-    stack.wait("the port is back", mended, seconds=30)
+    stack.wait("the port is back", mended)
 
 
 def test_operator_restart_and_upgrade_leave_pods_alone(stack: Stack, default_runner: str) -> None:

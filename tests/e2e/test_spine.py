@@ -154,12 +154,14 @@ def test_client_that_leaves_stops_the_generation(stack: Stack, default_runner: s
     with stack.client(default_runner, "left") as client:
         with client.stream("POST", "/v1/chat/completions", json=body) as answer:
             next(answer.iter_lines())
-        stack.wait("the engine is idle", lambda: _processing(client) == 0, seconds=10)
+        stack.wait("the engine is idle", lambda: _told(client, "requests_processing") == 0)
+        # One for each token: it did not go on to the end.
+        assert _told(client, "n_decode_total") < 1500
 
 
-def _processing(client: httpx.Client) -> float:
+def _told(client: httpx.Client, name: str) -> float:
     lines = client.get("/metrics").text.splitlines()
-    sample = next(line for line in lines if line.startswith("llamacpp:requests_processing"))
+    sample = next(line for line in lines if line.startswith(f"llamacpp:{name}{{"))
     return float(sample.split()[-1])
 
 

@@ -97,7 +97,7 @@ class Stack:
         found = self.objects("pods", namespace, selector)
         return [one for one in found if "deletionTimestamp" not in one["metadata"]]
 
-    def wait(self, what: str, check: Callable[[], bool], seconds: float = 60) -> None:
+    def wait(self, what: str, check: Callable[[], bool], seconds: float = 240) -> None:
         """Return as soon as `check` holds."""
         wait_until(what, check, seconds=seconds, interval=0.1)
 
@@ -109,7 +109,7 @@ class Stack:
         ready: bool = False,
         reason: str = "",
         kind: str = "Ready",
-        seconds: float = 90,
+        seconds: float = 240,
     ) -> Object:
         """The Model, once the condition `kind` is True (`ready`) or carries `reason`.
 
@@ -174,7 +174,7 @@ class Stack:
             manifests.pod(namespace, f"seed-{name}", self.images.runner, command, {"/seed": name})
         )
 
-    def run_pod(self, body: Object, seconds: float = 60) -> None:
+    def run_pod(self, body: Object, seconds: float = 240) -> None:
         """Run a pod to its successful end and remove it."""
         name, namespace = body["metadata"]["name"], body["metadata"]["namespace"]
         self.apply(body)
