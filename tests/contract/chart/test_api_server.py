@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from release.manifests import NAMESPACE, manifests
+from tests.cluster.waiting import wait_until
 from tests.contract.chart.conftest import EVERYTHING, pod_template, render, the
 from tests.support.http_routes import serving_http_routes
 from tests.support.kubeapi import KubeApi, Object, Refused
@@ -78,7 +79,16 @@ def account(api: KubeApi, namespace: str) -> Iterator[str]:
     for one in objects:
         api.apply(one)
     name = the(objects, "ServiceAccount")["metadata"]["name"]
-    yield f"system:serviceaccount:{namespace}:{name}"
+    user = f"system:serviceaccount:{namespace}:{name}"
+
+    def granted() -> bool:
+        # In both namespaces; the API server reads roles by a watch.
+        return allowed(api, user, "default", "watch modelrunner.dev/models") and allowed(
+            api, user, namespace, "create coordination.k8s.io/leases"
+        )
+
+    wait_until("the account's rights", granted, seconds=120)
+    yield user
     for one in objects:
         metadata = one["metadata"]
         api.delete(one["apiVersion"], one["kind"], metadata["name"], metadata.get("namespace", ""))

@@ -121,11 +121,11 @@ print(os.stat("/models").st_uid, oct(os.stat("/models").st_mode & 0o777))
 os.environ["MODELS_PATH"] = "/tmp/models"
 server = subprocess.Popen(["/opt/runnerd/bin/runnerd", "serve"], stdout=subprocess.DEVNULL)
 check = {check["healthcheck"]["test"][1:]!r}
-deadline = time.monotonic() + 60
+deadline = time.monotonic() + 240
 while subprocess.run(check, stderr=subprocess.DEVNULL).returncode:
     assert server.poll() is None and time.monotonic() < deadline
 server.send_signal(signal.SIGTERM)
-print(server.wait(30))
+print(server.wait(120))
 """
     assert python(builder, images.runner, script).split() == ["65532", "0o775", "0"]
 

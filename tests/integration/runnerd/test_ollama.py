@@ -210,6 +210,7 @@ def test_lists(client: ollama.Client, runner: Process) -> None:
     assert shown.modelinfo is not None
     assert shown.modelinfo["general.architecture"] == "llama"
     assert shown.modelinfo["llama.context_length"] == 512
+    assert shown.modelinfo["general.memory_bytes"] > first.size
     assert shown.capabilities == ["completion"]
     assert shown.template is not None
     assert "<|im_start|>" in shown.template
@@ -254,7 +255,7 @@ def test_a_client_that_leaves(client: ollama.Client, runner: Process) -> None:
     stream = client.chat("smol", USER, options={"num_predict": 5000}, stream=True)
     next(stream)
     stream.close()  # type: ignore[attr-defined]  # a generator, which its type does not say
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 180
     while runner.status()["inFlight"]:
         assert time.monotonic() < deadline
 

@@ -65,7 +65,7 @@ def address(process: RunnerProcess) -> str:
 
 def connected(base: str) -> openai.OpenAI:
     """A client that asks there, once."""
-    return openai.OpenAI(base_url=f"{base}/v1", api_key="x", max_retries=0, timeout=60)
+    return openai.OpenAI(base_url=f"{base}/v1", api_key="x", max_retries=0, timeout=180)
 
 
 def whole(response: Response) -> Response:
