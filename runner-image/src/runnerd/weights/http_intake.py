@@ -11,7 +11,7 @@ from typing import Final, Self
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
-BLOCK: Final = 512 * 1024
+BLOCK: Final = 1024 * 1024
 """Bytes of a block. Two of them for each connection is all that the bytes in flight take."""
 
 # Blocks of a slow connection are given on before they are full: nobody shall wait to see them.

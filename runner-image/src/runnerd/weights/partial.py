@@ -3,11 +3,11 @@
 import asyncio
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 from runnerd.weights.durable import write_whole
 from runnerd.weights.partial_state import boot, read_state
@@ -19,6 +19,9 @@ from runnerd.weights.writeback import begin_writeback
 
 PIECE: Final = 16 * 1024 * 1024
 """Of bytes that came out of order at most so many are downloaded again after a kill."""
+
+
+T = TypeVar("T")
 
 
 class PartialFile:
@@ -115,12 +118,14 @@ class PartialFile:
             await self._run(self._write_state)
 
     async def write(self, chunk: Chunk, at: int) -> None:
-        """Put bytes where they belong; returns when they are written.
+        """Put bytes where they belong; returns when nobody needs the chunk any more.
 
         Raises:
             OSError: the volume is full or failed.
         """
-        await self._run(lambda: self._put(chunk, at))
+        hashed = await self._run(lambda: self._put(chunk, at))
+        if hashed is not None and not hashed.done():
+            await asyncio.wrap_future(hashed)
 
     async def finish(self) -> str:
         """Put everything on the disk; the sha256 in hex.
@@ -136,14 +141,17 @@ class PartialFile:
             await self._run(self._write_state)
         return self._trail.hexdigest()
 
-    def _run(self, work: Callable[[], None]) -> asyncio.Future[None]:
+    def _run(self, work: Callable[[], T]) -> asyncio.Future[T]:
         return asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     async def _idle(self) -> None:
         """Wait for what was begun, also by those who were cancelled."""
         await self._run(lambda: None)
 
-    def _put(self, chunk: Chunk, offset: int) -> None:
+    def _put(self, chunk: Chunk, offset: int) -> "Future[None] | None":
+        """Write it; what is returned goes on with it, and has its bytes until it is done."""
+        # Only here: what a cancelled pull never writes must not be hashed.
+        hashed = self._trail.take(chunk, offset)
         view, at = memoryview(chunk), offset
         while view:
             written = os.pwrite(self._handle, view, at)
@@ -160,7 +168,9 @@ class PartialFile:
         reach = at if self._ahead is None else self._ahead.reach(self.size)
         if reach > self.size:
             self.size = reach
-            self._trail.follow(reach)
+            if hashed is None or reach > at:
+                self._trail.follow(reach)
+        return hashed
 
     def _cut(self) -> None:
         os.ftruncate(self._handle, self.size)

@@ -19,6 +19,13 @@ _LONGEST: Final = 16
 _WORTH: Final = 20
 """A request shall take so many times as long as the wait for its answer."""
 
+_BUSY: Final = 0.5
+"""A connection that waits for the network for less of its time keeps this machine busy."""
+
+_LOOK: Final = 0.25
+_FAST: Final = 64 * 1024 * 1024
+"""Bytes a second; with fewer of them whoever was busy is not any more, whatever holds it up."""
+
 
 class IndivisibleError(Exception):
     """The server sends other bytes than the part that was asked for: it has to come in order."""
@@ -34,6 +41,9 @@ class _Place:
 
 class Parts:
     """Brings a partial file to its full length over several connections.
+
+    Where one of them keeps this machine busy it is left alone: what comes in order is hashed as it
+    comes, and the others would only take their share of the processor.
 
     Args:
         file: What is expected.
@@ -57,7 +67,10 @@ class Parts:
         self._retrier = retrier
         self._on_bytes = on_bytes
         self._claimed = Ranges()
+        self._whole = asyncio.Event()
         self._longest = 1
+        self._came = 0
+        self._busy = False
         self._etag = ""
 
     async def run(self, connections: int) -> str:
@@ -77,10 +90,10 @@ class Parts:
         # Short enough that all connections have something to do until the end.
         fair = left // (2 * connections * PIECE)
         self._longest = max(1, min(_LONGEST, fair))
-        await _all(asyncio.create_task(self._work()) for _ in range(connections))
+        await _all(asyncio.create_task(self._work(number)) for number in range(connections))
         return self._etag
 
-    async def _work(self) -> None:
+    async def _work(self, number: int) -> None:
         pieces = 1
         while part := self._claimed.gap(0, self._file.size_bytes, pieces * PIECE):
             self._claimed.add(*part)
@@ -90,6 +103,18 @@ class Parts:
                     pieces = min(self._longest, await self._fetch(place))
                 except TransientError as error:
                     await self._retrier.pause(error)
+            if number:
+                await self._until_needed()
+        self._whole.set()
+
+    async def _until_needed(self) -> None:
+        while self._busy and not self._whole.is_set():
+            before = self._came
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK):
+                    await self._whole.wait()
+            if self._came - before < _FAST * _LOOK:
+                return
 
     async def _fetch(self, place: _Place) -> int:
         """The bytes from where it is to its end; as many as come.
@@ -103,18 +128,24 @@ class Parts:
             self._file, start=start, stop=place.stop, validator=self._partial.validator
         ) as body:
             await self._check(body, start)
-            answered = clock()
+            answered = before = clock()
+            waited = 0.0
             async for chunk in body.chunks:
+                waited += clock() - before
                 # Who serves no ranges goes on to the end of the file.
                 wanted = chunk[: place.stop - place.at]
                 await self._partial.write(wanted, place.at)
                 place.at += len(wanted)
+                self._came += len(wanted)
                 await self._on_bytes(len(wanted))
                 if place.at == place.stop:
                     break
+                before = clock()
         if place.at < place.stop:
             raise TransientError(f"the server ended {place.stop - place.at} bytes early")
-        return pieces_worth_asking(answered - asked, clock() - answered, place.at - start)
+        took = clock() - answered
+        self._busy = waited < _BUSY * took
+        return pieces_worth_asking(answered - asked, took, place.at - start)
 
     async def _check(self, body: Body, start: int) -> None:
         expected, partial = self._file.size_bytes, self._partial

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
+from runnerd.weights.source import Chunk
+
 # Small enough to stay in the processor's cache between being read and being hashed.
 _BLOCK: Final = 512 * 1024
 
@@ -14,7 +16,8 @@ class Trail:
     """Hashes a file from its beginning on, as far as it is written.
 
     What is hashed is read again: it was written a moment ago, so the page cache has it. So it
-    does not matter in which order bytes come, and nobody waits for the hash.
+    does not matter in which order bytes come, and nobody waits for the hash. Only bytes that come
+    just when they are next are hashed from where they are.
 
     Args:
         read: Fills a buffer with the file's bytes from an offset on, and returns how many.
@@ -32,6 +35,18 @@ class Trail:
     def follow(self, reach: int) -> None:
         """All bytes before `reach` are there; from any thread."""
         self._last = self._thread.submit(self._go, reach)
+
+    def take(self, chunk: Chunk, at: int) -> "Future[None] | None":
+        """Hash bytes that belong at `at` from where they are, if they are what comes next.
+
+        Returns:
+            Done once the chunk is not needed any more; None where it was not taken: whoever has
+            written it tells `follow`.
+        """
+        if self._at != at or not (self._last is None or self._last.done()):
+            return None
+        self._last = self._thread.submit(self._take, chunk)
+        return self._last
 
     async def caught_up(self) -> None:
         """Wait until all bytes that are there are hashed.
@@ -64,6 +79,10 @@ class Trail:
                 raise OSError(0, "the file became shorter while it was read")
             self._sha256.update(self._block[:count])
             self._at += count
+
+    def _take(self, chunk: Chunk) -> None:
+        self._sha256.update(chunk)
+        self._at += len(chunk)
 
     def _forget(self) -> None:
         self._sha256, self._at, self._stopped = hashlib.sha256(), 0, False

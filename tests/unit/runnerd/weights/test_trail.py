@@ -66,6 +66,30 @@ async def test_nobody_waits_for_it(trail: Trail, file: _File) -> None:
     assert trail.hexdigest() == _sha256(DATA)
 
 
+async def test_what_comes_next_is_not_read_again(trail: Trail, file: _File) -> None:
+    """Bytes in order are hashed from where they are; behind a gap they are left to be read."""
+    for at in range(0, 500_000, 100_000):
+        taken = trail.take(DATA[at : at + 100_000], at)
+        assert taken is not None
+        taken.result(30)
+    assert trail.take(DATA[600_000:700_000], 600_000) is None
+    assert file.reads == 0
+    trail.follow(700_000)
+    await trail.caught_up()
+    assert trail.hexdigest() == _sha256(DATA[:700_000])
+    assert file.reads == 1
+
+
+async def test_who_is_behind_takes_nothing(trail: Trail, file: _File) -> None:
+    """What is next by its place alone would hold its writer up until all before it is hashed."""
+    file.gate.clear()
+    trail.follow(1000)
+    assert trail.take(DATA[:1000], 0) is None
+    file.gate.set()
+    await trail.caught_up()
+    assert trail.hexdigest() == _sha256(DATA[:1000])
+
+
 async def test_beginning_anew_leaves_the_rest_unread(trail: Trail, file: _File) -> None:
     """What belonged to another version is not read to its end first."""
     file.gate.clear()
