@@ -22,6 +22,15 @@ MODEL: Final[Mapping[str, Any]] = {
 }
 """Metadata of a model that `runnerd` accepts."""
 
+SIZED: Final[Mapping[str, Any]] = {
+    **MODEL,
+    "llama.block_count": 2,
+    "llama.embedding_length": 64,
+    "llama.attention.head_count": 4,
+    "llama.attention.head_count_kv": 2,
+}
+"""The same of one that tells what it keeps of each token: its memory can be estimated."""
+
 
 def text(value: str | bytes) -> bytes:
     """A GGUF string."""

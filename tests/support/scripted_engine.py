@@ -66,7 +66,8 @@ class _Engine(http.server.BaseHTTPRequestHandler):
             case "/health":
                 self._json(503 if self.settings.never_healthy else 200, {"status": "ok"})
             case "/props":
-                self._json(200, {"total_slots": self.settings.slots})
+                template = "{{ messages }}"
+                self._json(200, {"total_slots": self.settings.slots, "chat_template": template})
             case "/metrics":
                 text = b"# TYPE llamacpp:n gauge\nllamacpp:n 1\n"
                 if self.settings.metrics_file:

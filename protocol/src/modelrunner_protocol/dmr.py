@@ -82,6 +82,7 @@ class Model:
         tags: References, as `references.normalize` writes them.
         created: Seconds since the Unix epoch.
         size: Bytes of its weights.
+        memory: Bytes that an engine needs for it, by an estimate; None where nobody knows.
         metadata: What the weights' own header says, as text.
     """
 
@@ -94,6 +95,7 @@ class Model:
     quantization: str = ""
     size: int = 0
     context_size: int | None = None
+    memory: int | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -185,6 +187,7 @@ def model_object(model: Model) -> dict[str, Any]:
         parameters=model.parameters,
         architecture=model.architecture,
         size=size_text(model.size) if model.size else "",
+        memory=_memory(model),
         gguf=dict(model.metadata),
         context_size=model.context_size,
     )
@@ -214,6 +217,7 @@ def dmr_object(model: Model) -> dict[str, Any]:
         parameters=model.parameters,
         quantization=model.quantization,
         size=size_text(model.size) if model.size else "",
+        memory=_memory(model),
     )
 
 
@@ -361,6 +365,10 @@ def _text(body: Mapping[str, Any], name: str) -> str:
     if not isinstance(found, str):
         raise ShapeError(f"{name} must be a string")
     return found
+
+
+def _memory(model: Model) -> str:
+    return size_text(model.memory) if model.memory else ""
 
 
 def _said(**members: Any) -> dict[str, Any]:

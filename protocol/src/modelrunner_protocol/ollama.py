@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from modelrunner_protocol.dmr import size_text
 from modelrunner_protocol.wire import Mode
 
 VERSION: Final = "0.12.11"
@@ -47,6 +48,7 @@ class Described:
         identity: Tells it from others where `digest` is not known.
         name: What lists call it, see `tagged`.
         size: Bytes of its weights.
+        memory: Bytes that an engine needs for it, by an estimate; None where nobody knows.
         modified: When it became what it is, seconds since the Unix epoch.
         context: Tokens that a conversation may have here, None when nobody knows.
         capabilities: What it can do, e.g. "completion", "tools", "thinking", "embedding".
@@ -62,6 +64,7 @@ class Described:
     size: int = 0
     modified: float = 0.0
     context: int | None = None
+    memory: int | None = None
     capabilities: tuple[str, ...] = ()
     template: str = ""
 
@@ -115,7 +118,8 @@ def shown(model: Described) -> dict[str, Any]:
     """The answer of /api/show.
 
     `<architecture>.context_length` is what a conversation may have here, not what the model was
-    trained for: clients plan with it.
+    trained for: clients plan with it. `general.memory_bytes`, as what `details` tell of context
+    and memory, is ours: Ollama estimates when it loads.
     """
     information: dict[str, Any] = {
         "general.architecture": model.architecture,
@@ -125,6 +129,8 @@ def shown(model: Described) -> dict[str, Any]:
     if model.context is not None:
         information[f"{model.architecture or 'general'}.context_length"] = model.context
         parameters = f"num_ctx                        {model.context}"
+    if model.memory:
+        information["general.memory_bytes"] = model.memory
     return {
         "modelfile": "",
         "parameters": parameters,
@@ -162,7 +168,7 @@ def _moving(verb: str, layer: str, total: int, completed: int) -> dict[str, Any]
 
 
 def _details(model: Described) -> dict[str, Any]:
-    return {
+    told: dict[str, Any] = {
         "parent_model": "",
         "format": model.format,
         "family": model.architecture,
@@ -170,6 +176,11 @@ def _details(model: Described) -> dict[str, Any]:
         "parameter_size": model.parameters.replace(" ", ""),
         "quantization_level": model.quantization,
     }
+    if model.context is not None:
+        told["context_length"] = model.context
+    if model.memory:
+        told["memory_size"] = size_text(model.memory)
+    return told
 
 
 def _digest(model: Described) -> str:

@@ -21,6 +21,7 @@ FULL = Model(
     parameters="1.7B",
     architecture="llama",
     size=1 << 30,
+    memory=3 << 29,
     context_size=8192,
 )
 BARE = Model(identity="sha256:abc123", tags=("ai/model:latest",))
@@ -38,6 +39,7 @@ BARE = Model(identity="sha256:abc123", tags=("ai/model:latest",))
                 "parameters": "1.7B",
                 "quantization": "Q4_K_M",
                 "size": "1.00 GiB",
+                "memory": "1.50 GiB",
             },
         ),
         (BARE, "ai/model:latest", None),
@@ -80,6 +82,7 @@ def test_entries_of_openai(model: Model, name: str, dmr: dict[str, Any] | None) 
                     "parameters": "1.7B",
                     "architecture": "llama",
                     "size": "1.00 GiB",
+                    "memory": "1.50 GiB",
                     "gguf": {"llama.context_length": "4096"},
                     "context_size": 8192,
                 },

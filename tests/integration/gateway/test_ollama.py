@@ -71,6 +71,8 @@ def test_lists(client: ollama.Client, gateway: GatewayProcess) -> None:
     assert shown.modelinfo is not None
     assert shown.modelinfo["llama.context_length"] == 2048
     assert shown.capabilities == ["completion"]
+    # The runner has read the weights; the cluster has not.
+    assert shown.template == "{{ messages }}"
     with httpx.Client(base_url=gateway.url, trust_env=False, timeout=60) as http:
         assert "Ollama is running" in http.get("/").text
         assert http.head("/").status_code == 200

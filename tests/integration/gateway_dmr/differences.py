@@ -15,6 +15,7 @@ from tests.integration.runnerd_serve_dmr.shapes import (
     NAME,
     OLLAMA,
     OPENAI,
+    OUR_DETAILS,
     TAG,
     configured,
     ollama_listed,
@@ -37,6 +38,7 @@ REQUEST_ID: Final = "Anthropic's errors name the request"
 ONE_MODE: Final = "a Model has one mode"
 LATER: Final = "the operator pulls: what goes wrong comes when the stream has begun"
 LAYERLESS: Final = "what is told first is that a Model was made, whose layers nobody knows yet"
+LOOKED: Final = "the operator looks whether the source has moved, which is told meanwhile"
 NOBODY: Final = "Ollama answers so: no client reads a body"
 
 _LIST: Final = Answer(
@@ -69,7 +71,7 @@ _DENIED: Final = Answer(403, JSON, OPENAI, says="Origin not allowed")
 
 
 def _tagged(name: str) -> dict[str, Any]:
-    return ollama_listed(name, int, parent_model="")
+    return ollama_listed(name, int, **OUR_DETAILS)
 
 
 def _each(numbers: tuple[int, ...], answer: Answer, why: str) -> dict[int, tuple[Answer, str]]:
@@ -112,6 +114,16 @@ DIFFERENT: Final[Mapping[int, tuple[Answer, str]]] = {
     **_each((147, 148), Answer(400, JSON, OLLAMA, says="mode embedding"), ONE_MODE),
     27: (Answer(200, "text/plain", says="Error: PullFailed", headers=QUIET), LATER),
     149: (Answer(200, LINES, lines=(({"status": str}, OLLAMA), OLLAMA)), LATER),
+    154: (
+        Answer(
+            200,
+            JSON,
+            lines=((_MAKING, success(str)), success(str)),
+            says="Using cached model: ",
+            headers=QUIET,
+        ),
+        LOOKED,
+    ),
     156: (
         Answer(200, JSON, lines=((_MAKING, success(str)), success(str)), headers=QUIET),
         LAYERLESS,

@@ -180,6 +180,14 @@ def test_lists(http: httpx.Client) -> None:
     assert [one["id"] for one in listed["data"]] == ["ai/smollm2:latest"]
     dmr = listed["data"][0]["dmr"]
     assert (dmr["context_window"], dmr["architecture"]) == (8192, "llama")
+    assert (dmr["parameters"], dmr["quantization"]) == ("134.52 M", "Q4_1")
+    assert (dmr["size"].endswith("MiB"), dmr["memory"].endswith("MiB")) == (True, True)
+    (inspected,) = http.get("/models").json()
+    assert http.get("/models/smollm2").json() == inspected
+    config = inspected["config"]
+    assert (config["format"], config["context_size"]) == ("gguf", 8192)
+    for name in ("architecture", "parameters", "quantization", "size", "memory"):
+        assert config[name] == dmr[name]
     for path in ("/engines/v1/models", "/engines/llama.cpp/v1/models", "/engines//v1//models"):
         assert http.get(path).json() == listed
     for name in ("smollm2", "ai/smollm2", "ai%2Fsmollm2:latest", "docker.io/ai/smollm2"):
@@ -190,6 +198,10 @@ def test_lists(http: httpx.Client) -> None:
     shown = http.post("/api/show", json={"model": "smollm2"}).json()
     assert shown["model_info"]["llama.context_length"] == 8192
     assert "completion" in shown["capabilities"]
+    assert shown["model_info"]["general.memory_bytes"] > tags[0]["size"]
+    assert shown["details"] == tags[0]["details"]
+    assert shown["details"]["memory_size"] == dmr["memory"]
+    assert "<|im_start|>" in shown["template"]
 
 
 def test_probes(http: httpx.Client) -> None:

@@ -7,6 +7,7 @@ from tests.integration.runnerd_serve_dmr.rows_server import BARE, NOT_FOUND
 from tests.integration.runnerd_serve_dmr.shapes import (
     NAME,
     OLLAMA,
+    OUR_DETAILS,
     TAG,
     THEIR_TAG,
     ollama_details,
@@ -35,7 +36,7 @@ _ROW = {"size": int, "size_vram": int, "context_length": int, "details": dict}
 
 
 def _details() -> dict[str, Any]:
-    return ollama_details(parent_model="")
+    return ollama_details(**OUR_DETAILS)
 
 
 def _chat(number: int, body: dict[str, Any]) -> Row:
@@ -86,7 +87,7 @@ OLLAMA_ROWS: Final = (
         "GET",
         "/api/tags",
         Answer(200, JSON, {"models": [ollama_listed(THEIR_TAG, 0)]}),
-        ours=Answer(200, JSON, {"models": [ollama_listed(TAG, int, parent_model="")]}),
+        ours=Answer(200, JSON, {"models": [ollama_listed(TAG, int, **OUR_DETAILS)]}),
         why=f"{BARE}; sizes are told",
     ),
     *(

@@ -20,6 +20,7 @@ CONFIG: Final[dict[str, Any]] = {
     "parameters": str,
     "architecture": "llama",
     "size": str,
+    "memory?": str,
 }
 DMR: Final = {
     "context_window": int,
@@ -27,6 +28,7 @@ DMR: Final = {
     "parameters": str,
     "quantization": str,
     "size": str,
+    "memory?": str,
 }
 TIMINGS: Final = {
     "cache_n": int,
@@ -138,6 +140,10 @@ def ollama_details(**more: Any) -> dict[str, Any]:
         "quantization_level": str,
         **more,
     }
+
+
+OUR_DETAILS: Final = {"parent_model": "", "context_length?": int, "memory_size?": str}
+"""More members of `ollama_details` that ours have."""
 
 
 def message(model: Any, **more: Any) -> dict[str, Any]:

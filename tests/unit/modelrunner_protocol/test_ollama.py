@@ -26,6 +26,7 @@ MODEL = Described(
     size=98362496,
     modified=1_800_000_000.9,
     context=2048,
+    memory=262 << 20,
     capabilities=("completion", "tools"),
     template="{{ messages }}",
 )
@@ -36,6 +37,8 @@ DETAILS = {
     "families": ["llama"],
     "parameter_size": "134.52M",
     "quantization_level": "Q4_1",
+    "context_length": 2048,
+    "memory_size": "262.00 MiB",
 }
 UNKNOWN = Described(identity="ml/new", name="new")
 
@@ -67,6 +70,7 @@ def test_shown() -> None:
         "general.architecture": "llama",
         "general.basename": "smol",
         "llama.context_length": 2048,
+        "general.memory_bytes": 262 << 20,
     }
     assert found["capabilities"] == ["completion", "tools"]
     assert found["parameters"].split() == ["num_ctx", "2048"]
@@ -79,7 +83,9 @@ def test_a_model_that_nobody_knows_yet() -> None:
     assert len(found["digest"]) == 64
     assert found["digest"] != listed(Described(identity="ml/other", name="new"))["digest"]
     assert found["details"]["families"] == []
-    assert shown(UNKNOWN)["model_info"]["general.architecture"] == ""
+    assert not {"context_length", "memory_size"} & found["details"].keys()
+    told = shown(UNKNOWN)["model_info"]
+    assert told == {"general.architecture": "", "general.basename": "new"}
 
 
 @pytest.mark.parametrize(

@@ -205,7 +205,7 @@ class GatewayProcess:
             insecure = frozenset(settings.insecure_registries)
             terms = Terms(settings.home, settings.management_runner, insecure)
             management = Management(client, self._table, terms, runners)
-        return back_office(probes, Catalogue(self._table), management)
+        return back_office(probes, Catalogue(self._table), runners, management)
 
     async def _drain(self, front: Front, holds: Holds) -> None:
         settings = self._settings

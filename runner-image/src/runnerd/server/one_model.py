@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from modelrunner_protocol.ollama import Described, capabilities_of, tagged
+from modelrunner_protocol.wire import FileKind, WeightsFile
 from runnerd.server.served import Served
 from runnerd.server.shelf import expiry
 from runnerd.weights.formats import artifact_of, shard_names
@@ -39,7 +40,7 @@ class OneModel:
     async def _described(self, name: str) -> Described:
         config, properties = self._served.config, self._served.engine.properties
         if self._weights is None:
-            self._weights = await asyncio.to_thread(_weights, config.weights)
+            self._weights = await asyncio.to_thread(_weights, config.weights, config.projector)
         weights = self._weights
         return Described(
             identity=f"{config.namespace}/{config.model}",
@@ -51,19 +52,24 @@ class OneModel:
             size=weights.size,
             modified=weights.modified,
             context=properties.context or config.context_size or weights.context,
+            memory=weights.memory,
             capabilities=capabilities_of(config.mode.value, properties.capabilities),
             template=properties.template,
         )
 
 
-def _weights(path: str) -> Described:
+def _weights(path: str, projector: str) -> Described:
     """What the file tells; a file that cannot be read tells nothing, and the engine says why."""
     whole = Path(path)
     files = [whole.with_name(one) for one in shard_names(whole.name)] or [whole]
     try:
-        with whole.open("rb") as file:
-            artifact = artifact_of(read(file), ())
         stats = [file.stat() for file in files]
+        sizes = [WeightsFile(path="", size_bytes=stat.st_size) for stat in stats]
+        if projector:
+            size = Path(projector).stat().st_size
+            sizes.append(WeightsFile(path="", size_bytes=size, kind=FileKind.PROJECTOR))
+        with whole.open("rb") as file:
+            artifact = artifact_of(read(file), tuple(sizes))
     except (OSError, GgufError):
         return Described(identity="", name="")
     return Described(
@@ -76,4 +82,5 @@ def _weights(path: str) -> Described:
         size=sum(stat.st_size for stat in stats),
         modified=stats[0].st_mtime,
         context=artifact.context_size,
+        memory=artifact.memory_bytes,
     )

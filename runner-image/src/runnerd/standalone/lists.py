@@ -118,6 +118,7 @@ class Lists:
             quantization=artifact.quantization,
             size=artifact.size_bytes,
             context_size=self._context(stored),
+            memory=artifact.memory_bytes,
         )
 
     def _described(
@@ -140,6 +141,7 @@ class Lists:
             size=artifact.size_bytes,
             modified=stored.created,
             context=self._context(stored),
+            memory=artifact.memory_bytes,
             capabilities=capabilities_of(mode.value, does),
         )
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from modelrunner_protocol.ollama import FOREVER, VERSION
 from modelrunner_protocol.wire import Mode
+from tests.support.gguf_files import SIZED
 from tests.support.gguf_files import model as gguf
 from tests.support.scripted_runner import CONFIG, Served, running
 
@@ -22,7 +23,7 @@ async def show(runner: Served, data: Any) -> tuple[int, dict[str, Any]]:
 async def test_the_model(tmp_path: Path) -> None:
     """Its names, its size and its header; the context is the one that it is served with."""
     weights = tmp_path / "x.gguf"
-    weights.write_bytes(gguf())
+    weights.write_bytes(gguf(metadata=SIZED))
     config = replace(CONFIG, weights=str(weights), context_size=512)
     async with running(tmp_path, config=config) as runner:
         _, tags = await runner.get("/api/tags")
@@ -35,6 +36,10 @@ async def test_the_model(tmp_path: Path) -> None:
         assert status == 200
         architecture = shown["model_info"]["general.architecture"]
         assert shown["model_info"][f"{architecture}.context_length"] == 512
+        assert shown["model_info"]["general.memory_bytes"] > first["size"]
+        assert shown["template"] == "{{ messages }}"
+        assert shown["details"] == first["details"]
+        assert shown["details"]["memory_size"].endswith("iB")
         assert shown["capabilities"] == ["completion"]
         assert (await show(runner, {"name": "gpt-x"}))[0] == 200
 

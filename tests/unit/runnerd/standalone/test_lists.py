@@ -12,9 +12,10 @@ from modelrunner_protocol.wire import Mode
 from runnerd.standalone.catalogue.add import add
 from runnerd.standalone.catalogue.catalogue import Catalogue
 from runnerd.standalone.lists import Lists
+from runnerd.standalone.management.described import described
 from runnerd.standalone.pool import Configured, Running
 from runnerd.weights.oci.package import Ingredients
-from tests.support.gguf_files import MODEL, model
+from tests.support.gguf_files import MODEL, SIZED, model
 
 if TYPE_CHECKING:
     from runnerd.standalone.pool import Pool
@@ -111,6 +112,25 @@ async def test_context(catalogue: Catalogue, size: int | None, told: int) -> Non
     engines.configured = [Configured(identity=identity, mode=Mode.COMPLETION, configuration=said)]
     found = await _found(catalogue, engines)
     assert found.context == (trained if told == 8192 else told)
+
+
+async def test_memory(tmp_path: Path) -> None:
+    """An estimate, in every list; where the header does not tell enough there is none."""
+    catalogue = Catalogue(tmp_path / "models", now=lambda: 1000.0)
+    for name, metadata in (("sized", SIZED), ("bare", MODEL)):
+        file = tmp_path / f"{name}.gguf"
+        file.write_bytes(model(metadata=metadata))
+        add(catalogue, Ingredients(weights=[file]), f"ai/{name}")
+    lists = Lists(catalogue, cast("Pool", Engines()))
+    sized, bare = await lists.find("ai/sized"), await lists.find("ai/bare")
+    assert sized is not None
+    assert bare is not None
+    assert sized.memory is not None
+    assert sized.memory > sized.size
+    assert bare.memory is None
+    stored = {one.tags[0]: described(one) for one in catalogue.models()}
+    assert stored["ai/sized:latest"].memory == sized.memory
+    assert stored["ai/bare:latest"].memory is None
 
 
 async def test_abilities(catalogue: Catalogue) -> None:

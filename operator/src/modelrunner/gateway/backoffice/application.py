@@ -18,6 +18,7 @@ from modelrunner.gateway.auth.globs import EVERYTHING
 from modelrunner.gateway.backoffice import dmr, managing, ollama
 from modelrunner.gateway.backoffice.asking import MODELS_HEADER, allowed, engine_of, json_answer
 from modelrunner.gateway.backoffice.catalogue import Catalogue, anthropic, openai
+from modelrunner.gateway.backoffice.templates import Runners, Templates
 from modelrunner.gateway.dialects import Refused, dialect_of
 from modelrunner.gateway.management.management import Management
 from modelrunner.gateway.messages import Answer
@@ -90,7 +91,7 @@ def admin(probes: Probes) -> web.Application:
 
 
 def back_office(
-    probes: Probes, catalogue: Catalogue, management: Management | None = None
+    probes: Probes, catalogue: Catalogue, runners: Runners, management: Management | None = None
 ) -> web.Application:
     """The application behind the front. Without `management` no Model is changed through it."""
 
@@ -113,7 +114,7 @@ def back_office(
     routes = [
         *probes.routes(public=True),
         web.get("/", welcome),
-        *ollama.routes(catalogue, management),
+        *ollama.routes(catalogue, management, Templates(runners)),
         *dmr.routes(catalogue),
         *managing.routes(catalogue, management),
         *_anthropic_routes(catalogue),

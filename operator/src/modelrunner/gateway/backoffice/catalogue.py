@@ -123,6 +123,7 @@ def openai(name: str, model: ModelEntry) -> dict[str, Any]:
         "parameters": artifact.get("parameters"),
         "quantization": artifact.get("quantization"),
         "size": artifact.get("size"),
+        "memory": artifact.get("memory"),
     }
     return {
         "id": name,
@@ -150,6 +151,12 @@ def context_of(model: ModelEntry) -> int | None:
         return int(asked)
     trained = (model.status.get("artifact") or {}).get("contextSize")
     return None if trained is None else int(trained)
+
+
+def memory_of(model: ModelEntry) -> int | None:
+    """Bytes that an engine needs for it, by the operator's estimate."""
+    found = (model.status.get("artifact") or {}).get("memoryBytes")
+    return found if isinstance(found, int) else None
 
 
 def moment_of(created: str) -> datetime:

@@ -12,6 +12,7 @@ from modelrunner.gateway.backoffice.catalogue import (
     Allowed,
     Catalogue,
     context_of,
+    memory_of,
     moment_of,
 )
 from modelrunner.gateway.dialects import Refused
@@ -130,6 +131,7 @@ def described(catalogue: Catalogue, model: ModelEntry) -> dmr.Model:
         quantization=artifact.get("quantization") or "",
         size=_size(model),
         context_size=context_of(model),
+        memory=memory_of(model),
     )
 
 

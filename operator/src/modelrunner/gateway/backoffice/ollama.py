@@ -1,12 +1,14 @@
 """What Ollama's clients ask of a server: which models there are, which run, what one is."""
 
+from dataclasses import replace
 from typing import Any, Final
 
 from aiohttp import web
 
 from modelrunner.gateway.backoffice.asking import allowed, json_answer
-from modelrunner.gateway.backoffice.catalogue import Catalogue, context_of, moment_of
+from modelrunner.gateway.backoffice.catalogue import Catalogue, context_of, memory_of, moment_of
 from modelrunner.gateway.backoffice.ollama_changes import Changes, asked_of, required
+from modelrunner.gateway.backoffice.templates import Templates
 from modelrunner.gateway.dialects import Refused
 from modelrunner.gateway.management.management import Management
 from modelrunner.gateway.table.entry import ModelEntry
@@ -28,7 +30,9 @@ _MANAGED: Final = (
 )
 
 
-def routes(catalogue: Catalogue, management: Management | None) -> list[web.RouteDef]:
+def routes(
+    catalogue: Catalogue, management: Management | None, templates: Templates
+) -> list[web.RouteDef]:
     """`/api/version`, `/api/tags`, `/api/ps`, `/api/show`, and those that change models.
 
     Without `management` the latter are 403; those that make weights are 501.
@@ -52,7 +56,8 @@ def routes(catalogue: Catalogue, management: Management | None) -> list[web.Rout
         found = catalogue.one(name, allowed(request))
         if found is None:
             raise Refused(404, "model_not_found", unknown_model(name), "model")
-        return json_answer(shown(described(catalogue.tagged(name, found), found)))
+        told = described(catalogue.tagged(name, found), found)
+        return json_answer(shown(replace(told, template=await templates.of(found))))
 
     async def managed(_: web.Request) -> web.Response:
         raise Refused(501, "not_implemented", _MANAGED)
@@ -84,6 +89,7 @@ def described(name: str, model: ModelEntry) -> Described:
         size=artifact.get("sizeBytes") or 0,
         modified=moment_of(model.created).timestamp(),
         context=context_of(model),
+        memory=memory_of(model),
         capabilities=capabilities_of(model.mode, artifact.get("abilities") or ()),
     )
 

@@ -19,6 +19,8 @@ _CONNECT: Final = 1.0
 _TOTAL: Final = _PATIENCE + 3.0
 _LIMIT: Final = 64 * 1024
 _UNLOADING: Final = {"completion": "/api/generate", "embedding": "/api/embed"}
+_SHOWING: Final = "/api/show"
+_SHOWN: Final = 256 * 1024
 _OF_ANY_MODE: Final = "/tokenize"
 """An empty text is taken apart by engines of all modes."""
 
@@ -92,6 +94,19 @@ class HttpRunners:
         except (aiohttp.ClientError, TimeoutError, OSError):
             return False
 
+    async def template(self, endpoint: Endpoint, name: str) -> str:
+        """POST /api/show: the chat template that the runner's engine uses, "" for none."""
+        try:
+            async with self._session.post(
+                _url(endpoint, _SHOWING), json={"model": name}, allow_redirects=False
+            ) as answer:
+                raw = await _read(answer, _SHOWN)
+                found = json.loads(raw) if answer.status == 200 else {}
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, RecursionError):
+            return ""
+        template = found.get("template") if isinstance(found, dict) else None
+        return template if isinstance(template, str) else ""
+
     async def report(self, endpoint: Endpoint, held: int) -> None:
         """POST a HeldReport."""
         body = to_dict(HeldReport(gateway=self._gateway, held=held))
@@ -112,11 +127,11 @@ def _url(endpoint: Endpoint, path: str) -> URL:
     return URL.build(scheme="http", host=address[0], port=address[1], path=path)
 
 
-async def _read(answer: aiohttp.ClientResponse) -> bytes:
+async def _read(answer: aiohttp.ClientResponse, limit: int = _LIMIT) -> bytes:
     raw = b""
     async for part in answer.content.iter_any():
         raw += part
-        if len(raw) > _LIMIT:
+        if len(raw) > limit:
             answer.close()
             break
     return raw

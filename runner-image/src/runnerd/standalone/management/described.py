@@ -21,6 +21,7 @@ def described(stored: Stored) -> Model:
         quantization=artifact.quantization,
         size=artifact.size_bytes,
         context_size=artifact.context_size,
+        memory=artifact.memory_bytes,
         metadata=_metadata(document_path(stored.folder, stored.identity, OCI_CONFIG)),
     )
 

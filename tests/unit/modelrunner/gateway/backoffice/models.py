@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from modelrunner.gateway.messages import Endpoint
 from modelrunner.gateway.table.table import RouteTable
 
 ARTIFACT = {
@@ -10,6 +11,8 @@ ARTIFACT = {
     "quantization": "Q4_1",
     "size": "92.1 MiB",
     "contextSize": 8192,
+    "memoryBytes": 275144704,
+    "memory": "262.4 MiB",
 }
 
 
@@ -38,3 +41,16 @@ def table(*models: dict[str, Any]) -> RouteTable:
     found = RouteTable()
     found.replace_models(models)
     return found
+
+
+class Runners:
+    """Tell of a template, as often as they are asked."""
+
+    def __init__(self, template: str = "") -> None:
+        self.text = template
+        self.asked: list[tuple[str, str]] = []
+
+    async def template(self, endpoint: Endpoint, name: str) -> str:
+        """Part of templates.Runners."""
+        self.asked.append((endpoint.name, name))
+        return self.text

@@ -13,7 +13,7 @@ from modelrunner.gateway.backoffice.application import Probes, admin, back_offic
 from modelrunner.gateway.backoffice.catalogue import Catalogue
 from modelrunner.telemetry.probes import Report, serving, serving_socket
 from modelrunner_protocol.ollama import WELCOME
-from tests.unit.modelrunner.gateway.backoffice.models import model, table
+from tests.unit.modelrunner.gateway.backoffice.models import Runners, model, table
 
 MODELS = table(model("smollm2", aliases=["ai/smollm2"]), model("tensors", "other", engine="vllm"))
 
@@ -35,7 +35,7 @@ PROBES = Probes(
 async def http(tmp_path: Path) -> AsyncIterator[aiohttp.ClientSession]:
     """A client of the back office."""
     path = str(tmp_path / "office")
-    app = back_office(PROBES, Catalogue(MODELS))
+    app = back_office(PROBES, Catalogue(MODELS), Runners())
     async with (
         serving_socket(app, path),
         aiohttp.ClientSession("http://gateway", connector=aiohttp.UnixConnector(path)) as client,
@@ -74,7 +74,7 @@ async def test_no_models_is_an_empty_list(tmp_path: Path) -> None:
     """Olla takes it for healthy."""
     path = str(tmp_path / "office")
     async with (
-        serving_socket(back_office(PROBES, Catalogue(table())), path),
+        serving_socket(back_office(PROBES, Catalogue(table()), Runners()), path),
         aiohttp.ClientSession("http://gateway", connector=aiohttp.UnixConnector(path)) as client,
     ):
         assert (await get(client, "/v1/models"))[2] == {"object": "list", "data": []}
@@ -229,7 +229,7 @@ async def test_a_fault_of_ours_is_told_in_the_dialect_and_logged(
     path = str(tmp_path / "office")
     probes = Probes("1", PROBES.health, PROBES.ready, broken)
     async with (
-        serving_socket(back_office(probes, Catalogue(MODELS)), path),
+        serving_socket(back_office(probes, Catalogue(MODELS), Runners()), path),
         aiohttp.ClientSession("http://gateway", connector=aiohttp.UnixConnector(path)) as client,
     ):
         status, _, body = await get(client, "/metrics")

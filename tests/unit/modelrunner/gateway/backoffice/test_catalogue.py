@@ -82,6 +82,7 @@ def test_an_entry_is_docker_model_runners() -> None:
             "parameters": "134.52M",
             "quantization": "Q4_1",
             "size": "92.1 MiB",
+            "memory": "262.4 MiB",
         },
     }
 

@@ -14,7 +14,7 @@ from modelrunner.gateway.table.table import RouteTable
 from modelrunner.telemetry.probes import serving_socket
 from modelrunner_protocol.ollama import FOREVER, MANAGEMENT, VERSION
 from tests.support.table_objects import endpoint, endpoint_slice
-from tests.unit.modelrunner.gateway.backoffice.models import ARTIFACT, model, table
+from tests.unit.modelrunner.gateway.backoffice.models import ARTIFACT, Runners, model, table
 from tests.unit.modelrunner.gateway.backoffice.test_application import PROBES, get
 
 MINE = {"X-Modelrunner-Models": "other/*"}
@@ -37,7 +37,7 @@ def models() -> RouteTable:
 async def http(tmp_path: Path) -> AsyncIterator[aiohttp.ClientSession]:
     """A client of the back office."""
     path = str(tmp_path / "office")
-    app = back_office(PROBES, Catalogue(models()))
+    app = back_office(PROBES, Catalogue(models()), Runners("{{ messages }}"))
     async with (
         serving_socket(app, path),
         aiohttp.ClientSession("http://gateway", connector=aiohttp.UnixConnector(path)) as client,
@@ -64,8 +64,18 @@ async def test_tags(http: aiohttp.ClientSession) -> None:
     assert found["smol:latest"]["digest"] == found["ai/smol:8b"]["digest"] == "ab" * 32
     assert found["smol:latest"]["size"] == 1000
     assert found["smol:latest"]["modified_at"] == "2026-07-01T12:00:00Z"
-    assert found["smol:latest"]["details"]["parameter_size"] == "134.52M"
+    assert found["smol:latest"]["details"] == {
+        "parent_model": "",
+        "format": "gguf",
+        "family": "llama",
+        "families": ["llama"],
+        "parameter_size": "134.52M",
+        "quantization_level": "Q4_1",
+        "context_length": 512,
+        "memory_size": "262.40 MiB",
+    }
     assert found["embed:latest"]["size"] == 0
+    assert "memory_size" not in found["embed:latest"]["details"]
 
 
 async def test_ps(http: aiohttp.ClientSession) -> None:
@@ -80,9 +90,14 @@ async def test_show(http: aiohttp.ClientSession) -> None:
     assert status == 200
     assert found["model_info"]["general.architecture"] == "llama"
     assert found["model_info"]["llama.context_length"] == 512
+    assert found["model_info"]["general.memory_bytes"] == 275144704
+    assert found["details"]["quantization_level"] == "Q4_1"
+    assert found["template"] == ""
     assert found["capabilities"] == ["completion", "tools", "thinking"]
     status, found = await show(http, {"name": "embed"})
     assert (status, found["capabilities"]) == (200, ["embedding"])
+    # It runs, so there is somebody who knows.
+    assert found["template"] == "{{ messages }}"
 
 
 @pytest.mark.parametrize(

@@ -115,3 +115,37 @@ async def test_the_back_office_is_no_runner(runners: HttpRunners) -> None:
     """A defect of ours is raised, not taken for a runner that is away."""
     with pytest.raises(TypeError, match="no runner"):
         await runners.readiness(Endpoint("office", "/run/office.sock"))
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "template"),
+    [
+        (200, b'{"template": "{{ messages }}", "details": {}}', "{{ messages }}"),
+        (200, b'{"template": "' + b"x" * 100_000 + b'"}', "x" * 100_000),
+        (200, b'{"template": "' + b"x" * 1_000_000 + b'"}', ""),
+        (200, b'{"template": 3}', ""),
+        (200, b"[]", ""),
+        (200, b"{", ""),
+        (404, b'{"template": "of an error"}', ""),
+    ],
+    ids=range(7),
+)
+async def test_the_template_of_a_runner(
+    runners: HttpRunners,
+    runner: Runner,
+    endpoint: Endpoint,
+    status: int,
+    body: bytes,
+    template: str,
+) -> None:
+    """It is asked as any client of Ollama's asks; what is odd is none."""
+    runner.status, runner.body = status, body
+    assert await runners.template(endpoint, "ml/smol") == template
+    assert runner.asked == [("/api/show", b'{"model": "ml/smol"}')]
+
+
+async def test_nobody_tells_a_template(runners: HttpRunners) -> None:
+    """A runner that is away has none."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        address = closed.getsockname()
+    assert await runners.template(Endpoint("gone", address), "ml/smol") == ""
