@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 from modelrunner_protocol.durations import parse_duration, parse_keep_alive
 from modelrunner_protocol.origins import LOCAL, Origins, parse_origins
-from modelrunner_protocol.references import locate, normalize
+from modelrunner_protocol.references import locate
 from runnerd.config import ConfigError, Settings, read_settings
 
 PORT: Final = 12434
@@ -31,6 +31,8 @@ _UNITS: Final = {
     "ti": 1 << 40,
 }
 _BYTES: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?i?)b?", re.IGNORECASE)
+# A model by its ID, whole or its first digits.
+_IDENTITY: Final = re.compile(r"(?:sha256:)?(?:[0-9a-f]{12}|[0-9a-f]{64})")
 _LEVELS: Final = frozenset({"debug", "info", "warning", "error"})
 # Every Service named "model-runner" makes the kubelet set MODEL_RUNNER_PORT=tcp://10.0.0.1:80.
 _SERVICE_LINK: Final = re.compile(r"(?:tcp|udp|sctp)://")
@@ -217,8 +219,13 @@ def _registry(text: str) -> str:
 
 
 def _reference(text: str) -> str:
-    if not normalize(text):
-        raise ValueError(f"{text[:80]!r} is not the name of a model")
+    if _IDENTITY.fullmatch(text):
+        return text
+    try:
+        locate(text)
+    except ValueError as error:
+        why = f"{error}: write a name that GET /v1/models lists, for example ai/smollm2"
+        raise ValueError(f"{text[:80]!r} is not the name of a model: {why}") from error
     return text
 
 

@@ -45,6 +45,10 @@ def test_defaults() -> None:
             ("ai/smollm2", "ai/gemma3:4b"),
         ),
         ("DEFAULT_MODEL", "ai/smollm2", "default_model", "ai/smollm2"),
+        ("DEFAULT_MODEL", "smollm2:135M", "default_model", "smollm2:135M"),
+        ("DEFAULT_MODEL", "hf.co/Owner/Name:Q8_0", "default_model", "hf.co/Owner/Name:Q8_0"),
+        ("DEFAULT_MODEL", "sha256:" + "a" * 64, "default_model", "sha256:" + "a" * 64),
+        ("DEFAULT_MODEL", "0123456789ab", "default_model", "0123456789ab"),
         ("RUNNERD_MEMORY", "8Gi", "memory", 8 << 30),
         ("RUNNERD_SLOTS", "3", "slots", 3),
         ("RUNNERD_KEEP_ALIVE", "-1", "keep_alive", -1.0),
@@ -60,6 +64,15 @@ def test_values(variable: str, text: str, field: str, value: Any) -> None:
     """Each variable is read; quotation marks around it and a kubelet's link are not taken."""
     wanted = "registry.example.com:5000" if value is ... else value
     assert getattr(read(**{variable: text}), field) == wanted
+
+
+def test_a_default_model_that_is_none() -> None:
+    """The sentence says what to write."""
+    with pytest.raises(ConfigError) as raised:
+        read(DEFAULT_MODEL="../..")
+    words = "write a name that GET /v1/models lists, for example ai/smollm2"
+    assert str(raised.value).startswith("DEFAULT_MODEL: '../..' is not the name of a model: ")
+    assert str(raised.value).endswith(words)
 
 
 def test_engine_settings() -> None:
@@ -91,6 +104,8 @@ def test_origins() -> None:
         ("DEFAULT_REGISTRY", "host/path"),
         ("MODELS", "ai/smollm2,../../etc"),
         ("DEFAULT_MODEL", "a b"),
+        ("DEFAULT_MODEL", "../.."),
+        ("DEFAULT_MODEL", "/models/x.gguf"),
         ("GPU_ENABLED", "yes please"),
         ("RUNNERD_MEMORY", "much"),
         ("RUNNERD_MEMORY", "0"),

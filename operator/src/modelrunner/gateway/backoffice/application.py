@@ -196,6 +196,9 @@ async def _in_dialect(request: web.Request, handler: _Handler) -> web.StreamResp
             told = _wrong_method(request, "POST")
         else:
             told = dialect.answer(404, "not_found", f"There is nothing at {path}")
+    except web.HTTPRequestEntityTooLarge:
+        words = f"The body is larger than {_LARGEST_BODY} bytes, which no request at {path} needs"
+        told = dialect.answer(413, "request_too_large", words)
     except web.HTTPException as refused:
         told = dialect.answer(refused.status, "invalid_request", refused.reason)
     except Exception:  # noqa: BLE001 - whatever a handler does, the client gets an answer
