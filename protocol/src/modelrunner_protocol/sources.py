@@ -70,6 +70,8 @@ def parse_source(text: str, *, insecure: bool = False) -> Source:
     Raises:
         ValueError: it is none of these; the message says why.
     """
+    if not text.isprintable():
+        raise ValueError(f"{text[:80]!r} holds signs that no source has")
     if text.startswith(("http://", "https://")):
         if not _split(text).netloc:
             raise ValueError(f"{describe_url(text)} is not the address of a file")

@@ -173,6 +173,14 @@ async def test_refusals(
     _failed(await commands.resolve(), says, reason=reason)
 
 
+@pytest.mark.usefixtures("hub")
+async def test_a_hub_that_is_no_address(commands: Commands) -> None:
+    """The variable is named; nobody waits for a server that cannot be."""
+    commands.environment["HF_ENDPOINT"] = "hub.example.com"
+    says = "the variable HF_ENDPOINT holds no http:// or https:// URL"
+    _failed(await commands.resolve(), says, reason=Reason.INVALID_CONFIGURATION)
+
+
 async def test_a_hub_that_is_busy_is_asked_again(hub: Hub, commands: Commands) -> None:
     """503 passes; the resolve waits for it."""
     hub.put(NAME, {"tiny-Q4_K_M.gguf": Q4})

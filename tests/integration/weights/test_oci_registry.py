@@ -278,7 +278,7 @@ async def test_token_server_that_is_busy(
     await pushed(folder, ticketed)
     _use(commands, ticketed, folder / "docker")
     tokens.status = 503
-    commands.environment["RUNNERD_RESOLVE_TIMEOUT"] = "2s"
+    commands.environment["RUNNERD_RESOLVE_TIMEOUT"] = "6s"
     failed(
         await commands.resolve(),
         "the token server 127.0.0.1: the server answered 503",
@@ -365,7 +365,7 @@ async def test_package_with_all_that_belongs_to_it(folder: Path, commands: Comma
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["missing.gguf"], "No such file"),
+        (["missing.gguf"], "is not there, or is no file"),
         (["page.html"], "is not a GGUF file"),
         (["part.gguf"], "part 1 of 2"),
         (["model.gguf", "--push", "https://h/x"], "is no reference"),

@@ -186,6 +186,8 @@ def test_a_source_in_one_word(text: str, source: Source) -> None:
         ("../etc/passwd", "is not"),
         ("", "no reference"),
         ("a b", "no reference"),
+        ("https://h/\udcff.gguf", "signs that no source has"),
+        ("https://h/a\nb.gguf", "signs that no source has"),
     ],
 )
 def test_no_source(text: str, says: str) -> None:

@@ -51,6 +51,16 @@ def read_header(path: Path, where: str) -> gguf.GgufHeader:
     return header
 
 
+def read_projector(path: Path, where: str) -> None:
+    """Look whether what lets a model see is a GGUF file.
+
+    Raises:
+        WeightsError: it is not.
+        OSError: the file cannot be read.
+    """
+    _read(path, where)
+
+
 def read_headers(
     folder: Path, files: Sequence[WeightsFile], where: str
 ) -> tuple[gguf.GgufHeader, int]:
@@ -67,7 +77,7 @@ def read_headers(
     """
     for file in files:
         if file.kind is FileKind.PROJECTOR:
-            _read(folder / file.path, f"{file.path} of {where}")
+            read_projector(folder / file.path, f"{file.path} of {where}")
     weights = [file.path for file in files if file.kind is FileKind.WEIGHTS]
     headers = [read_header(folder / name, where) for name in weights]
     for i, (name, header) in enumerate(zip(weights, headers, strict=True)):

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
@@ -11,7 +12,7 @@ from yarl import URL
 
 from modelrunner_protocol.sources import describe_url
 from runnerd.weights.failure import TransientError, WeightsError
-from runnerd.weights.http_status import REDIRECTS
+from runnerd.weights.http_status import REDIRECTS, transient
 
 MOST_REDIRECTS: Final = 5
 CONNECT_TIMEOUT: Final = 15.0
@@ -137,16 +138,39 @@ async def send(
     except aiohttp.ClientConnectorCertificateError as error:
         raise WeightsError(
             f"{where}: its certificate is not trusted ({error.certificate_error}): "
-            "mount the issuer's certificate and set SSL_CERT_FILE"
+            f"mount the issuer's certificate and set SSL_CERT_FILE{_missing_certificates()}"
         ) from error
     except aiohttp.InvalidURL as error:
-        raise WeightsError(f"the URL {where} cannot be requested: correct it") from error
+        raise WeightsError(
+            f"the URL {where}, or that of the proxy in HTTP_PROXY or HTTPS_PROXY, cannot be requested: "
+            "correct it"
+        ) from error
+    except aiohttp.ClientHttpProxyError as error:
+        raise _by_proxy(url, error) from error
+    except aiohttp.ClientProxyConnectionError as error:
+        raise TransientError(
+            f"the proxy {error.host}:{error.port} does not answer ({reason_of(error)})"
+        ) from error
     except aiohttp.ClientResponseError as error:
         raise TransientError(
             f"{url.host} answers with what is not HTTP, or with too long headers"
         ) from error
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
         raise TransientError(f"{url.host} does not answer ({reason_of(error)})") from error
+
+
+def _missing_certificates() -> str:
+    """What nobody else tells: the files are looked for, and done without."""
+    named = os.environ.get("SSL_CERT_FILE", "")
+    return f" (which is {named}, and not there)" if named and not Path(named).is_file() else ""
+
+
+def _by_proxy(url: URL, error: aiohttp.ClientHttpProxyError) -> Exception:
+    where = f"the proxy of the environment answered {error.status} when asked for {url.host}"
+    if (passing := transient(error.status, error.headers or {})) is not None:
+        return TransientError(where, retry_after=passing.retry_after)
+    mend = "correct the user and password in HTTPS_PROXY" if error.status == 407 else "mend it"
+    return WeightsError(f"{where}: {mend}, or name the host in NO_PROXY")
 
 
 def reason_of(error: BaseException) -> str:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Protocol, TypeVar
 
 from obstore.exceptions import BaseError
+from yarl import URL
 
 from modelrunner_protocol.reasons import Reason
 from modelrunner_protocol.sources import Bucket as BucketSource
@@ -82,6 +83,8 @@ class StoreEntrance(ABC, Generic[SourceT, KeysT]):
         environment: Mapping[str, str] = os.environ,
     ) -> None:
         check_endpoint(source, self.field)
+        if not source.endpoint:
+            _check_variable(self.endpoint_variable, environment)
         self._source = source
         self._credentials = credentials
         self._stall_timeout = stall_timeout
@@ -175,14 +178,38 @@ def client(source: BucketSource, stall_timeout: float) -> dict[str, Any]:
 
 
 def check_endpoint(source: BucketSource, field: str) -> None:
-    """Refuse to speak plain http by a slip.
+    """Refuse to speak plain http by a slip, and what is no address of a server.
 
     Raises:
-        WeightsError: nobody has said that it may be.
+        WeightsError: nobody has said that it may be, or there is no such address.
     """
+    if source.endpoint and not _is_server(source.endpoint):
+        raise WeightsError(
+            f"{describe_url(source.endpoint)} is not the address of a server: correct {field}.endpoint",
+            reason=Reason.INVALID_CONFIGURATION,
+        )
     if source.endpoint.startswith("http://") and not source.insecure:
         raise WeightsError(
             f"{source.endpoint} is plain http, where everybody on the way can read the weights: use "
             f"https://, or set {field}.insecure to true",
             reason=Reason.INVALID_CONFIGURATION,
         )
+
+
+def _check_variable(name: str, environment: Mapping[str, str]) -> None:
+    """The library would not fail but fall over."""
+    if (found := environment.get(name)) and not _is_server(found):
+        raise WeightsError(
+            f"the variable {name} holds no address of a server, such as https://s3.example.com:9000: "
+            "correct it in the ModelRunner's env",
+            reason=Reason.INVALID_CONFIGURATION,
+        )
+
+
+def _is_server(text: str) -> bool:
+    try:
+        url = URL(text)
+        named = url.scheme in {"http", "https"} and bool(url.host) and bool(url.port)
+    except ValueError:
+        return False
+    return named and text.isascii() and text.isprintable() and " " not in text

@@ -56,6 +56,9 @@ class Hub:
         token: "" for nobody. It is sent to the Hub's own host only.
         origin: Where the token comes from, in words; "" without one.
         advice: For whoever asked.
+
+    Raises:
+        WeightsError: the environment names a Hub that is none.
     """
 
     def __init__(
@@ -67,6 +70,12 @@ class Hub:
         environment: Mapping[str, str] = os.environ,
     ) -> None:
         self.base = (environment.get(ENDPOINT) or _PUBLIC).rstrip("/")
+        if not self.base.startswith(("http://", "https://")):
+            raise WeightsError(
+                f"the variable {ENDPOINT} holds no http:// or https:// URL: correct it in the "
+                "ModelRunner's env",
+                reason=Reason.INVALID_CONFIGURATION,
+            )
         self.authorization = f"Bearer {token}" if token else ""
         self._origin = origin
         self._advice = advice

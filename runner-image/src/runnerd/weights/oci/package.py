@@ -20,7 +20,8 @@ from runnerd.weights.disk import size_text
 from runnerd.weights.durable import sync_folder
 from runnerd.weights.failure import WeightsError
 from runnerd.weights.folder import tensor_files_in
-from runnerd.weights.headers import read_artifact, read_header
+from runnerd.weights.headers import read_artifact, read_header, read_projector
+from runnerd.weights.names import leads_out
 from runnerd.weights.oci import media
 from runnerd.weights.oci.documents import digest_of
 from runnerd.weights.tensor_files import is_tensors
@@ -87,6 +88,8 @@ def build(files: Ingredients) -> Package:
         return _build_tensors(files, licenses)
     wanted = [(path, media.GGUF) for path in files.weights]
     if files.projector is not None:
+        _check_file(files.projector)
+        read_projector(files.projector, os.fspath(files.projector))
         wanted.append((files.projector, media.PROJECTOR))
     if files.chat_template is not None:
         wanted.append((files.chat_template, media.CHAT_TEMPLATE))
@@ -175,15 +178,17 @@ def _artifact(weights: Sequence[Path]) -> Artifact:
         )
     if len({path.parent for path in weights}) > 1:
         raise WeightsError("the parts of a split model have to lie in one folder")
+    if any(path.is_dir() or is_tensors(path.name) for path in weights):
+        raise WeightsError(
+            "a safetensors model is packaged by its folder: name that, and nothing else"
+        )
+    for path in weights:
+        _check_file(path)
     sizes = [path.stat().st_size for path in weights]
     files = tuple(
         WeightsFile(path=path.name, size_bytes=size)
         for path, size in zip(weights, sizes, strict=True)
     )
-    if any(path.is_dir() or is_tensors(path.name) for path in weights):
-        raise WeightsError(
-            "a safetensors model is packaged by its folder: name that, and nothing else"
-        )
     read_header(weights[0], where)
     return read_artifact(weights[0].parent, files, where)
 
@@ -201,10 +206,21 @@ def _model(artifact: Artifact) -> dict[str, Any]:
 
 
 def _layer(path: Path, media_type: str) -> Layer:
+    if leads_out(path.name):
+        raise WeightsError(
+            f"{path.name!r} cannot be the name of a file in an artifact: rename the file"
+        )
+    _check_file(path)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         size = file.tell()
     return Layer(path=path, media_type=media_type, digest=f"sha256:{digest}", size=size)
+
+
+def _check_file(path: Path) -> None:
+    """A pipe or a device has no end, and who opens one waits for somebody else."""
+    if not path.is_file():
+        raise WeightsError(f"{path} is not there, or is no file: name the model's files")
 
 
 def _described(media_type: str, digest: str, size: int) -> dict[str, Any]:

@@ -150,3 +150,16 @@ def test_a_variable_that_the_library_does_not_take(monkeypatch: pytest.MonkeyPat
     with pytest.raises(WeightsError, match="one of the variables AWS_… of the") as caught:
         Bucket(entrance(_source("s3", ""), None, stall_timeout=9.0))
     assert caught.value.reason is Reason.INVALID_CONFIGURATION
+
+
+@pytest.mark.parametrize(
+    "address", ["nonsense", "http://h:99999", "http://a:b:c", "https://", "x://h"]
+)
+def test_addresses_of_no_server(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library would fall over; who wrote it is told, be it in a Model or for the platform."""
+    with pytest.raises(WeightsError, match=r"correct spec\.source\.s3\.endpoint"):
+        entrance(_source("s3", address), None, stall_timeout=9.0)
+    for kind, name in (("s3", "AWS_ENDPOINT_URL"), ("gcs", "GOOGLE_BASE_URL")):
+        monkeypatch.setenv(name, address)
+        with pytest.raises(WeightsError, match=f"the variable {name} holds no address"):
+            entrance(_source(kind, ""), None, stall_timeout=9.0)
