@@ -14,7 +14,7 @@ from modelrunner.domain.conditions import (
     replicas_limited,
     stalled,
 )
-from modelrunner.domain.objects import Object, dig, number
+from modelrunner.domain.objects import Object, dig, name_of, number
 from modelrunner.domain.pods import STARTING, PodsView, pod_problem, starting_message
 from modelrunner.domain.problem import Problem
 from modelrunner_protocol.reasons import PROGRESSING, Reason
@@ -30,7 +30,8 @@ class World:
     Deployment, so what the old one looks like does not count as arrived. `lost_names`: requests
     with some of its names go to an older Model, which changes nothing else about it. `draft`: why
     its draft model has no weights yet. `newer`: what serves are weights that the source has moved
-    away from. `limited`: why there are fewer runners than are wanted.
+    away from. `limited`: why there are fewer runners than are wanted. `tied`: the claims that keep
+    all runners on one node.
     """
 
     now: float
@@ -46,6 +47,7 @@ class World:
     draft: Problem | None = None
     newer: bool = False
     limited: Problem | None = None
+    tied: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +137,26 @@ def _pod_state(world: World) -> tuple[Problem | None, Problem | None]:
         return None, None
     found = pod_problem(world.pods, world.deployment, world.runner_status, now=world.now)
     if found is not None:
-        return found, None
+        return _of_rollout(world, world.deployment, found), None
     if world.pods.newest_ready and not rolling(world.deployment):
         return None, None
     message = starting_message(world.pods, world.runner_status, now=world.now)
     return None, Problem(Reason.STARTING, message)
+
+
+def _of_rollout(world: World, deployment: Object, found: Problem) -> Problem:
+    """A new runner finds no room beside the former one, whose room it could have."""
+    if found.reason is not Reason.UNSCHEDULABLE or not world.pods.ready or not rolling(deployment):
+        return found
+    where = " and ".join(f"PersistentVolumeClaim {claim}" for claim in world.tied)
+    there = f", on the node of {where} (ReadWriteOnce)" if where else ""
+    said = (
+        f"{found.message.rstrip('.')}. A change of settings needs room for one more runner beside the"
+        f" former one{there}, which goes on serving until then. Without that room:"
+        f" `kubectl scale deployment {name_of(deployment)} --replicas=0` ends it first, and requests"
+        " wait while the new one starts"
+    )
+    return replace(found, message=said)
 
 
 def _served(

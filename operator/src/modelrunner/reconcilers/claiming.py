@@ -56,8 +56,8 @@ def claim_steps(
         renewed=renewed or _renewed(seen, settings),
     )
     if seen.claim is not None and _larger(seen.claim, body) and _unbound(seen.claim):
-        # A claim without a volume holds nothing, and cannot be changed either.
-        yield Delete(CLAIMS, name_of(seen.claim), uid_of(seen.claim))
+        # A claim without a volume holds nothing, and cannot be changed either. It may have got one.
+        yield _as_it_was(seen.claim)
     elif seen.claim is None or not settled(seen.claim, body):
         yield Apply(CLAIMS, body)
 
@@ -125,6 +125,11 @@ def _wanted(seen: Observation, cache: CacheDecision) -> bool:
     if cache.wants_claim or seen.pull is not None:
         return True
     return seen.claim is not None and cache.problem is None
+
+
+def _as_it_was(claim: Object) -> Delete:
+    version = text(claim, "metadata", "resourceVersion")
+    return Delete(CLAIMS, name_of(claim), uid_of(claim), version)
 
 
 def _larger(claim: Object, body: dict[str, Any]) -> bool:

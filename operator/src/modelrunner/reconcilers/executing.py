@@ -11,7 +11,7 @@ from modelrunner.domain.objects import Object, dig, name_of, text, uid_of
 from modelrunner.domain.problem import Problem
 from modelrunner.kube.apply import ApplyMemo, digest, needs_apply
 from modelrunner.kube.client import KubeClient
-from modelrunner.kube.errors import Forbidden, Invalid, KubeError, NotFound
+from modelrunner.kube.errors import Conflict, Forbidden, Invalid, KubeError, NotFound
 from modelrunner.kube.events import EventRecorder
 from modelrunner.kube.resources import CLAIMS, SERVICE_MONITORS, SERVICES, Resource
 from modelrunner.kube.store import Store
@@ -84,6 +84,11 @@ class Hands:
             self._recall(namespace, step)
             try:
                 await self._step(namespace, step)
+            except Conflict:
+                if not (isinstance(step, Delete) and step.resource_version):
+                    raise
+                # It is no longer what was looked at: what has become of it is told by the watch.
+                break
             except (Invalid, Forbidden) as error:
                 problem = _refusal(step, error, self._known(namespace, step))
                 self._remember(namespace, step, problem)
@@ -141,9 +146,14 @@ class Hands:
 
     async def _step(self, namespace: str, step: Step) -> None:
         match step:
-            case Delete(resource, name, uid):
+            case Delete(resource, name, uid, version):
                 await self.client.delete(
-                    resource, namespace, name, propagation="Background", uid=uid
+                    resource,
+                    namespace,
+                    name,
+                    propagation="Background",
+                    uid=uid,
+                    resource_version=version or None,
                 )
                 self.memo.forget(uid)
             case Create(resource, body):
@@ -211,7 +221,7 @@ def _refusal(step: Step, error: KubeError, known: Object | None) -> Problem:
 
 def _words(step: Step) -> str:
     match step:
-        case Delete(resource, name, _):
+        case Delete(resource, name, _, _):
             return f"delete {resource.kind} {name}"
         case Create(resource, body):
             return f"create {resource.kind} {name_of(body)}"

@@ -3,7 +3,9 @@
 A deletion cannot be made part of somebody else's creation, so it is guarded from both sides. Here,
 the server itself is asked for all that could use the claim, and the claim goes only in exactly the
 state in which it said that nobody uses it. There, whoever is to use a claim takes that mark away
-first (`taken`), which is another state.
+first (`taken`), which is another state. So no Model loses a cache that was there when the server was
+asked for all Models. One that is made after that, in the time of one request, finds its claim gone
+as if it had come a moment later, says so, and pulls: a server cannot be asked for two objects at once.
 """
 
 import logging
@@ -197,8 +199,9 @@ class Keeper:
 
     async def _in_use(self, namespace: str, claim: Object) -> bool:
         """As the server has it now, pods of strangers included."""
-        models = await self.client.list(MODELS, namespace)
         holders = [one for kind in _HOLDERS for one in await self._live(kind, namespace)]
+        # Models last: anybody may make one at any time, and the deletion is the very next request.
+        models = await self.client.list(MODELS, namespace)
         return self._users(models, holders).uses(claim)
 
     async def _live(self, kind: Resource, namespace: str) -> list[Object]:

@@ -27,11 +27,15 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Background deletion of exactly the object that was looked at."""
+    """Background deletion of exactly the object that was looked at.
+
+    `resource_version`: in the very state that was looked at; "" whatever has become of it.
+    """
 
     resource: Resource
     name: str
     uid: str
+    resource_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -211,6 +211,7 @@ def _world(
         draft=_missing_draft(seen),
         newer=newer,
         limited=limited_by(seen, found.names if found else ()),
+        tied=found.tied if found else (),
     )
 
 

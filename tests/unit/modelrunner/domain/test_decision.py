@@ -17,6 +17,7 @@ from tests.unit.modelrunner.domain.pod_json import (
     deployment,
     pod,
     terminated,
+    unschedulable,
     waiting,
 )
 
@@ -47,6 +48,24 @@ def said(world: World) -> list[str]:
         *(f"{one.kind}={words[one.holds]}({one.reason})" for one in found.verdicts),
         str(found.phase),
     ]
+
+
+def test_a_rollout_that_finds_no_room() -> None:
+    """It needs room beside the former one, and where: a larger scale that finds none does not."""
+    waits = unschedulable("0/1 nodes are available: 1 Insufficient cpu")
+    waits["metadata"]["creationTimestamp"] = "2026-11-21T10:00:20Z"
+    world = replace(WELL, pods=look([READY_POD, waits]), deployment=deployment(total=2))
+    for tied, words in (
+        (("c",), "on the node of PersistentVolumeClaim c (ReadWriteOnce),"),
+        ((), ""),
+    ):
+        headline = decide(replace(world, tied=tied)).headline
+        assert headline.reason is Reason.UNSCHEDULABLE
+        assert "needs room for one more runner beside the former one" in headline.message
+        assert words in headline.message
+        assert "`kubectl scale deployment m --replicas=0` ends it first" in headline.message
+    wider = replace(world, deployment=deployment(replicas=2, updated=2, total=2))
+    assert "former" not in decide(wider).headline.message
 
 
 @pytest.mark.parametrize(
