@@ -1,11 +1,11 @@
 """Looking: at the cache of watched objects first, at the server where it has nothing, at pods."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Final
 
-from modelrunner.api.v1alpha1 import Model, ModelRunner, Retention
+from modelrunner.api.v1alpha1 import Model, ModelRunner
 from modelrunner.domain import naming
 from modelrunner.domain.admission import REFUSED_POD, refusal_of
 from modelrunner.domain.cache import cache_claim, owns_claim
@@ -46,6 +46,12 @@ from modelrunner.reconcilers.mounting import mounts
 from modelrunner.reconcilers.observation import JobAndPods, Observation
 from modelrunner.reconcilers.probe import RunnerProbe, ask_runners
 from modelrunner.reconcilers.refreshing import as_resolve
+from modelrunner.reconcilers.sharing import (
+    claim_owners,
+    sharers_of,
+    stale_jobs,
+    without_status,
+)
 from modelrunner.reconcilers.versions import as_draft, at_wanted_version, moved, with_versions
 from modelrunner.render.common import Owner
 from modelrunner_protocol.reasons import Reason
@@ -184,12 +190,12 @@ class Sight:
     async def _settings(self, model: Object) -> tuple[Effective | None, Problem | None]:
         namespace = str(model["metadata"]["namespace"])
         try:
-            parsed = read(Model, _without_status(model))
+            parsed = read(Model, without_status(model))
             wanted = runner_name(parsed)
             runner = await self.find(MODEL_RUNNERS, namespace, wanted)
             if runner is None:
                 return None, _no_runner(wanted, namespace)
-            settings = settle(parsed, read(ModelRunner, _without_status(runner)))
+            settings = settle(parsed, read(ModelRunner, without_status(runner)))
             check(settings)
         except ConfigurationError as error:
             return None, error.problem
@@ -202,24 +208,15 @@ class Sight:
         if settings is None:
             return seen
         namespace = settings.namespace
-        sharers = sorted(
-            (
-                entry
-                for entry in entries
-                # Its own status may not yet say which version it wants.
-                if not entry.deleting
-                and (entry.key == settings.key or entry.uid == uid_of(seen.model))
-            ),
-            key=lambda entry: entry.age_order,
-        )
+        sharers = sharers_of(self.store, settings, uid_of(seen.model), entries)
         owners = [Owner("Model", sharer.name, sharer.uid) for sharer in sharers]
         theirs = [self.store.get(DEPLOYMENTS, namespace, owner.name) for owner in owners]
         seen = replace(
             seen,
             sharers=owners,
-            claim_owners=self._claim_owners(settings, owners),
+            claim_owners=claim_owners(self.store, settings, owners),
             recorded_by=[one for one in (seen.deployment, *theirs) if one is not None],
-            stale_jobs=self._stale_jobs(settings, uid_of(seen.model)),
+            stale_jobs=stale_jobs(self.store, settings, uid_of(seen.model), entries),
         )
         if owns_claim(settings):
             claim = await self.find(CLAIMS, namespace, naming.claim_name(settings.key))
@@ -265,48 +262,6 @@ class Sight:
             # A role of an older chart: then the message only says where to look.
             return found
         return replace(found, refused=refusal_of(job, events))
-
-    def _stale_jobs(self, settings: Effective, uid: str) -> list[Object]:
-        wanted, look = settings.key, naming.refresh_job_name(settings.source_key)
-        shared = None if settings.in_place else settings.cache.existing_claim
-        # An older operator, or the settings before this claim, looked without the claim mounted.
-        unshared = naming.resolve_job_name(wanted) if shared else ""
-        return [
-            job
-            for job in self.store.list(JOBS, settings.namespace)
-            if owner_uids(job) == {uid}
-            and (label(job, naming.ARTIFACT_LABEL) != wanted or name_of(job) == unshared)
-            and name_of(job) != look
-            and not being_deleted(job)
-        ]
-
-    def _claim_owners(self, settings: Effective, sharers: Sequence[Owner]) -> list[Owner]:
-        """Every Model that shares the claim, unless one of them wants it retained."""
-        if settings.cache.retention is Retention.RETAIN:
-            return []
-        owners = []
-        for sharer in sharers:
-            retention = self._retention(settings, sharer)
-            if retention is Retention.RETAIN:
-                return []
-            if retention is not None:
-                owners.append(sharer)
-        return owners
-
-    def _retention(self, settings: Effective, sharer: Owner) -> Retention | None:
-        model = self.store.get(MODELS, settings.namespace, sharer.name)
-        if model is None or sharer.name == settings.name:
-            return settings.cache.retention
-        try:
-            parsed = read(Model, _without_status(model))
-            runner = self.store.get(MODEL_RUNNERS, settings.namespace, runner_name(parsed))
-            if runner is None:
-                return Retention.RETAIN
-            other = settle(parsed, read(ModelRunner, _without_status(runner)))
-        except ValueError:
-            return Retention.RETAIN
-        same = cache_claim(replace(other, key=settings.key)) == cache_claim(settings)
-        return other.cache.retention if same else None
 
     async def _ask_pods(self, seen: Observation) -> Observation:
         seen = replace(seen, statuses=await ask_runners(self.probe, _worth_asking(seen)))
@@ -369,7 +324,3 @@ def _no_runner(name: str, namespace: str) -> Problem:
         Reason.RUNNER_NOT_FOUND,
         f"there is no ModelRunner {name} in the namespace {namespace}: create it or set spec.runner",
     )
-
-
-def _without_status(obj: Object) -> Mapping[str, Any]:
-    return {key: value for key, value in obj.items() if key != "status"}
