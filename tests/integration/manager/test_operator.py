@@ -10,6 +10,7 @@ from modelrunner_protocol.codec import encode
 from modelrunner_protocol.reasons import Reason
 from modelrunner_protocol.wire import Outcome
 from tests.cluster.waiting import wait_until
+from tests.support.hand_kubelet import HandKubelet
 from tests.support.kubeapi import KubeApi
 from tests.support.operators import Operator
 from tests.support.pod_statuses import ARTIFACT, ended
@@ -108,8 +109,10 @@ def test_it_works_rests_and_leaves_everything_alone_when_restarted(
     start(operator)
     operator.wait("the Model's status", lambda: told(api, namespace, "Model", "m"))
     operator.wait("the runner's status", lambda: told(api, namespace, "ModelRunner", "default"))
-    # Its controller has written what it has to say of a Job whose pod nobody runs.
+    # Its controller has written what it has to say of the Job. Its pod runs: how long one waits
+    # for a node is told, too, as time goes on.
     operator.wait("the Job", lambda: counted(api, namespace))
+    HandKubelet(api, namespace).turn()
     at_rest(operator)
     before = versions(api, namespace)
     at_rest(operator)

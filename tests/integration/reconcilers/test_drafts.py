@@ -62,6 +62,8 @@ async def test_a_model_and_its_draft(bench: Bench) -> None:
     assert told is not None
     assert told.weights == f"/draft/{KEY}/{ARTIFACT.files[0].path}"
     assert (told.max_tokens, told.min_probability) == (None, 0.5)
+    bench.stop_clock()
+    await bench.until_still("big")
     before = written()
     await bench.until_still("big")
     bench.restart()

@@ -22,6 +22,8 @@ MODEL = {"source": {"http": {"url": URL}}}
 
 async def test_from_source_to_ready(bench: Bench) -> None:
     """Each stage leaves its objects and tells its reason, and at rest nothing is written."""
+    # Pods that wait for long are told of, in one more write.
+    bench.stop_clock()
     bench.put("ModelRunner", "default", {})
     bench.put("Model", "m", MODEL)
     first_write, first_status = written(), written("patch", "models.modelrunner.dev")
@@ -116,6 +118,8 @@ async def test_weights_in_place(bench: Bench) -> None:
     assert "/models/dir/m.gguf" in str(deployment["spec"]["template"])
     _untouched(bench, mine)
     assert bench.api.list("batch/v1", "Job", bench.namespace) == []
+    bench.stop_clock()
+    await bench.until_still("m")
     bench.restart()
     before = written()
     await bench.once("m")
