@@ -8,7 +8,7 @@ import pytest
 
 from tests.integration.gateway_dmr.served import EMBEDDER, Served
 from tests.integration.runnerd_serve_dmr.recorded import TEXT, differs
-from tests.integration.runnerd_serve_dmr.shapes import ANTHROPIC, ENGINE, OLLAMA, OPENAI
+from tests.integration.runnerd_serve_dmr.shapes import ANTHROPIC, OLLAMA, OPENAI
 
 pytestmark = [pytest.mark.engine, pytest.mark.control_plane]
 
@@ -37,8 +37,7 @@ _CHATS: Final = (
     _NAMED + b'"messages":[{"role":"user","content":"x"}],"max_tokens":"x","options":5}',
 )
 _FAMILIES: Final[dict[str, tuple[str, Any]]] = {
-    # The engine's own errors are passed on as they are.
-    "/v1/chat/completions": ("application/json", (OPENAI, ENGINE)),
+    "/v1/chat/completions": ("application/json", OPENAI),
     "/engines/llama.cpp/v1/completions": ("application/json", OPENAI),
     "/v1/embeddings": ("application/json", OPENAI),
     "/v1/responses": ("application/json", OPENAI),

@@ -170,6 +170,8 @@ INFERENCE: Final = (
         CHAT,
         Answer(400, JSON_OF_THE_ENGINE, ENGINE),
         _SAY | {"temperature": "hot"},
+        ours=Answer(400, JSON_OF_THE_ENGINE, OPENAI),
+        why="the error's code is text with OpenAI, and a number with llama.cpp",
     ),
     _chat(90, _SAY | {"keep_alive": "10m"}),
     Row(

@@ -33,7 +33,7 @@ from runnerd.server.mending import (
     with_ping,
     with_role,
 )
-from runnerd.server.refusals import refusal
+from runnerd.server.refusals import refusal, worded
 from runnerd.server.routes import Inference
 from runnerd.telemetry.metrics import Metrics
 
@@ -203,6 +203,8 @@ class Proxy:
             return await self.lost(route.dialect, epoch)
         if found := refusal(route, upstream.status, body):
             return answers.rejection(found, route.dialect)
+        if upstream.status >= 400:
+            body = worded(body)
         if renaming is not None:
             body = renaming.whole(body)
         return web.Response(status=upstream.status, headers=headers, body=body)

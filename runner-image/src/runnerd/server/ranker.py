@@ -11,7 +11,7 @@ from runnerd.server.dialects import Rejection
 from runnerd.server.naming import object_of
 from runnerd.server.proxy import Proxy
 from runnerd.server.ranking import NoScoresError, Ranking, answered, reranking, scores_of, scoring
-from runnerd.server.refusals import refusal
+from runnerd.server.refusals import refusal, worded
 from runnerd.server.retelling import whole
 from runnerd.server.routes import RERANK, Inference
 
@@ -95,4 +95,6 @@ def _refused(route: Inference, status: int, raw: bytes) -> web.Response:
     if told := refusal(route, status, raw, RERANK.path):
         return answers.rejection(told, route.dialect)
     headers = {"Server": answers.SERVER}
-    return web.Response(status=status, body=raw, content_type="application/json", headers=headers)
+    return web.Response(
+        status=status, body=worded(raw), content_type="application/json", headers=headers
+    )

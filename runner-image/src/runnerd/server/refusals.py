@@ -11,6 +11,12 @@ from typing import Final
 from runnerd.server.dialects import INVALID_REQUEST, SERVER_ERROR, Dialect, Rejection, reject
 from runnerd.server.routes import DETOKENIZE, Inference
 
+TOO_LONG: Final = "exceed_context_size_error"
+"""llama-server's `type` of an error about a prompt that the context has no room for."""
+
+TOO_LONG_CODE: Final = "context_length_exceeded"
+"""OpenAI's `code` of the same, by which clients shorten a conversation and ask again."""
+
 _FORM: Final = re.compile(
     r"\[json\.exception\.|Failed to parse |\"prompt\" |Unknown reasoning format"
     r"|(?:image|audio|video) input is not supported|input \([0-9]+ tokens\) is too large"
@@ -42,6 +48,23 @@ def refusal(route: Inference, status: int, raw: bytes, path: str = "") -> Reject
     kind = SERVER_ERROR if status >= 500 else INVALID_REQUEST
     translated = route.dialect in {Dialect.ANTHROPIC, Dialect.OLLAMA}
     return Rejection(status, message, kind) if translated else None
+
+
+def worded(raw: bytes) -> bytes:
+    """An engine's error with a `code` that OpenAI's clients can read: a word, or null.
+
+    llama-server repeats the status there, a number. What else it says stays.
+    """
+    try:
+        body = json.loads(raw)
+        error = body["error"]
+        if isinstance(error["code"], str):
+            return raw
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return raw
+    code = TOO_LONG_CODE if error.get("type") == TOO_LONG else None
+    mended = {"param": None, **error, "code": code}
+    return json.dumps({**body, "error": mended}, ensure_ascii=False).encode(errors="replace")
 
 
 def _wrong_form(route: Inference, message: str) -> Rejection | None:

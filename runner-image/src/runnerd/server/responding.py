@@ -25,11 +25,10 @@ from runnerd.server.checks import Checks
 from runnerd.server.dialects import SERVER_ERROR, Dialect, Rejection
 from runnerd.server.keep_alive import asked_keep_alive
 from runnerd.server.proxy import Proxy
-from runnerd.server.refusals import refusal
+from runnerd.server.refusals import TOO_LONG, TOO_LONG_CODE, refusal
 from runnerd.server.retelling import retell, whole
 from runnerd.server.routes import Inference
 
-_TOO_LONG: Final = "exceed_context_size_error"
 _DEEPER: Final = 64
 _EVENTS: Final = "text/event-stream"
 
@@ -223,10 +222,10 @@ def _refused(route: Inference, status: int, raw: bytes) -> Rejection:
     try:
         error = json.loads(raw)["error"]
         message = str(error["message"])
-        too_long = error.get("type") == _TOO_LONG
+        too_long = error.get("type") == TOO_LONG
     except SHAPELESS:
         message, too_long = raw[:1000].decode(errors="replace").strip(), False
     text = message or f"the engine answered with status {status}"
     if too_long:
-        return Rejection(status, text, kind, "context_length_exceeded", "input")
+        return Rejection(status, text, kind, TOO_LONG_CODE, "input")
     return Rejection(status, text, kind)

@@ -20,7 +20,7 @@ from runnerd.server import answers
 from runnerd.server.checks import Checks
 from runnerd.server.dialects import Dialect, Rejection, reject
 from runnerd.server.proxy import Proxy
-from runnerd.server.refusals import refusal
+from runnerd.server.refusals import TOO_LONG, refusal
 from runnerd.server.retelling import retell, whole
 from runnerd.server.routes import Inference
 
@@ -29,7 +29,6 @@ CONTEXT_HEADER: Final = "X-Model-Context-Size"
 """On answers to a request whose `num_ctx` is more than there is: how much there is."""
 
 _SHORTENINGS: Final = 3
-_TOO_LONG: Final = "exceed_context_size_error"
 
 _encode: Final = json.JSONEncoder().encode
 _clock: Final = time.time_ns
@@ -173,7 +172,7 @@ def _shorter(found: Asked, body: Mapping[str, Any], raw: bytes) -> dict[str, Any
         return None
     try:
         error = json.loads(raw)["error"]
-        if error["type"] != _TOO_LONG:
+        if error["type"] != TOO_LONG:
             return None
         tokens, context = int(error["n_prompt_tokens"]), int(error["n_ctx"])
     except (ValueError, LookupError, TypeError, RecursionError):

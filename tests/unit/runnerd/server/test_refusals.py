@@ -1,9 +1,12 @@
 """An engine's own error answers."""
 
+import json
+from typing import Any
+
 import pytest
 
 from runnerd.server.dialects import INVALID_REQUEST, SERVER_ERROR
-from runnerd.server.refusals import refusal
+from runnerd.server.refusals import refusal, worded
 from runnerd.server.routes import inference_routes
 
 ROUTES = inference_routes("llama.cpp")
@@ -78,3 +81,46 @@ def test_errors_on_the_routes_of_anthropic(status: int, kind: str) -> None:
     assert found
     assert (found.status, found.message, found.kind) == (status, "no", kind)
     assert refusal(MESSAGES, status, b"<html>") is None
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            {"code": 400, "message": "no", "type": "invalid_request_error"},
+            {"code": None, "message": "no", "type": "invalid_request_error", "param": None},
+        ),
+        (
+            {"code": 400, "message": "é", "type": "exceed_context_size_error", "n_ctx": 512},
+            {
+                "code": "context_length_exceeded",
+                "message": "é",
+                "type": "exceed_context_size_error",
+                "n_ctx": 512,
+                "param": None,
+            },
+        ),
+        ({"code": None, "param": "n"}, {"code": None, "param": "n"}),
+    ],
+)
+def test_codes_are_words(error: dict[str, Any], told: dict[str, Any]) -> None:
+    """OpenAI's clients read a word or null; the word for too much text is one they act on."""
+    raw = json.dumps({"error": error, "id": 1}).encode()
+    assert json.loads(worded(raw)) == {"error": told, "id": 1}
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"error":{"code":"a word"}}',
+        b'{"error":{}}',
+        b'{"error":5}',
+        b"[]",
+        b"<html>",
+        b"[" * 100_000,
+    ],
+    ids=range(6),
+)
+def test_what_has_no_number_stays(raw: bytes) -> None:
+    """Byte for byte."""
+    assert worded(raw) == raw
