@@ -53,6 +53,14 @@ def test_a_pull_imports_its_own_source_alone(tmp_path: Path) -> None:
     assert not {"runnerd.weights.oci", "runnerd.weights.claim", "runnerd.weights.server"} & found
 
 
+def test_a_bucket_is_read_by_its_own_library_alone() -> None:
+    """That brings a client of its own: ours takes longer to import than all else."""
+    modules = ("buckets.doors", "buckets.weights", "limited")
+    found = after("; ".join(f"import runnerd.weights.{one}" for one in modules))
+    assert "obstore" in found
+    assert not {"aiohttp", "prometheus_client", "huggingface_hub", "httpx"} & found
+
+
 def imported(module: str) -> set[str]:
     """All modules that are there when this one was imported."""
     return after(f"import {module}")

@@ -7,7 +7,7 @@ import aiohttp
 from runnerd.weights.failure import TransientError
 from runnerd.weights.http_intake import Intake
 from runnerd.weights.http_session import reason_of
-from runnerd.weights.http_status import content_range
+from runnerd.weights.http_status import content_range, is_strong
 from runnerd.weights.source import Body, Chunk, RangeNotSatisfiableError
 
 
@@ -48,11 +48,6 @@ def body_of(response: aiohttp.ClientResponse, start: int, *, validator: str = ""
 def _plain(value: str) -> str:
     """A header that can be noted and sent again; "" for bytes that are no text."""
     return value if value.isascii() and value.isprintable() else ""
-
-
-def is_strong(etag: str) -> bool:
-    """Whether equal tags mean equal bytes (RFC 9110, 8.8.1)."""
-    return bool(etag) and not etag.startswith("W/")
 
 
 def range_header(start: int, stop: int | None) -> dict[str, str]:

@@ -13,9 +13,9 @@ from yarl import URL
 from modelrunner_protocol.sources import describe_url
 from runnerd.weights.failure import TransientError, WeightsError
 from runnerd.weights.http_status import REDIRECTS, transient
+from runnerd.weights.settings import CONNECT_TIMEOUT
 
 MOST_REDIRECTS: Final = 5
-CONNECT_TIMEOUT: Final = 15.0
 
 FINAL_URL: Final = "name the file's final URL in spec.source.http.url"
 

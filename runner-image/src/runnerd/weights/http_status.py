@@ -56,6 +56,11 @@ def retry_after(value: str | None, now: datetime | None = None) -> float | None:
     return max(0.0, (then - (now or datetime.now(tz=UTC))).total_seconds())
 
 
+def is_strong(etag: str) -> bool:
+    """Whether equal tags mean equal bytes (RFC 9110, 8.8.1)."""
+    return bool(etag) and not etag.startswith("W/")
+
+
 def content_range(value: str | None) -> tuple[int | None, int | None]:
     """(first byte, total bytes) of a Content-Range header; None for what it does not tell."""
     unit, _, rest = (value or "").strip().partition(" ")

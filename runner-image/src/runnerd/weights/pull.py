@@ -13,7 +13,7 @@ from runnerd.weights import disk
 from runnerd.weights.download import Download, TooLongError, partial_size, verify
 from runnerd.weights.failure import WeightsError
 from runnerd.weights.headers import read_artifact
-from runnerd.weights.http_body import is_strong
+from runnerd.weights.http_status import is_strong
 from runnerd.weights.lease import only_writer
 from runnerd.weights.manifest import renamed
 from runnerd.weights.names import digest_of, safe_name

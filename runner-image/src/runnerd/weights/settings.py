@@ -17,6 +17,9 @@ MIRRORS: Final = "RUNNERD_REGISTRY_MIRRORS"
 TERMINATION_LOG: Final = "TERMINATION_LOG"
 LOG_LEVEL: Final = "LOG_LEVEL"
 
+CONNECT_TIMEOUT: Final = 15.0
+"""Seconds that making a connection may take, whatever the environment says."""
+
 _MOST_CONNECTIONS: Final = 32
 _RATE: Final = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)((?:[KMGT]i?)?)")
 _UNITS: Final = {"": 1} | {

@@ -17,7 +17,7 @@ from modelrunner_protocol.sources import describe_url
 from modelrunner_protocol.wire import Credentials
 from runnerd.weights.buckets.refusal import Asker
 from runnerd.weights.failure import WeightsError
-from runnerd.weights.http_session import CONNECT_TIMEOUT
+from runnerd.weights.settings import CONNECT_TIMEOUT
 
 if TYPE_CHECKING:
     # They are in its type stubs only.

@@ -15,7 +15,7 @@ from runnerd.weights.choice import Choice, StoredFile, choose
 from runnerd.weights.download import SourceChangedError
 from runnerd.weights.failure import MissingError, WeightsError, unsupported
 from runnerd.weights.formats import shard_names
-from runnerd.weights.http_body import is_strong
+from runnerd.weights.http_status import is_strong
 from runnerd.weights.remote_header import read_artifact
 from runnerd.weights.remote_tensors import read_index
 from runnerd.weights.retry import Patience
