@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
+from modelrunner.reconcilers.glancing import FULL_LOOK_EVERY
 from modelrunner_protocol.codec import encode
 from modelrunner_protocol.wire import Outcome
-from tests.integration.reconcilers.bench import Bench, condition
-from tests.integration.reconcilers.test_upkeep import MODEL
+from tests.integration.reconcilers.bench import Bench, condition, written
+from tests.integration.reconcilers.test_upkeep import MODEL, let_go
 from tests.support.kubeapi import Object
 from tests.support.pod_statuses import ARTIFACT, ended
 
@@ -117,3 +118,31 @@ async def test_a_job_that_the_last_of_its_owners_has_left(bench: Bench) -> None:
     bench.put("Model", "n", MODEL | {"runner": "shared"})
     await bench.until_still("n")
     assert jobs(bench) == {"resolve shared": ["m", "n"]}
+
+
+async def test_a_shared_claim_that_is_another_one_by_now(bench: Bench) -> None:
+    """Deleted and made anew under its name: what was on the former one is looked for and pulled."""
+    bench.claim("shared")
+    bench.put("ModelRunner", "default", SHARED)
+    bench.put("Model", "m", MODEL)
+    await bench.serving()
+    deployment = bench.must("apps/v1", "Deployment", "m")
+    before = written()
+    bench.restart()
+    await bench.until_still("m")
+    assert written() == before
+    bench.api.delete("v1", "PersistentVolumeClaim", "shared", bench.namespace)
+    let_go(bench, "shared")
+    bench.claim("shared")
+    bench.offset += FULL_LOOK_EVERY
+    model = await bench.until_still("m")
+    assert (jobs(bench), model["status"]["phase"]) == ({"resolve shared": ["m"]}, "Ready")
+    bench.end_pod("resolve", Outcome(artifact=ARTIFACT), exit_code=0)
+    await bench.until_still("m")
+    bench.end_pod("pull", Outcome(artifact=ARTIFACT), exit_code=0)
+    model = await bench.until_still("m")
+    assert (jobs(bench), model["status"]["phase"]) == ({}, "Ready")
+    assert cached(model) == "93.8 MiB on PersistentVolumeClaim shared"
+    template = bench.must("apps/v1", "Deployment", "m")["spec"]["template"]
+    # Pods that had the former one have ended before it could go: nobody is restarted for it.
+    assert template == deployment["spec"]["template"]

@@ -61,6 +61,10 @@ INPUTS_ANNOTATION: Final = f"{GROUP}/inputs"
 VOLUMES_ANNOTATION: Final = f"{GROUP}/volumes"
 """On a Deployment: the claims of its pods, and from where each can be mounted."""
 
+CLAIM_UID_ANNOTATION: Final = f"{GROUP}/claim-uid"
+"""On a Deployment: the claim of users on which its weights were found. Another one of that name
+proves nothing."""
+
 RENDERED_ANNOTATION: Final = f"{GROUP}/rendered"
 """Hash of the whole desired object."""
 

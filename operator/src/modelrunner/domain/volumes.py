@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 from modelrunner.domain.effective import Effective
-from modelrunner.domain.naming import VOLUMES_ANNOTATION, cache_label
+from modelrunner.domain.naming import CLAIM_UID_ANNOTATION, VOLUMES_ANNOTATION, cache_label
 from modelrunner.domain.objects import (
     Object,
     annotation,
@@ -150,7 +150,14 @@ def other_volumes(deployment: Object, wanted: Object) -> bool:
     One that an older operator made does not say; it is no reason to restart its pods.
     """
     known = annotation(deployment, VOLUMES_ANNOTATION)
-    return bool(known) and known != annotation(wanted, VOLUMES_ANNOTATION)
+    other = bool(known) and known != annotation(wanted, VOLUMES_ANNOTATION)
+    return other or not same_claim(deployment, annotation(wanted, CLAIM_UID_ANNOTATION))
+
+
+def same_claim(deployment: Object, uid: str) -> bool:
+    """Whether the claim with `uid` is the one that a Deployment was made for, as far as it says."""
+    known = annotation(deployment, CLAIM_UID_ANNOTATION)
+    return not known or not uid or known == uid
 
 
 def unlabelled(

@@ -27,6 +27,7 @@ from modelrunner.domain.pods import address, look
 from modelrunner.domain.problem import Problem
 from modelrunner.domain.scheduling import claims_of
 from modelrunner.domain.validation import ConfigurationError, check, read
+from modelrunner.domain.volumes import same_claim
 from modelrunner.kube.client import KubeClient
 from modelrunner.kube.errors import Forbidden
 from modelrunner.kube.resources import (
@@ -222,7 +223,10 @@ class Sight:
             claim = await self.find(CLAIMS, namespace, naming.claim_name(settings.key))
             seen = replace(seen, claim=claim)
         else:
-            seen = replace(seen, their_claim=await self._their_claim(settings, seen.now))
+            theirs_now = await self._their_claim(settings, seen.now)
+            uid = uid_of(theirs_now) if theirs_now is not None else ""
+            recorded = [one for one in seen.recorded_by if same_claim(one, uid)]
+            seen = replace(seen, their_claim=theirs_now, recorded_by=recorded)
         shared = None if settings.in_place else settings.cache.existing_claim
         verify = naming.verify_job_name(settings.name, settings.key)
         return replace(
@@ -316,7 +320,8 @@ def _recorded(seen: Observation, settings: Effective) -> bool:
     if owns_claim(settings):
         claim = seen.claim or {}
         return annotation(claim, naming.COMPLETE_ANNOTATION) == "true"
-    return annotation(seen.deployment or {}, naming.ARTIFACT_KEY_ANNOTATION) == settings.key
+    known = seen.recorded_by
+    return any(annotation(one, naming.ARTIFACT_KEY_ANNOTATION) == settings.key for one in known)
 
 
 def _no_runner(name: str, namespace: str) -> Problem:

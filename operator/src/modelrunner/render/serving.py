@@ -5,11 +5,11 @@ import math
 from typing import Any, Final
 
 from modelrunner.domain import naming
-from modelrunner.domain.cache import cache_claim
+from modelrunner.domain.cache import cache_claim, owns_claim
 from modelrunner.domain.drafts import Draft
 from modelrunner.domain.effective import Effective, OperatorDefaults
 from modelrunner.domain.expressions import Variables, expand
-from modelrunner.domain.objects import Object, annotation
+from modelrunner.domain.objects import Object, annotation, uid_of
 from modelrunner.domain.volumes import Mounts, Reach, asked_mode, mount, together
 from modelrunner.render.common import Owner, constants, inert, model_labels
 from modelrunner.render.documents import render
@@ -64,6 +64,7 @@ def deployment(
             naming.INPUTS_ANNOTATION: inputs(effective, artifact, draft, renewed),
             naming.VOLUMES_ANNOTATION: mounts.words,
             **_weights_served(effective, artifact),
+            **_found_on(effective, claim),
         },
         owners=[owner.reference(controller=True)],
         progress_deadline=math.ceil(effective.startup_timeout) + DEADLINE_MARGIN,
@@ -103,6 +104,12 @@ def _weights_served(effective: Effective, artifact: Artifact) -> dict[str, str]:
         naming.ARTIFACT_ANNOTATION: encode(artifact),
         **_version(effective),
     }
+
+
+def _found_on(effective: Effective, claim: Object | None) -> dict[str, str]:
+    """Which claim of users has the weights; of our own the claim itself tells what it has."""
+    uid = uid_of(claim) if claim is not None and not owns_claim(effective) else ""
+    return {naming.CLAIM_UID_ANNOTATION: uid} if uid else {}
 
 
 def _renewed(draft: Draft | None) -> str:
