@@ -6,7 +6,7 @@ from typing import Final
 
 from modelrunner_protocol.wire import Artifact, FileKind, WeightsFile
 from runnerd.weights import formats, gguf
-from runnerd.weights.failure import unsupported
+from runnerd.weights.failure import WeightsError, unsupported
 from runnerd.weights.names import digest_of
 from runnerd.weights.remote_range import FileOpener, Head, Opener, read_head
 from runnerd.weights.remote_tensors import read_tensors
@@ -59,6 +59,11 @@ async def read_artifact(
     found = await read_remote_header(
         lambda start, stop: open_file(files[0], start=start, stop=stop), where
     )
+    if found.size != files[0].size_bytes:
+        raise WeightsError(
+            f"{where} holds {found.size} bytes of {path}, and announces {files[0].size_bytes}",
+            retryable=True,
+        )
     shards = sum(file.kind is FileKind.WEIGHTS for file in files)
     if found.header.shards != shards:
         raise unsupported(

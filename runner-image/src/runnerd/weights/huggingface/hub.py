@@ -6,9 +6,10 @@ other source do: it resumes, hashes while it writes and needs little memory (doc
 
 import asyncio
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from huggingface_hub import HfApi
@@ -39,6 +40,8 @@ MODEL: Final = Advice(
 _PUBLIC: Final = "https://huggingface.co"
 _TIMEOUT: Final = 15.0
 _REVISION: Final = "main"
+_COMMIT: Final = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._/-]{0,254}")
+_SHA256: Final = re.compile(r"[0-9A-Fa-f]{64}|")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,17 +105,15 @@ class Hub:
                 files_metadata=True,
                 timeout=_TIMEOUT,
             )
+            return _snapshot(found, wanted)
+        except (TypeError, LookupError, AttributeError) as error:
+            raise WeightsError(
+                f"{self.base} does not answer as a Hub does when asked for {source.repository}: correct "
+                f"{ENDPOINT}, or mend the proxy before it",
+                retryable=True,
+            ) from error
         except Exception as error:
             raise self._refused(error, source, wanted) from error
-        files = tuple(
-            StoredFile(
-                path=one.rfilename,
-                size=one.size or 0,
-                sha256=one.lfs.sha256 if one.lfs is not None else "",
-            )
-            for one in found.siblings or ()
-        )
-        return Snapshot(commit=found.sha or wanted, files=files)
 
     def denied(self, status: int, source: HuggingFaceSource) -> WeightsError:
         """What to tell when a file or a repository is not for us; mending it may help later."""
@@ -150,6 +151,32 @@ class Hub:
         if isinstance(error, OSError | ValueError) or _is_network(error):
             return TransientError(f"the Hub does not answer ({type(error).__name__})")
         return error
+
+
+def _snapshot(told: Any, wanted: str) -> Snapshot:
+    """What the library made of the Hub's answer, which it does not check.
+
+    Raises:
+        TypeError: it is something else.
+        AttributeError: likewise.
+    """
+    commit = told.sha or wanted
+    if _COMMIT.fullmatch(commit) is None:
+        raise TypeError("no commit")
+    return Snapshot(commit=commit, files=tuple(map(_stored, told.siblings or ())))
+
+
+def _stored(told: Any) -> StoredFile:
+    lfs = told.lfs
+    size = lfs.size if told.size is None and lfs is not None else told.size
+    sha256 = lfs.sha256 if lfs is not None else None
+    if (
+        not isinstance(told.rfilename, str)
+        or type(size) not in {int, type(None)}
+        or not (sha256 is None or (isinstance(sha256, str) and _SHA256.fullmatch(sha256)))
+    ):
+        raise TypeError("no file")
+    return StoredFile(path=told.rfilename, size=size or 0, sha256=(sha256 or "").lower())
 
 
 def _status(error: Exception) -> int | None:
