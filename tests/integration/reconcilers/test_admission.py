@@ -119,3 +119,25 @@ async def test_a_claim_that_a_quota_refuses(bench: Bench) -> None:
     bench.api.delete("v1", "ResourceQuota", "q", bench.namespace)
     bench.offset += 301
     assert (await bench.until_still("m"))["status"]["phase"] == "Pulling"
+
+
+async def test_a_storage_class_that_does_not_exist(bench: Bench) -> None:
+    """What the controller of claims says is on the Model, and stays the same sentence."""
+    cache = {"storageClassName": f"{bench.namespace}-none"}
+    bench.put("ModelRunner", "default", {"cache": cache})
+    bench.put("Model", "m", MODEL)
+    await bench.until_still("m")
+    bench.end_pod("resolve", Outcome(artifact=ARTIFACT), exit_code=0)
+    await bench.until_still("m")
+    bench.pod_of("pull")
+    bench.wait_for_pods(lambda: bool(events(bench, "ProvisioningFailed")))
+    bench.offset += 10
+    model = await bench.until_still("m")
+    kept = condition(model, "Cached")
+    assert kept is not None
+    assert f'"{bench.namespace}-none" not found' in kept["message"]
+    assert "change spec.cache of the ModelRunner and delete the claim" in kept["message"]
+    bench.stop_clock()
+    before = written()
+    await bench.once("m")
+    assert written() == before

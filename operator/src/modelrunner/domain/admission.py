@@ -1,9 +1,10 @@
-"""Pods that the API server does not let in: quotas, limit ranges, Pod Security, webhooks. Pure."""
+"""What only events tell: pods that are not let in, claims that get no volume. Pure."""
 
 import re
 from collections.abc import Iterable
 from typing import Final
 
+from modelrunner.domain.conditions import shorten
 from modelrunner.domain.objects import Object, name_of, text, uid_of
 from modelrunner.domain.problem import Problem
 from modelrunner_protocol.reasons import Reason
@@ -11,6 +12,9 @@ from modelrunner_protocol.reasons import Reason
 REFUSED_POD: Final = "FailedCreate"
 """Reason of the event by which a controller tells that it may not create a pod."""
 
+_WAITS: Final = "ExternalProvisioning"
+_NO_VOLUME: Final = frozenset({"ProvisioningFailed", "FailedBinding", _WAITS})
+_LENGTH: Final = 1000
 _FOR_RUNNERS: Final = (
     "change the ModelRunner (spec.podTemplate, spec.resources, spec.scheduling) to what the cluster"
     " admits"
@@ -47,6 +51,18 @@ def refusal_of(job: Object, events: Iterable[Object]) -> str:
     words = text(last, "note").removeprefix("Error creating: ")
     # Each try has a name of its own, and would be a write of the status.
     return re.sub(rf'pods "{re.escape(name_of(job))}-[a-z0-9]+" is ', "", words)
+
+
+def unbound_reason(claim: Object, events: Iterable[Object]) -> str:
+    """What was said last of a claim that gets no volume; "" if nothing was."""
+    told = [
+        event
+        for event in events
+        if event.get("reason") in _NO_VOLUME and text(event, "regarding", "uid") == uid_of(claim)
+    ]
+    # A failure says more than the word that somebody is waited for.
+    last = max(told, key=lambda one: (one.get("reason") != _WAITS, _time(one)), default=None)
+    return shorten(text(last, "note").strip().rstrip("."), _LENGTH)
 
 
 def _time(event: Object) -> str:

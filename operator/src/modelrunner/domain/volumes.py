@@ -223,16 +223,24 @@ def _unfit(message: str) -> Problem:
     return Problem(Reason.INVALID_CONFIGURATION, message)
 
 
-def unbound_words(claim: Object | None) -> str:
-    """Where it is told why a claim has no volume; "" for one that has, or that is not there."""
+def is_unbound(claim: Object | None) -> bool:
+    """Whether a claim has no volume yet."""
+    return text(claim, "status", "phase") == "Pending" and not text(claim, "spec", "volumeName")
+
+
+def unbound_words(claim: Object | None, said: str = "") -> str:
+    """Why a claim has no volume, or where it is told; "" for one that has, or that is not there.
+
+    `said`: what was told of it.
+    """
     if claim is None or text(claim, "status", "phase") != "Pending":
         return ""
     name = text(claim, "metadata", "name")
     modes = " and ".join(sorted(_modes(claim)))
     of = text(claim, "spec", "storageClassName")
     by = f"storage class {of}" if of else "the default storage class"
+    why = f": {said}" if said else f"; `kubectl describe persistentvolumeclaim {name}` tells why"
     return (
-        f"PersistentVolumeClaim {name} ({modes}, {by}) has no volume yet; `kubectl describe"
-        f" persistentvolumeclaim {name}` tells why. If the class cannot offer {modes}, change"
-        " spec.cache of the ModelRunner and delete the claim"
+        f"PersistentVolumeClaim {name} ({modes}, {by}) has no volume yet{why}. If the class is not"
+        f" there or cannot offer {modes}, change spec.cache of the ModelRunner and delete the claim"
     )

@@ -23,6 +23,7 @@ from modelrunner.domain.objects import (
 from modelrunner.domain.problem import Problem
 from modelrunner.domain.quantities import parse_quantity
 from modelrunner.domain.scheduling import is_scheduled
+from modelrunner.domain.volumes import is_unbound, unbound_words
 from modelrunner.kube.resources import CLAIMS
 from modelrunner.reconcilers.observation import Observation
 from modelrunner.reconcilers.plan import Apply, Delete, Event, Patch, Step
@@ -55,7 +56,7 @@ def claim_steps(
         at_least=cache.at_least,
         renewed=renewed or _renewed(seen, settings),
     )
-    if seen.claim is not None and _larger(seen.claim, body) and _unbound(seen.claim):
+    if seen.claim is not None and _larger(seen.claim, body) and is_unbound(seen.claim):
         # A claim without a volume holds nothing, and cannot be changed either. It may have got one.
         yield _as_it_was(seen.claim)
     elif seen.claim is None or not settled(seen.claim, body):
@@ -65,7 +66,7 @@ def claim_steps(
 def growth_steps(seen: Observation, settings: Effective, cache: CacheDecision) -> Iterator[Step]:
     """A raised cache.size, for a claim that has all it needs: nobody waits for it."""
     size, claim = settings.cache.size, seen.claim
-    if not cache.complete or claim is None or size is None or _unbound(claim):
+    if not cache.complete or claim is None or size is None or is_unbound(claim):
         return
     if parse_quantity(size) > asked_bytes(claim):
         body = {"spec": {"resources": {"requests": {"storage": size}}}}
@@ -93,6 +94,19 @@ def with_need(problem: Problem, pull: JobView | None) -> Problem:
     """The server's no to a larger claim, after what the pull said of needed and free room."""
     said = lacking(pull) if problem.reason is Reason.CACHE_TOO_SMALL else ""
     return replace(problem, message=f"{said}. {problem.message}") if said else problem
+
+
+def with_claims_word(view: JobView | None, seen: Observation) -> JobView | None:
+    """A pull that waits for a claim without a volume, with what was said of that."""
+    if view is None or view.state is not JobState.RUNNING or not seen.unbound:
+        return view
+    words = unbound_words(seen.claim, seen.unbound)
+    if view.problem is None:
+        return replace(view, waiting=words) if view.waiting else view
+    if view.problem.reason is not Reason.UNSCHEDULABLE:
+        return view
+    said = f"{words}. {view.problem.message}"
+    return replace(view, problem=replace(view.problem, message=said))
 
 
 def held_up(cache: CacheDecision, problem: Problem, *views: JobView | None) -> CacheDecision:
@@ -134,7 +148,3 @@ def _as_it_was(claim: Object) -> Delete:
 
 def _larger(claim: Object, body: dict[str, Any]) -> bool:
     return asked_bytes(body) > asked_bytes(claim)
-
-
-def _unbound(claim: Object) -> bool:
-    return text(claim, "status", "phase") == "Pending" and not text(claim, "spec", "volumeName")

@@ -39,7 +39,7 @@ class Observation:
     until this very look; `versions` are our own claims of the source's other versions, `unused` the
     names of those that nobody uses.
     `claim` is our own cache claim, `their_claim` the one that users made instead. `neighbours` are
-    pods of whatever Model that mount it. `limit` and `reach`: how many runners it carries.
+    pods of whatever Model that mount it. `unbound`: what was said of our claim that gets no volume. `limit` and `reach`: how many runners it carries.
     """
 
     now: float
@@ -50,6 +50,7 @@ class Observation:
     claim_owners: Sequence[Owner] = ()
     claim: Object | None = None
     their_claim: Object | None = None
+    unbound: str = ""
     neighbours: Sequence[Object] = ()
     deployment: Object | None = None
     service: Object | None = None

@@ -7,7 +7,7 @@ from typing import Final
 
 from modelrunner.api.v1alpha1 import Model, ModelRunner
 from modelrunner.domain import naming
-from modelrunner.domain.admission import REFUSED_POD, refusal_of
+from modelrunner.domain.admission import REFUSED_POD, refusal_of, unbound_reason
 from modelrunner.domain.cache import cache_claim, owns_claim
 from modelrunner.domain.drafts import DraftFacts
 from modelrunner.domain.effective import Effective, runner_name, settle
@@ -27,7 +27,7 @@ from modelrunner.domain.pods import address, look
 from modelrunner.domain.problem import Problem
 from modelrunner.domain.scheduling import claims_of
 from modelrunner.domain.validation import ConfigurationError, check, read
-from modelrunner.domain.volumes import same_claim
+from modelrunner.domain.volumes import is_unbound, same_claim
 from modelrunner.kube.client import KubeClient
 from modelrunner.kube.errors import Forbidden
 from modelrunner.kube.resources import (
@@ -66,6 +66,9 @@ CLAIM_LASTS: Final = 10.0
 
 POD_COMES: Final = 1.0
 """Seconds in which nobody asks why a Job has no pod yet."""
+
+VOLUME_COMES: Final = 5.0
+"""The same of a claim without a volume."""
 
 _REMEMBERED: Final = 1000
 
@@ -221,7 +224,7 @@ class Sight:
         )
         if owns_claim(settings):
             claim = await self.find(CLAIMS, namespace, naming.claim_name(settings.key))
-            seen = replace(seen, claim=claim)
+            seen = replace(seen, claim=claim, unbound=await self._unbound(claim, seen.now))
         else:
             theirs_now = await self._their_claim(settings, seen.now)
             uid = uid_of(theirs_now) if theirs_now is not None else ""
@@ -257,15 +260,23 @@ class Sight:
         job = found.job
         if found.pods or being_deleted(job) or now - created_at(job) < POD_COMES:
             return found
-        about = f"regarding.uid={uid_of(job)},reason={REFUSED_POD}"
-        try:
-            events = await self.client.list(
-                EVENTS, text(job, "metadata", "namespace"), field_selector=about
-            )
-        except Forbidden:
-            # A role of an older chart: then the message only says where to look.
-            return found
+        events = await self._events(job, f",reason={REFUSED_POD}")
         return replace(found, refused=refusal_of(job, events))
+
+    async def _unbound(self, claim: Object | None, now: float) -> str:
+        """What was said of a claim that has no volume for longer than it takes."""
+        if claim is None or not is_unbound(claim) or now - created_at(claim) < VOLUME_COMES:
+            return ""
+        return unbound_reason(claim, await self._events(claim))
+
+    async def _events(self, about: Object, more: str = "") -> list[Object]:
+        selector = f"regarding.uid={uid_of(about)}{more}"
+        namespace = text(about, "metadata", "namespace")
+        try:
+            return [*await self.client.list(EVENTS, namespace, field_selector=selector)]
+        except Forbidden:
+            # A role of an older chart: then messages only say where to look.
+            return []
 
     async def _ask_pods(self, seen: Observation) -> Observation:
         seen = replace(seen, statuses=await ask_runners(self.probe, _worth_asking(seen)))

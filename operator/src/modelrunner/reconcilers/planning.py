@@ -41,6 +41,7 @@ from modelrunner.reconcilers.claiming import (
     growth_events,
     growth_steps,
     held_up,
+    with_claims_word,
     with_need,
 )
 from modelrunner.reconcilers.keeping import taken
@@ -95,7 +96,8 @@ def plan_model(seen: Observation, defaults: OperatorDefaults) -> Plan:
     terminating = being_deleted(seen.model)
     if terminating or settings is None:
         return _conclude(seen, [], None, problem, changing=False)
-    pull, resolve = _view(seen.pull, seen.now), _view(seen.resolve, seen.now)
+    resolve = _view(seen.resolve, seen.now)
+    pull = with_claims_word(_view(seen.pull, seen.now), seen)
     verification = verification_of(seen, settings, pull, resolve)
     facts = _facts(seen, settings, resolve, pull)
     cache = decide_cache(settings, replace(facts, damaged=verification.damaged), now=seen.now)

@@ -4,7 +4,12 @@ from typing import Any
 
 import pytest
 
-from modelrunner.domain.admission import job_refused, refusal_of, runner_refused
+from modelrunner.domain.admission import (
+    job_refused,
+    refusal_of,
+    runner_refused,
+    unbound_reason,
+)
 from modelrunner.domain.jobs import JobState, look_at_job
 from modelrunner_protocol.reasons import Reason
 from tests.unit.modelrunner.domain.pod_json import NOW
@@ -82,3 +87,13 @@ def test_a_runner_may_ask_for_less() -> None:
     """Its resources are the user's."""
     assert "or lower spec.resources" in runner_refused("exceeded quota: q").message
     assert "spec.scheduling" in runner_refused("no").message
+
+
+def test_a_claim_without_a_volume() -> None:
+    """A failure is worth more than the word that somebody is waited for, however late that comes."""
+    failed = event('class "x" not found.', at="01", reason="ProvisioningFailed")
+    waits = event("waiting for the provisioner", at="09", reason="ExternalProvisioning")
+    claim = {"metadata": {"name": "c", "uid": "j"}}
+    assert unbound_reason(claim, [failed, waits]) == 'class "x" not found'
+    assert unbound_reason(claim, [waits]) == "waiting for the provisioner"
+    assert unbound_reason(claim, [event("no", at="01", uid="k", reason="FailedBinding")]) == ""
