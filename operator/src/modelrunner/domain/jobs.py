@@ -49,6 +49,10 @@ SLOW_POD: Final = 30.0
 """Seconds after which a Job without a pod is worth a hint."""
 
 
+SLOW_END: Final = 30.0
+"""Seconds after its grace in which a pod should have ended."""
+
+
 class JobState(StrEnum):
     """Where a Job is."""
 
@@ -175,12 +179,26 @@ def _waiting(job: Object, pod: Object | None, now: float) -> str:
         if now - created_at(job) > SLOW_POD:
             return f"Job {name_of(job)} has no pod yet; `kubectl describe job {name_of(job)}` tells why"
         return ""
+    if being_deleted(pod):
+        return _ending(pod, now)
     if statuses_running(pod) or now - created_at(pod) < PATIENCE:
         return ""
     if not is_scheduled(pod):
         slow = now - created_at(pod) >= BINDING_GRACE
         return STILL_WAITING if slow else "waiting for the scheduler and the volume"
     return node_message(pod, now=now)
+
+
+def _ending(pod: Object, now: float) -> str:
+    """A pod that is to end before its work is done: another one follows only once it has."""
+    name, node = name_of(pod), text(pod, "spec", "nodeName")
+    until = parse_time(text(pod, "metadata", "deletionTimestamp")) or now
+    if now < until + SLOW_END or not node:
+        return f"pod {name} is being stopped; another one goes on where it was"
+    return (
+        f"pod {name} does not end, its node {node} may be away: another one goes on where it was once"
+        f" the node is back, or, if the node is off for good, after `kubectl delete pod {name} --force`"
+    )
 
 
 def _ended(pod: Object | None) -> Object | None:

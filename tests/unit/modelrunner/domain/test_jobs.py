@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from modelrunner.domain.jobs import JobState, JobView, look_at_job, retry_words
+from modelrunner.domain.objects import format_time
 from modelrunner_protocol.codec import encode
 from modelrunner_protocol.reasons import Reason
 from modelrunner_protocol.wire import Artifact, Outcome, WeightsFile
@@ -166,3 +167,16 @@ def test_a_job_that_is_being_deleted() -> None:
     gone = job()
     gone["metadata"]["deletionTimestamp"] = CREATED
     assert judge(None, gone).state is JobState.GOING
+
+
+def test_a_pod_that_is_stopped_in_the_middle() -> None:
+    """A drained node's work is gone on with; one that is away has to be told of."""
+    going = pull_pod(RUNNING)
+    going["metadata"]["deletionTimestamp"] = format_time(NOW)
+    going["spec"]["nodeName"] = "n1"
+    soon, late = judge(going, now=NOW + 10).waiting, judge(going, now=NOW + 60).waiting
+    assert soon == "pod pull-k-1 is being stopped; another one goes on where it was"
+    assert "its node n1 may be away" in late
+    assert "`kubectl delete pod pull-k-1 --force`" in late
+    del going["spec"]["nodeName"]
+    assert judge(going, now=NOW + 60).waiting == soon
