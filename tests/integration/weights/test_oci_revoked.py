@@ -1,14 +1,20 @@
 """Logins that end while they are used."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
-from modelrunner_protocol.wire import Credentials
-from tests.integration.weights.commands import Commands
+from modelrunner_protocol.wire import Credentials, PullConfig
+from runnerd.weights.cli import pull_by
+from runnerd.weights.clock import SystemClock
+from runnerd.weights.progress import ProgressMeter
+from runnerd.weights.settings import Settings
+from tests.integration.weights.commands import KEY, Commands
 from tests.integration.weights.conftest import MIB, SIZE
-from tests.integration.weights.oci_commands import failed, serve
+from tests.integration.weights.oci_commands import failed, serve, source
 from tests.support.file_server import Fault, FileServer
 from tests.support.gguf_files import model
 from tests.support.oci_files import GGUF, OciFiles
@@ -68,3 +74,68 @@ async def test_tokens_that_open_nothing(
     server.always = Fault(status=401, headers={"WWW-Authenticate": tokens.challenge})
     failed(await commands.resolve(), "does not give access to team/model (401)", retryable=True)
     assert (len(server.requests), len(tokens.requests)) == (2, 1)
+
+
+class _Ticketed:
+    """A registry whose token ends once half of the weights has been asked for."""
+
+    def __init__(self, files: OciFiles, half: int) -> None:
+        self._files = files.files()
+        self._half = half
+        self._asked = 0
+        self.issue = 1
+        self.tokens: list[str] = []
+        self.refused = 0
+        self.port = 0
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["_Ticketed"]:
+        app = web.Application()
+        app.router.add_get("/token", self._token)
+        app.router.add_get("/v2/{rest:.*}", self._content)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        self.port = runner.addresses[0][1]
+        try:
+            yield self
+        finally:
+            await runner.cleanup()
+
+    async def _token(self, request: web.Request) -> web.Response:
+        del request
+        self.tokens.append(f"t{self.issue}")
+        return web.json_response({"token": self.tokens[-1]})
+
+    async def _content(self, request: web.Request) -> web.Response:
+        if request.headers.get("Authorization") != f"Bearer t{self.issue}":
+            self.refused += 1
+            challenge = f'Bearer realm="http://127.0.0.1:{self.port}/token"'
+            return web.Response(status=401, headers={"WWW-Authenticate": challenge})
+        data = self._files[request.path]
+        asked = request.http_range
+        part = data[asked]
+        self._asked += len(part)
+        if self.issue == 1 and self._asked > self._half:
+            self.issue = 2
+        start = asked.start or 0
+        kind = f"bytes {start}-{start + len(part) - 1}/{len(data)}"
+        headers = {"Content-Range": kind} if "Range" in request.headers else {}
+        return web.Response(body=part, status=206 if headers else 200, headers=headers)
+
+
+async def test_a_token_that_ends_while_four_connections_read(tmp_path: Path) -> None:
+    """All of them are refused from then on; one token more is asked for, and nothing is lost."""
+    weights = model(64 * MIB)
+    files = OciFiles([(GGUF, weights, "")])
+    async with _Ticketed(files, len(weights) // 2).running() as registry:
+        wanted = source(f"127.0.0.1:{registry.port}/{files.name}:{files.tag}")
+        clock = SystemClock()
+        meter = ProgressMeter(clock)
+        config = PullConfig(source=wanted, key=KEY, root=str(tmp_path))
+        await pull_by(config, Settings(connections=4, resolve_timeout=30.0), meter, clock)
+    assert registry.tokens == ["t1", "t2"]
+    # The first request of all, and those that were made before the second token was there.
+    assert 2 <= registry.refused <= 1 + 4
+    assert (tmp_path / KEY / "model.gguf").read_bytes() == weights
+    assert meter.retries == 0
