@@ -128,7 +128,7 @@ def _answers(process: "subprocess.Popen[bytes]", url: str) -> bool:
     if process.poll() is not None:
         raise RuntimeError(f"Azurite ended with status {process.returncode}")
     try:
-        httpx.get(url, trust_env=False, timeout=5)
+        httpx.get(url, trust_env=False, timeout=60)
     except httpx.TransportError:
         return False
     return True

@@ -95,7 +95,7 @@ def _answers(process: "subprocess.Popen[bytes]", url: str) -> bool:
     if process.poll() is not None:
         raise RuntimeError(f"the GCS server ended with status {process.returncode}")
     try:
-        httpx.get(f"{url}/_internal/healthcheck", trust_env=False, timeout=5)
+        httpx.get(f"{url}/_internal/healthcheck", trust_env=False, timeout=60)
     except httpx.TransportError:
         return False
     return True

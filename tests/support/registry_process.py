@@ -4,7 +4,6 @@ import base64
 import json
 import os
 import re
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ import httpx
 
 from tests.cluster.waiting import wait_until
 from tests.support.go_tools import Tool, ensure
+from tests.support.ports import free_port
 
 USER: Final = "reader"
 PASSWORD: Final = "loopback"
@@ -56,7 +56,7 @@ def running_registry(
     folder: Path, *, host: str = "127.0.0.1", auth: dict[str, Any] | None = None
 ) -> Iterator[RegistryProcess]:
     """A registry for the block; `auth` is that part of its configuration (`basic_auth`)."""
-    port = _free_port(host)
+    port = free_port(host)
     data = folder / "registry"
     data.mkdir(exist_ok=True)
     settings = {
@@ -105,14 +105,7 @@ def _answers(process: "subprocess.Popen[bytes]", host: str, port: int) -> bool:
     if process.poll() is not None:
         raise RuntimeError(f"the registry ended with status {process.returncode}")
     try:
-        httpx.get(f"http://{host}:{port}/v2/", trust_env=False, timeout=5)
+        httpx.get(f"http://{host}:{port}/v2/", trust_env=False, timeout=60)
     except httpx.TransportError:
         return False
     return True
-
-
-def _free_port(host: str) -> int:
-    with socket.socket() as listener:
-        listener.bind((host, 0))
-        port: int = listener.getsockname()[1]
-        return port

@@ -93,7 +93,7 @@ def _answers(process: "subprocess.Popen[bytes]", address: str) -> bool:
     if process.poll() is not None:
         raise RuntimeError(f"the S3 server ended with status {process.returncode}")
     try:
-        httpx.get(f"http://{address}/health", trust_env=False, timeout=5)
+        httpx.get(f"http://{address}/health", trust_env=False, timeout=60)
     except httpx.TransportError:
         return False
     return True

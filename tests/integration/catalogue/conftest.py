@@ -27,7 +27,7 @@ __all__ = ["MIB", "SIZE", "Site"]
 
 MIB = 1 << 20
 SIZE = 4 * MIB + 12345
-PATIENCE = 30.0
+PATIENCE = 180.0
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Site:
     root: Path
     default_registry: str = ""
     environment: dict[str, str] = field(default_factory=dict)
-    settings: Settings = field(default_factory=lambda: Settings(resolve_timeout=5.0))
+    settings: Settings = field(default_factory=lambda: Settings(resolve_timeout=50.0))
 
     def __post_init__(self) -> None:
         """As `runnerd serve` does it."""

@@ -232,7 +232,7 @@ async def test_what_no_engine_can_run(site: Site, server: FileServer, files: Oci
 async def test_registry_that_never_answers_right(tmp_path: Path, server: FileServer) -> None:
     """503 for ever is a refusal, after as long as one is willing to wait."""
     server.always = Fault(status=503)
-    site = Site(tmp_path / "models", settings=Settings(resolve_timeout=0.5))
+    site = Site(tmp_path / "models", settings=Settings(resolve_timeout=2.0))
     with pytest.raises(PullRefusedError, match="503") as refused:
         await site.pull(reference_to(server))
     assert refused.value.status == 500

@@ -161,7 +161,7 @@ async def test_nothing_there(site: Site, other: Site, registry: RegistryProcess)
         refused = await _refused(site, registry.reference(name))
         assert refused.status == 404
         assert str(refused).endswith("correct the name")
-    hasty = Site(site.root, settings=Settings(resolve_timeout=0.2))
+    hasty = Site(site.root, settings=Settings(resolve_timeout=2.0))
     refused = await _refused(hasty, "127.0.0.1:1/team/model:v1")
     assert (refused.status, "does not answer" in str(refused)) == (500, True)
 

@@ -79,7 +79,7 @@ async def test_push_that_is_given_up(site: Site) -> None:
         site.add(name)
         async with aclosing(site.pushes.push(name)) as events:
             task = asyncio.ensure_future(anext(events))
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(180):
                 await asked.wait()
             task.cancel()
             with pytest.raises(asyncio.CancelledError):

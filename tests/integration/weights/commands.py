@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,9 +21,10 @@ from modelrunner_protocol.wire import (
     WeightsFile,
 )
 from tests.support.gguf_files import model
+from tests.support.ports import free_port
 
 KEY = "0123456789abcdef"
-PATIENCE = 30.0
+PATIENCE = 180.0
 
 
 async def until(condition: Callable[[], bool], *, pause: float = 0.01) -> None:
@@ -73,6 +73,13 @@ class Running:
     async def progress(self) -> Progress:
         """What it tells the operator."""
         return decode(Progress, (await self.get("/progress")).text)
+
+    async def counted(self, count: int) -> Progress:
+        """Wait until it tells of so many bytes; what it tells then."""
+        async with asyncio.timeout(PATIENCE):
+            while (found := await self.progress()).completed_bytes < count:  # noqa: ASYNC110 - it is asked
+                await asyncio.sleep(0.05)
+        return found
 
     async def measured(self) -> None:
         """Wait until it knows how fast the download is."""
@@ -124,7 +131,7 @@ class Commands:
             root=str(self.root),
             expected=artifact,
             credentials=self.credentials,
-            port=_free_port(),
+            port=free_port(),
         )
 
     async def start(
@@ -198,10 +205,3 @@ def assert_cached(commands: Commands, size: int, seed: int = 1) -> None:
     assert found == model(size, seed=seed)
     assert sorted(p.name for p in commands.folder.iterdir()) == ["manifest.json", "model.gguf"]
     assert not commands.partial.parent.exists()
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port

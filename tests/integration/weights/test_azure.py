@@ -40,7 +40,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AzureServer]:
 def commands(commands: Commands, tmp_path: Path) -> Commands:
     """They have the account's key."""
     commands.credentials = keys(tmp_path / "secret")
-    commands.environment["RUNNERD_RESOLVE_TIMEOUT"] = "2s"
+    commands.environment["RUNNERD_RESOLVE_TIMEOUT"] = "50s"
     return commands
 
 
@@ -145,6 +145,7 @@ async def test_an_account_that_is_not_there(commands: Commands) -> None:
     """Its name is not known, which may pass: the network may be down."""
     source = AzureSource(account="nobody", container="models", endpoint="https://nobody.invalid")
     commands.source = Source(azure=source)
+    commands.environment["RUNNERD_RESOLVE_TIMEOUT"] = "3s"
     told = (await commands.resolve()).outcome.message
     assert "not known to DNS" in told
     assert "correct spec.source.azure.endpoint" in told

@@ -33,7 +33,7 @@ def commands(commands: Commands, server: FileServer, tmp_path: Path) -> Commands
     )
     commands.source = Source(gcs=source)
     # Nobody is asked who we are but the file server.
-    commands.environment |= {"HOME": str(tmp_path), "RUNNERD_RESOLVE_TIMEOUT": "2s"}
+    commands.environment |= {"HOME": str(tmp_path), "RUNNERD_RESOLVE_TIMEOUT": "50s"}
     commands.environment |= dict.fromkeys(("GCE_METADATA_HOST", "GCE_METADATA_IP"), "127.0.0.1:9")
     return commands
 

@@ -95,7 +95,7 @@ async def test_a_connection_that_falls_silent() -> None:
         server.faults.append(Fault(hang_after=2 * MIB + 7))
         found = bytearray()
         with pytest.raises(TransientError, match="timed out"):
-            await _into(found, _opened(server, session=new_session(0.5)))
+            await _into(found, _opened(server, session=new_session(3.0)))
     assert bytes(found) == DATA[: 2 * MIB + 7]
 
 

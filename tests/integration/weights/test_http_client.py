@@ -146,7 +146,7 @@ async def test_proxy_of_the_environment(server: FileServer, commands: Commands) 
     commands.environment["http_proxy"] = f"http://127.0.0.1:{server.port}"
     assert (await commands.resolve()).code == 0
     assert server.requests[0].path == "http://weights.invalid/model.gguf"
-    commands.environment |= {"no_proxy": "weights.invalid", "RUNNERD_RESOLVE_TIMEOUT": "100ms"}
+    commands.environment |= {"no_proxy": "weights.invalid", "RUNNERD_RESOLVE_TIMEOUT": "3s"}
     assert "DNS" in (await commands.resolve()).outcome.message
 
 

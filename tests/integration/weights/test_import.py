@@ -32,7 +32,7 @@ def _runnerd(
         input=stdin,
         capture_output=True,
         check=False,
-        timeout=60,
+        timeout=180,
     )
     log = ended.stderr.decode()
     assert "Traceback" not in log
@@ -186,7 +186,7 @@ def test_a_bar_on_a_terminal(file: Path, root: Path) -> None:
         stdout=subprocess.DEVNULL,
         stderr=writer,
         check=False,
-        timeout=60,
+        timeout=180,
     )
     os.close(writer)
     assert ended.returncode == 0

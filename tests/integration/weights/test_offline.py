@@ -67,13 +67,13 @@ def _plain() -> dict[str, str]:
 async def _ended(process: asyncio.subprocess.Process) -> None:
     if process.returncode is None:
         process.send_signal(signal.SIGTERM)
-    await asyncio.wait_for(process.communicate(), 60)
+    await asyncio.wait_for(process.communicate(), 180)
 
 
 async def test_what_would_be_asked_is_counted(cut: Offline, tmp_path: Path) -> None:
     """The counters see a source that is not in the cache: else the tests below would prove nothing."""
     commands = Commands(tmp_path / "cache", "http://192.0.2.1/model.gguf", prefix=cut.prefix)
-    commands.environment = {"RUNNERD_RESOLVE_TIMEOUT": "1s"}
+    commands.environment = {"RUNNERD_RESOLVE_TIMEOUT": "3s"}
     assert cut.wanted() == 0
     assert (await commands.resolve()).code == 1
     packets = cut.wanted()

@@ -77,7 +77,8 @@ async def test_kill_and_resume(offset: int, server: FileServer, commands: Comman
 async def test_many_kills_at_random_moments(server: FileServer, commands: Commands) -> None:
     """Kills at moments nobody chose leave a cache that ends whole, with few bytes read twice."""
     chance = random.Random(7)
-    server.always = Fault(pace=8 * MIB)
+    # Slow: what a busy pull has not yet read when it is killed has come in vain.
+    server.always = Fault(pace=MIB)
     kills = 6
     for _ in range(kills):
         running = await commands.start("pull", expected=SIZE)
@@ -170,7 +171,8 @@ async def test_progress_is_served(server: FileServer, commands: Commands) -> Non
     server.faults.append(Fault(hang_after=MIB))
     running = await commands.start("pull", expected=SIZE)
     await commands.held(MIB)
-    progress = await running.progress()
+    # The file has grown a moment before it is counted.
+    progress = await running.counted(MIB)
     assert (progress.phase, progress.completed_bytes, progress.total_bytes) == (
         PullPhase.DOWNLOADING,
         MIB,

@@ -106,7 +106,7 @@ async def test_an_identity_of_the_pod(commands: Commands, tmp_path: Path) -> Non
             "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/reader",
             "AWS_STS_ENDPOINT": server.url("/sts"),
             "AWS_ENDPOINT_URL_STS": server.url("/sts"),
-            "RUNNERD_RESOLVE_TIMEOUT": "2s",
+            "RUNNERD_RESOLVE_TIMEOUT": "10s",
         }
         untrusted = await commands.resolve()
         assert "set SSL_CERT_FILE" in untrusted.outcome.message

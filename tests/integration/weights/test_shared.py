@@ -196,10 +196,10 @@ async def test_two_machines_never_write_one_file_at_once(
     server: FileServer, commands: Commands, tmp_path: Path
 ) -> None:
     """The second waits for the lease of the first, whose lock it cannot see; each byte comes once."""
-    server.by_path["/model.gguf"] = Fault(pace=MIB)
+    server.by_path["/model.gguf"] = Fault(hang_after=MIB)
     config = encode(commands.config(SIZE))
     first = await commands.start("pull", expected=SIZE)
-    await commands.grown(0.05)
+    await commands.held(MIB)
     lease = commands.root / f"{commands.key}.lease"
     assert json.loads(lease.read_text())["holder"]
     second = await asyncio.create_subprocess_exec(
@@ -208,10 +208,19 @@ async def test_two_machines_never_write_one_file_at_once(
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )
-    _, log = await asyncio.wait_for(second.communicate(), 4 * PATIENCE)
+    assert second.stderr is not None
+    log = b""
+    async with asyncio.timeout(PATIENCE):
+        while b"waiting for it" not in log:
+            more = await second.stderr.readline()
+            assert more, log.decode()
+            log += more
+    server.by_path.clear()
+    server.release.set()
+    _, rest = await asyncio.wait_for(second.communicate(), PATIENCE)
+    log += rest
     ended = await first.ended()
     assert (ended.code, second.returncode) == (0, 0), ended.log + log.decode()
-    assert "waiting for it" in log.decode()
     assert decode(Outcome, (tmp_path / "second").read_text()).downloaded_bytes == 0
     assert ended.outcome.downloaded_bytes == SIZE
     assert not lease.exists()
