@@ -15,7 +15,7 @@ from modelrunner_protocol.wire import Artifact, WeightsFile
 from runnerd.weights import manifest
 from runnerd.weights.content import KEY, content_names, content_of
 from runnerd.weights.failure import WeightsError
-from runnerd.weights.names import safe_name
+from runnerd.weights.names import is_safe, safe_name
 from runnerd.weights.store import Store
 
 _BLOCK: Final = 4 * 1024 * 1024
@@ -96,7 +96,8 @@ def set_apart(store: Store, found: Sequence[Finding]) -> None:
     damaged = {one.file for one in found if one.file}
     with suppress(WireError, FileNotFoundError):
         for file in store.recorded().files:
-            if file.path in damaged and problem(store.place, file):
+            # A name that leads elsewhere is none of a file of ours, whoever wrote it there.
+            if file.path in damaged and is_safe(file.path) and problem(store.place, file):
                 store.isolate(file.path)
 
 

@@ -94,6 +94,17 @@ def test_what_was_mended_meanwhile_is_not_set_apart(store: Store) -> None:
     assert [path.name for path in store.quarantine.iterdir()] == ["b.gguf"]
 
 
+def test_a_manifest_that_leads_elsewhere(store: Store) -> None:
+    """It is told as damaged, and neither what it names nor the others keep anybody from going on."""
+    manifest = store.place / "manifest.json"
+    manifest.write_text(manifest.read_text().replace("a.gguf", "../../outside"))
+    found = list(verify(store))
+    assert [one.file for one in found] == ["../../outside", "b.gguf"]
+    set_apart(store, found)
+    assert [path.name for path in store.quarantine.iterdir()] == ["b.gguf"]
+    assert store.whole() is None
+
+
 def test_keys_are_listed_and_contents_are_not(store: Store) -> None:
     """Each key once, whatever it leads to."""
     assert [one.key for one in stores(store.root)] == ["key"]
