@@ -39,7 +39,7 @@ class Settings:
         give_up_after: A pull that comes no further for so long fails; a new Job may retry it.
         timeout: A pull that is not done by then fails, and goes on with the next try; None: no end.
         bandwidth: Bytes a second at most, of all connections together; 0: any number.
-        connections: Parts of a large file are fetched side by side over so many.
+        connections: Parts of a large file are fetched side by side over so many at most.
         mirrors: By registry the URLs of its mirrors, which are asked before it, in this order.
     """
 
