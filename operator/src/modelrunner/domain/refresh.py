@@ -41,8 +41,8 @@ class SourceState:
 
     `key`: the version that is wanted. `look`: uid of the last look, which is answered once.
     `handled`: the last request that was answered. `digest` and `revision`: what the source held at
-    the last look. `failures` in a row. `superseded`: versions that are given up once the wanted one
-    serves.
+    the last look. `failures` in a row, the last one while `failed` was asked for. `superseded`:
+    versions that are given up once the wanted one serves.
     """
 
     key: str
@@ -53,6 +53,7 @@ class SourceState:
     revision: str = ""
     message: str = ""
     failures: int = 0
+    failed: str = ""
     superseded: tuple[str, ...] = ()
 
 
@@ -151,6 +152,7 @@ def read_state(model: Object, source_key: str, key: str) -> SourceState:
         revision=text(found, "revision"),
         message=text(found, "message"),
         failures=number(found, "failures"),
+        failed=text(found, "failedRefresh"),
         superseded=tuple(map(str, old)) if isinstance(old, list) else (),
     )
 
@@ -165,6 +167,7 @@ def state_status(state: SourceState, source_key: str) -> dict[str, Any] | None:
         "revision": state.revision,
         "message": shorten(state.message, MESSAGE_LIMIT),
         "failures": state.failures,
+        "failedRefresh": state.failed,
         "superseded": list(state.superseded),
     }
     more = {name: value for name, value in found.items() if value}
@@ -207,7 +210,7 @@ def decide_refresh(facts: RefreshFacts) -> RefreshDecision:
     facts = replace(facts, state=state)
     if not facts.wanted and state.failures:
         # Nobody asks any more: an earlier failure is of no interest.
-        facts = replace(facts, state=replace(state, failures=0, message=""))
+        facts = replace(facts, state=replace(state, failures=0, failed="", message=""))
     job, due_at = _job(facts)
     return RefreshDecision(job=job, state=facts.state, due_at=due_at, failed=failed)
 
@@ -229,14 +232,14 @@ def _job(facts: RefreshFacts) -> tuple[JobWish, float | None]:
 
 def _nothing_to_find(facts: RefreshFacts) -> RefreshDecision:
     told = facts.fixed if facts.interval is not None or facts.request else ""
-    state = replace(facts.state, message=told, handled=facts.request, failures=0)
+    state = replace(facts.state, message=told, handled=facts.request, failures=0, failed="")
     mine = facts.look is not None and facts.look.mine
     return RefreshDecision(job=JobWish.NONE if mine else JobWish.KEEP, state=state)
 
 
 def _answered(facts: RefreshFacts, look: Look) -> SourceState:
     """What is remembered once a look has ended."""
-    state = replace(facts.state, checked_at=facts.now, look=look.uid)
+    state = replace(facts.state, checked_at=facts.now, look=look.uid, failed="")
     found = look.view.artifact
     if look.request and (look.mine or look.request == facts.request):
         handled = look.request
@@ -247,7 +250,7 @@ def _answered(facts: RefreshFacts, look: Look) -> SourceState:
         why = problem.message if problem is not None else "the Job failed"
         state = replace(state, message=f"cannot tell whether the source has moved: {why}")
         if look.view.retryable:
-            return replace(state, failures=state.failures + 1)
+            return replace(state, failures=state.failures + 1, failed=look.request)
         return replace(state, failures=0, handled=handled)
     return replace(
         state,
@@ -271,7 +274,7 @@ def _given_up(state: SourceState, former: str) -> SourceState:
 
 
 def _is_due(facts: RefreshFacts) -> bool:
-    if facts.state.failures:
+    if facts.state.failures and (facts.request == facts.state.failed or not facts.asked):
         return facts.now >= _retry_at(facts)
     if facts.asked:
         return True

@@ -194,8 +194,19 @@ def test_failures_are_told_once_and_tried_again_ever_later() -> None:
     assert set(told[1:]) == {""}
     daily = decide_refresh(replace(asked, interval=24 * HOUR, now=now, state=state)).state
     assert decide_refresh(
-        replace(asked, interval=24 * HOUR, now=now, state=daily, look=ended(uid="z"))
+        replace(asked, interval=24 * HOUR, now=now, state=daily, look=ended(uid="z", request="now"))
     ).due_at == pytest.approx(now + 24 * HOUR)
+
+
+def test_who_asks_anew_after_a_failure_does_not_wait() -> None:
+    """Somebody has mended what was wrong, and says so; the next failure waits again."""
+    state = SourceState(key="k", checked_at=NOW - 1, failures=9, failed="old", message="why")
+    asked = facts(request="new", state=state)
+    assert decide_refresh(replace(asked, request="old")).job is JobWish.KEEP
+    assert decide_refresh(asked).job is JobWish.CREATE
+    failed = decide_refresh(replace(asked, look=ended(request="new")))
+    assert (failed.job, failed.state.failed, failed.state.failures) == (JobWish.NONE, "new", 10)
+    assert decide_refresh(replace(asked, state=failed.state)).job is JobWish.KEEP
 
 
 def test_a_failure_that_would_come_again_waits_for_the_next_interval() -> None:
@@ -328,6 +339,7 @@ _TEXTS = st.text(max_size=5)
         revision=_TEXTS,
         message=_TEXTS,
         failures=st.integers(0, 9),
+        failed=_TEXTS,
         superseded=st.lists(st.sampled_from("ab"), max_size=2, unique=True).map(tuple),
     )
 )

@@ -109,6 +109,11 @@ class SourceStatus(ApiModel):
     handled_refresh: str | None = None
     """Value of the annotation `modelrunner.dev/refresh` that was last answered."""
 
+    failed_refresh: str | None = None
+    """Value of that annotation for which the last look failed. It is tried again by itself; another
+    value is looked for at once.
+    """
+
     digest: str | None = None
     """Digest that the source had at that time."""
 

@@ -131,9 +131,9 @@ class Judge:
         told = text(entry.status, "source", "message")
         if entry.trouble is not None and _stuck(entry) in _OF_THE_SETTINGS:
             return Failed(entry.trouble.reason, entry.trouble.message)
-        if self._is_handled(entry):
+        if self._is_answer(entry, "handledRefresh"):
             return Failed(FAILED, told) if told else None
-        if number(entry.status, "source", "failures") and told:
+        if number(entry.status, "source", "failures") and self._is_answer(entry, "failedRefresh"):
             return Failed(FAILED, f"{told.rstrip('.')}; it is tried again by itself")
         if self._now() >= self._until:
             why = (
@@ -144,13 +144,13 @@ class Judge:
             return Failed(FAILED, why)
         return Pulling(message=LOOKING)
 
-    def _is_handled(self, entry: ModelEntry) -> bool:
-        handled = text(entry.status, "source", "handledRefresh")
-        if handled == self._asked.value:
+    def _is_answer(self, entry: ModelEntry, kind: str) -> bool:
+        answered = text(entry.status, "source", kind)
+        if answered == self._asked.value:
             return True
         # Somebody else has asked anew, or has taken the request back.
         seen = (version_number(entry.version) or 0) >= self._asked.written
-        return seen and entry.refresh in {"", handled}
+        return seen and entry.refresh in {"", answered}
 
 
 def _stuck(entry: ModelEntry) -> str:

@@ -156,7 +156,10 @@ def test_a_newer_version_that_cannot_be_pulled() -> None:
     ("source", "words"),
     [
         ({"handledRefresh": "mine", "message": "no right to read it"}, "no right to read it"),
-        ({"failures": 1, "message": "It is away."}, "It is away; it is tried again by itself"),
+        (
+            {"failures": 1, "failedRefresh": "mine", "message": "It is away."},
+            "It is away; it is tried again by itself",
+        ),
     ],
 )
 def test_a_look_that_failed(source: Object, words: str) -> None:
@@ -171,6 +174,13 @@ def test_requests_of_others(newest: str) -> None:
     asked = Asked()
     found = asked.judge(asked.told(refresh=newest, source={**KEY, "handledRefresh": newest}))
     assert found == Pulled(7, here=True)
+
+
+def test_an_earlier_failure() -> None:
+    """A request that comes after it is looked for at once, so that is waited for."""
+    asked = Asked()
+    source = {**KEY, "failures": 3, "failedRefresh": "old", "message": "It is away."}
+    assert asked.judge(asked.told(source=source)) == Pulling(message=LOOKING)
 
 
 def test_an_answer_to_an_older_request() -> None:
