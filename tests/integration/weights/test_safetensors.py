@@ -178,10 +178,6 @@ HOSTILE = {
         [(TENSORS, tensors(), "a.json.safetensors"), (FILE, b"{}", "config.json")] * 2,
         "under one name",
     ),
-    "the cache's own manifest": (
-        [(TENSORS, tensors(), "model.safetensors"), (FILE, b"{}", "manifest.json")],
-        "cannot be the name of a weights file",
-    ),
     "settings elsewhere": (
         [(TENSORS, tensors(), "model.safetensors"), (FILE, b"{}", "../../etc/config.json")],
         "leads out of its folder",
@@ -216,6 +212,19 @@ async def test_artifacts_that_are_refused(
     serve(server, commands, OciFiles(layers, config_type=CONFIG_V2))
     refused(await commands.resolve(), says)
     assert list(commands.root.iterdir()) == []
+
+
+async def test_a_file_with_the_name_of_the_caches_own(
+    server: FileServer, commands: Commands
+) -> None:
+    """It is left out, as all that stands beside the weights and is none of their settings."""
+    layers = [(TENSORS, tensors(), "model.safetensors"), (FILE, b"{}", "manifest.json")]
+    serve(server, commands, OciFiles(layers, config_type=CONFIG_V2))
+    resolved = (await commands.resolve()).outcome.artifact
+    assert resolved is not None
+    assert [file.path for file in resolved.files] == ["model.safetensors"]
+    assert (await commands.pull(expected=resolved)).code == 0
+    assert (commands.folder / "manifest.json").read_bytes() != b"{}"
 
 
 async def test_a_layer_of_another_size(server: FileServer, commands: Commands) -> None:
