@@ -44,10 +44,11 @@ class ScriptedClient(KubeClient):
         namespace: str | None = None,
         *,
         label_selector: str = "",
+        field_selector: str = "",
         limit: int = 500,
     ) -> Snapshot:
         """The next list; its version is 10 for the first, 20 for the second."""
-        assert (resource, limit) == (PODS, 500)
+        assert (resource, field_selector, limit) == (PODS, "", 500)
         self._ask("list", namespace, label_selector)
         number = sum(what == "list" for _, what in self.asked)
         answer = self._lists.pop(0)

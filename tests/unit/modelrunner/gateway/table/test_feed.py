@@ -31,6 +31,7 @@ class ListingClient(KubeClient):
         namespace: str | None = None,
         *,
         label_selector: str = "",
+        field_selector: str = "",
         limit: int = 500,
     ) -> Snapshot:
         """All objects of that kind and namespace."""
