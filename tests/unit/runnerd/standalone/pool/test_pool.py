@@ -121,7 +121,7 @@ async def test_first_come_first_served() -> None:
         first = Client(pool, A)
         await first.inside()
         second, third = Client(pool, B), Client(pool, C)
-        await _until_waiting(pool, 2)
+        await _until_in_the_way(pool, 2)
         # The engine is loaded, and yet whoever comes now comes after those who wait.
         fourth = Client(pool, A)
         await _until_waiting(pool, 3)
@@ -138,6 +138,11 @@ async def test_first_come_first_served() -> None:
 
 async def _until_waiting(pool: Pool, count: int) -> None:
     await eventually(lambda: pool.waiting == count)
+
+
+async def _until_in_the_way(pool: Pool, count: int) -> None:
+    """So many wait, and what is loaded has to go for the first: until its needs are known, it stays."""
+    await eventually(lambda: pool.waiting == count and pool._reserved)
 
 
 async def test_the_line_is_bounded() -> None:
@@ -168,7 +173,7 @@ async def test_who_gives_up_is_forgotten() -> None:
         first = Client(pool, A)
         await first.inside()
         second = Client(pool, B)
-        await _until_waiting(pool, 1)
+        await _until_in_the_way(pool, 1)
         third = Client(pool, A)
         await _until_waiting(pool, 2)
         second.task.cancel()
