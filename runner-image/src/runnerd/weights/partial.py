@@ -125,7 +125,8 @@ class PartialFile:
         """
         hashed = await self._run(lambda: self._put(chunk, at))
         if hashed is not None and not hashed.done():
-            await asyncio.wrap_future(hashed)
+            # Whoever is cancelled here takes no bytes out of the hash.
+            await asyncio.shield(asyncio.wrap_future(hashed))
 
     async def finish(self) -> str:
         """Put everything on the disk; the sha256 in hex.
