@@ -115,8 +115,8 @@ def test_a_look_that_is_tried_again_is_told_at_once(home: Home) -> None:
     home.create("ai/away")
     with home.lines({"from": "ai/away"}) as lines:
         lines.until("progress")
-        told = {"sourceKey": KEY, "key": KEY, "failures": 1, "message": "the registry is away."}
-        home.merge("away", source=told)
+        why = {"message": "the registry is away.", "failedRefresh": home.asked("away")}
+        home.merge("away", source={"sourceKey": KEY, "key": KEY, "failures": 1, **why})
         last = lines.until("success", "error")
         assert last["message"].endswith("the registry is away; it is tried again by itself")
 

@@ -1,9 +1,11 @@
 """`runnerd pull` against a server that goes wrong."""
 
+import asyncio
+
 import pytest
 
 from modelrunner_protocol.reasons import Reason
-from tests.integration.weights.commands import Commands, Ended, assert_cached
+from tests.integration.weights.commands import PATIENCE, Commands, Ended, assert_cached
 from tests.integration.weights.conftest import MIB, SIZE
 from tests.support.file_server import Fault, FileServer
 from tests.support.gguf_files import model
@@ -201,7 +203,12 @@ async def test_taken_port_does_not_stop_a_pull(server: FileServer, commands: Com
     """Progress that cannot be served is no reason not to pull."""
     config = commands.config(SIZE)
     object.__setattr__(config, "port", server.port)
+    # It begins to serve beside the first bytes: a short pull would be over before.
+    server.faults.append(Fault(hang_after=MIB))
     running = await commands.start("pull", config=config)
-    ended = await running.ended()
-    assert ended.code == 0
-    assert "progress is not served" in ended.log
+    assert running.process.stderr
+    async with asyncio.timeout(PATIENCE):
+        while b"progress is not served" not in (line := await running.process.stderr.readline()):
+            assert line
+    server.release.set()
+    assert (await running.ended()).code == 0
