@@ -1,7 +1,8 @@
 """What the layers of a safetensors model keep of each token, by the names and shapes of its tensors.
 
 For a file whose settings nobody tells. Pure. Source: the names that transformers gives to the weights of its
-models, `models/*/modeling_*.py`; the shape of a linear layer is [out, in], however few bits it has.
+models, `models/*/modeling_*.py`; the shape of a linear layer is [out, in], also where several values
+of a row are packed into one. bitsandbytes packs a whole layer of 4 bits into one column: [n, 1].
 """
 
 import re
@@ -18,6 +19,8 @@ _KEYS: Final = re.compile(rf"{_LAYER}\.(?:self_attn|attention|attn)\.(?:k_proj|w
 _VALUES: Final = re.compile(rf"{_LAYER}\.(?:self_attn|attention|attn)\.(?:v_proj|wv)\.weight")
 # Both are made of one short vector, when they are needed.
 _LATENT: Final = re.compile(rf"{_LAYER}\.self_attn\.kv_a_proj_with_mqa\.weight")
+# One column or row is a packed layer, which tells neither.
+_SMALLEST: Final = 2
 _LARGEST: Final = 1 << 20
 
 
@@ -34,7 +37,9 @@ def attention_of(shapes: Mapping[str, Sequence[int]]) -> Attention | None:
     Args:
         shapes: Of the tensors that `tells` names, of all files of the model.
     """
-    if not all(len(one) == 2 and 0 < min(one) <= max(one) <= _LARGEST for one in shapes.values()):
+    if not all(
+        len(one) == 2 and _SMALLEST <= min(one) <= max(one) <= _LARGEST for one in shapes.values()
+    ):
         return None
 
     def named(pattern: re.Pattern[str]) -> list[Sequence[int]]:

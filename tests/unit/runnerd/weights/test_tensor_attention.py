@@ -32,7 +32,10 @@ def test_latent_attention() -> None:
         {K: (192,), V: (192, 576)},
         {K: (0, 576), V: (192, 576)},
         {K: (1 << 40, 576), V: (192, 576)},
-        {f"layers.{at}.attention.w{one}.weight": (1, 1) for at in range(1025) for one in "kv"},
+        # bitsandbytes: 4 bits each, all of a layer in one column (or row).
+        {K: (524_288, 1), V: (524_288, 1)},
+        {K: (1, 524_288), V: (1, 524_288)},
+        {f"layers.{at}.attention.w{one}.weight": (2, 2) for at in range(1025) for one in "kv"},
     ],
 )
 def test_too_little_or_absurd(shapes: dict[str, tuple[int, ...]]) -> None:
