@@ -85,7 +85,7 @@ class AzureEntrance(StoreEntrance[AzureSource, Keys]):
     field = _FIELD
     identities = IDENTITIES
     servers = _SERVERS
-    endpoint_variable = "AZURE_STORAGE_ENDPOINT"
+    endpoint_variables = ("AZURE_STORAGE_ENDPOINT",)
 
     def _read_keys(self, credentials: Credentials) -> Keys:
         return read_keys(credentials)

@@ -63,7 +63,7 @@ class StoreEntrance(ABC, Generic[SourceT, KeysT]):
     Attributes:
         identities: Variables by which a platform tells a pod who it is.
         servers: The hosts of the cloud itself.
-        endpoint_variable: What names another server to the client library.
+        endpoint_variables: What names another server to the client library; the first one is told.
 
     Raises:
         WeightsError: the Secret or the endpoint is not good.
@@ -72,7 +72,7 @@ class StoreEntrance(ABC, Generic[SourceT, KeysT]):
     field: ClassVar[str]
     identities: ClassVar[tuple[str, ...]]
     servers: ClassVar[re.Pattern[str]]
-    endpoint_variable: ClassVar[str]
+    endpoint_variables: ClassVar[tuple[str, ...]]
 
     def __init__(
         self,
@@ -84,7 +84,8 @@ class StoreEntrance(ABC, Generic[SourceT, KeysT]):
     ) -> None:
         check_endpoint(source, self.field)
         if not source.endpoint:
-            _check_variable(self.endpoint_variable, environment)
+            for name in self.endpoint_variables:
+                _check_variable(name, environment)
         self._source = source
         self._credentials = credentials
         self._stall_timeout = stall_timeout
@@ -95,7 +96,7 @@ class StoreEntrance(ABC, Generic[SourceT, KeysT]):
             self._asking(),
             secret=credentials.secret if credentials else "",
             identity=identity and self._own,
-            withheld="" if self._own or not identity else self.endpoint_variable,
+            withheld="" if self._own or not identity else self.endpoint_variables[0],
         )
 
     def connect(self) -> "ObjectStore":
@@ -136,7 +137,7 @@ class StoreEntrance(ABC, Generic[SourceT, KeysT]):
 
     def _unusable(self) -> WeightsError:
         """The library takes neither what it was given nor what the environment holds."""
-        prefix = self.endpoint_variable.partition("_")[0]
+        prefix = self.endpoint_variables[0].partition("_")[0]
         return WeightsError(
             f"the way to {self.asker.where} cannot be set up: one of the variables {prefix}_… of the "
             "ModelRunner's env is not understood: correct or remove it",

@@ -73,7 +73,7 @@ class GcsEntrance(StoreEntrance[GcsSource, str]):
     field = _FIELD
     identities = IDENTITIES
     servers = _SERVERS
-    endpoint_variable = "GOOGLE_BASE_URL"
+    endpoint_variables = ("GOOGLE_BASE_URL",)
 
     def renew(self) -> bool:
         """Whether the Secret was replaced, or there may be a metadata server to ask."""

@@ -97,7 +97,7 @@ class S3Entrance(StoreEntrance[S3Source, Keys]):
     field = _FIELD
     identities = IDENTITIES
     servers = _SERVERS
-    endpoint_variable = "AWS_ENDPOINT_URL"
+    endpoint_variables = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT")
 
     def _read_keys(self, credentials: Credentials) -> Keys:
         return read_keys(credentials)

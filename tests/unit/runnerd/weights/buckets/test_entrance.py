@@ -159,7 +159,9 @@ def test_addresses_of_no_server(address: str, monkeypatch: pytest.MonkeyPatch) -
     """The library would fall over; who wrote it is told, be it in a Model or for the platform."""
     with pytest.raises(WeightsError, match=r"correct spec\.source\.s3\.endpoint"):
         entrance(_source("s3", address), None, stall_timeout=9.0)
-    for kind, name in (("s3", "AWS_ENDPOINT_URL"), ("gcs", "GOOGLE_BASE_URL")):
-        monkeypatch.setenv(name, address)
-        with pytest.raises(WeightsError, match=f"the variable {name} holds no address"):
-            entrance(_source(kind, ""), None, stall_timeout=9.0)
+    s3_names = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT")
+    for kind, name in (*(("s3", name) for name in s3_names), ("gcs", "GOOGLE_BASE_URL")):
+        with monkeypatch.context() as patch:
+            patch.setenv(name, address)
+            with pytest.raises(WeightsError, match=f"the variable {name} holds no address"):
+                entrance(_source(kind, ""), None, stall_timeout=9.0)
