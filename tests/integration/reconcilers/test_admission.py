@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 
+from modelrunner.kube.errors import Unavailable
+from modelrunner.kube.resources import EVENTS, Resource
 from modelrunner_protocol.wire import Outcome
 from tests.integration.reconcilers.bench import Bench, condition, written
+from tests.integration.reconcilers.moving import ask, serve
 from tests.integration.reconcilers.test_upkeep import MODEL, events
 from tests.support.kubeapi import Object
 from tests.support.pod_statuses import ARTIFACT
@@ -141,3 +144,53 @@ async def test_a_storage_class_that_does_not_exist(bench: Bench) -> None:
     before = written()
     await bench.once("m")
     assert written() == before
+
+
+async def test_a_look_that_may_not_have_a_pod(bench: Bench) -> None:
+    """What serves goes on; who asked reads why there is no answer yet, and then it is forgotten."""
+    await serve(bench)
+    no_pods(bench)
+    ask(bench, "now")
+    await bench.until_still("m")
+    bench.wait_for_pods(lambda: bool(events(bench, "FailedCreate")))
+    bench.offset += 2
+    model = await bench.until_still("m")
+    message = model["status"]["source"]["message"]
+    assert message.startswith(
+        "a look whether the source has moved waits: the pod may not be created"
+    )
+    assert "exceeded quota" in message
+    assert condition(model, "Stalled") is None
+    bench.api.delete("v1", "ResourceQuota", "q", bench.namespace)
+    bench.pod_of("resolve")
+    assert "source" not in (await bench.until_still("m"))["status"]
+
+
+async def test_events_that_cannot_be_read_stop_nothing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are words only: without them the state is told as far as it is known."""
+    asked = 0
+
+    async def away(resource: Resource, *_: Any, **__: Any) -> Any:
+        nonlocal asked
+        if resource is not EVENTS:
+            return await listed(resource, *_, **__)
+        asked += 1
+        raise Unavailable(503, "Unavailable", "no events")
+
+    listed = bench.client.list
+    monkeypatch.setattr(bench.client, "list", away)
+    no_pods(bench)
+    bench.put("ModelRunner", "default", {"keepAlive": "9m"})
+    for name in ("m", "n"):
+        bench.put("Model", name, {"source": {"http": {"url": f"http://files.example/{name}.gguf"}}})
+        await bench.once(name)
+    bench.stop_clock()
+    bench.offset += 35
+    for name in ("m", "n"):
+        model = await bench.until_still(name)
+        assert model["status"]["phase"] == "Resolving"
+        assert "has no pod yet" in str(model["status"]["conditions"])
+    # One list is for all Models of a namespace.
+    assert asked == 1

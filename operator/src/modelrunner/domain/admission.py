@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from modelrunner.domain.conditions import shorten
-from modelrunner.domain.objects import Object, name_of, text, uid_of
+from modelrunner.domain.objects import Object, name_of, parse_time, text, uid_of
 from modelrunner.domain.problem import Problem
 from modelrunner_protocol.reasons import Reason
 
@@ -15,6 +15,8 @@ REFUSED_POD: Final = "FailedCreate"
 _WAITS: Final = "ExternalProvisioning"
 _NO_VOLUME: Final = frozenset({"ProvisioningFailed", "FailedBinding", _WAITS})
 _LENGTH: Final = 1000
+_LATE: Final = 600.0
+_NO_ANSWER: Final = ("failed calling webhook", "Internal error occurred", "context deadline")
 _FOR_RUNNERS: Final = (
     "change the ModelRunner (spec.podTemplate, spec.resources, spec.scheduling) to what the cluster"
     " admits"
@@ -40,12 +42,22 @@ def job_refused(words: str) -> Problem:
     return _refused(words, _FOR_JOBS, raise_it)
 
 
-def refusal_of(job: Object, events: Iterable[Object]) -> str:
-    """What the API server said the last time a Job was to have a pod; "" if it said nothing."""
+def passes_by_itself(words: str) -> bool:
+    """Whether a refusal is no word about the pod: who was to judge it did not answer."""
+    return any(sign in words for sign in _NO_ANSWER)
+
+
+def refusal_of(job: Object, events: Iterable[Object], now: float) -> str:
+    """What the API server said the last time a Job was to have a pod; "" if nothing of late.
+
+    The controller tries again at least once a minute, and tells it once in five minutes at least.
+    """
     told = [
         event
         for event in events
-        if event.get("reason") == REFUSED_POD and text(event, "regarding", "uid") == uid_of(job)
+        if event.get("reason") == REFUSED_POD
+        and text(event, "regarding", "uid") == uid_of(job)
+        and now - (parse_time(_time(event)) or now) < _LATE
     ]
     last = max(told, key=_time, default=None)
     words = text(last, "note").removeprefix("Error creating: ")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from modelrunner.domain.admission import job_refused
+from modelrunner.domain.admission import job_refused, passes_by_itself
 from modelrunner.domain.containers import (
     explain_end,
     failed,
@@ -162,7 +162,13 @@ def _judged(
 
 
 def _running(job: Object, pod: Object | None, attempt: int, now: float, refused: str) -> JobView:
-    problem = job_refused(refused) if refused and pod is None else None
+    problem, waiting = None, _waiting(job, pod, now)
+    if refused and pod is None and passes_by_itself(refused):
+        waiting = (
+            f"the pod could not be created: {refused.rstrip('.')}; it is tried again by itself"
+        )
+    elif refused and pod is None:
+        problem = job_refused(refused)
     if pod is not None and text(pod, "status", "phase") not in {"Failed", "Succeeded"}:
         problem = waiting_problem(pod) or unschedulable(pod, now=now)
     return JobView(
@@ -170,7 +176,7 @@ def _running(job: Object, pod: Object | None, attempt: int, now: float, refused:
         attempt=attempt,
         pod=pod,
         problem=problem,
-        waiting=_waiting(job, pod, now),
+        waiting=waiting,
     )
 
 

@@ -28,6 +28,10 @@ So an operator that was away for long does not ask for thousands of Models at on
 """
 
 MESSAGE_LIMIT: Final = 1024
+NOT_ASKED: Final = "(interval)"
+"""Instead of a request: nobody had asked. Not empty, which is what a CRD without the field leaves."""
+
+_WAITS: Final = "a look whether the source has moved waits: "
 _SUPERSEDED: Final = 8
 _TURN: Final = 20.0
 """Seconds until a look that has to wait for another one is thought of again."""
@@ -41,8 +45,8 @@ class SourceState:
 
     `key`: the version that is wanted. `look`: uid of the last look, which is answered once.
     `handled`: the last request that was answered. `digest` and `revision`: what the source held at
-    the last look. `failures` in a row, the last one while `failed` was asked for. `superseded`:
-    versions that are given up once the wanted one serves.
+    the last look. `failures` in a row; `failed`: the request of the last one, or `NOT_ASKED`.
+    `superseded`: versions that are given up once the wanted one serves.
     """
 
     key: str
@@ -203,7 +207,11 @@ def decide_refresh(facts: RefreshFacts) -> RefreshDecision:
         return _nothing_to_find(facts)
     if look is not None and look.tells(state) and (look.mine or facts.wanted):
         state = _answered(facts, look)
-        failed = state.message if not facts.state.message else ""
+        told = facts.state.message and not facts.state.message.startswith(_WAITS)
+        failed = state.message if not told else ""
+    else:
+        waits = look is not None and look.mine and not look.ended
+        state = _held_up(state, look.view.problem if look is not None and waits else None)
     if facts.moved_from is not None:
         state = _given_up(state, facts.moved_from)
         return RefreshDecision(job=JobWish.KEEP, state=state)
@@ -250,7 +258,8 @@ def _answered(facts: RefreshFacts, look: Look) -> SourceState:
         why = problem.message if problem is not None else "the Job failed"
         state = replace(state, message=f"cannot tell whether the source has moved: {why}")
         if look.view.retryable:
-            return replace(state, failures=state.failures + 1, failed=look.request)
+            failed = look.request or NOT_ASKED
+            return replace(state, failures=state.failures + 1, failed=failed)
         return replace(state, failures=0, handled=handled)
     return replace(
         state,
@@ -260,6 +269,13 @@ def _answered(facts: RefreshFacts, look: Look) -> SourceState:
         message=_refused(found, look.refused) if look.refused is not None else "",
         failures=0,
     )
+
+
+def _held_up(state: SourceState, problem: Problem | None) -> SourceState:
+    """A look that runs, or that cannot for a reason that somebody has to know."""
+    if problem is not None:
+        return replace(state, message=f"{_WAITS}{problem.message}")
+    return replace(state, message="") if state.message.startswith(_WAITS) else state
 
 
 def _refused(found: Artifact, problem: Problem) -> str:
@@ -274,7 +290,8 @@ def _given_up(state: SourceState, former: str) -> SourceState:
 
 
 def _is_due(facts: RefreshFacts) -> bool:
-    if facts.state.failures and (facts.request == facts.state.failed or not facts.asked):
+    anew = facts.asked and facts.state.failed not in {"", facts.request}
+    if facts.state.failures and not anew:
         return facts.now >= _retry_at(facts)
     if facts.asked:
         return True

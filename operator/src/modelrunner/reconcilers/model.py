@@ -14,6 +14,7 @@ from modelrunner.kube.client import KubeClient
 from modelrunner.kube.events import EventRecorder
 from modelrunner.kube.resources import MODELS
 from modelrunner.kube.store import Store
+from modelrunner.reconcilers.complaints import Complaints
 from modelrunner.reconcilers.counting import PullCounter
 from modelrunner.reconcilers.doors import Doors, Told
 from modelrunner.reconcilers.executing import Hands, StepRefused
@@ -49,7 +50,7 @@ class ModelReconciler:
         scaled: Told = lambda _direction, _result: None,
         pulled: Callable[[PullEnd], None] = lambda _: None,
     ) -> None:
-        self._sight = Sight(client, store, probe, ModelIndex())
+        self._sight = Sight(client, store, probe, Complaints(client), ModelIndex())
         self._glance = Glance(store, probe, self._sight.names)
         self._hands = Hands(client, store, recorder, clock)
         self._doors = Doors(client, store, recorder, probe, clock, scaled)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from modelrunner.domain.drafts import DraftFacts
 from modelrunner.domain.effective import Effective
+from modelrunner.domain.jobs import JobView, look_at_job
 from modelrunner.domain.names import Claimant
 from modelrunner.domain.objects import Object
 from modelrunner.domain.problem import Problem
@@ -23,6 +24,10 @@ class JobAndPods:
     job: Object
     pods: Sequence[Object] = ()
     refused: str = ""
+
+    def view(self, now: float) -> JobView:
+        """How far it is, at `now` (epoch seconds)."""
+        return look_at_job(self.job, self.pods, now=now, refused=self.refused)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,6 @@ from typing import Final
 
 from modelrunner.api.v1alpha1 import Model, ModelRunner
 from modelrunner.domain import naming
-from modelrunner.domain.admission import REFUSED_POD, refusal_of, unbound_reason
 from modelrunner.domain.cache import cache_claim, owns_claim
 from modelrunner.domain.drafts import DraftFacts
 from modelrunner.domain.effective import Effective, runner_name, settle
@@ -16,7 +15,6 @@ from modelrunner.domain.objects import (
     Object,
     annotation,
     being_deleted,
-    created_at,
     label,
     name_of,
     owner_uids,
@@ -27,13 +25,11 @@ from modelrunner.domain.pods import address, look
 from modelrunner.domain.problem import Problem
 from modelrunner.domain.scheduling import claims_of
 from modelrunner.domain.validation import ConfigurationError, check, read
-from modelrunner.domain.volumes import is_unbound, same_claim
+from modelrunner.domain.volumes import same_claim
 from modelrunner.kube.client import KubeClient
-from modelrunner.kube.errors import Forbidden
 from modelrunner.kube.resources import (
     CLAIMS,
     DEPLOYMENTS,
-    EVENTS,
     JOBS,
     MODEL_RUNNERS,
     MODELS,
@@ -42,6 +38,7 @@ from modelrunner.kube.resources import (
     Resource,
 )
 from modelrunner.kube.store import Store
+from modelrunner.reconcilers.complaints import Complaints
 from modelrunner.reconcilers.index import Entry, ModelIndex, NameIndex
 from modelrunner.reconcilers.mounting import mounts
 from modelrunner.reconcilers.observation import JobAndPods, Observation
@@ -64,12 +61,6 @@ PROGRESS_LASTS: Final = 1.5
 CLAIM_LASTS: Final = 10.0
 """Seconds for which a look at a claim that users made is good."""
 
-POD_COMES: Final = 1.0
-"""Seconds in which nobody asks why a Job has no pod yet."""
-
-VOLUME_COMES: Final = 5.0
-"""The same of a claim without a volume."""
-
 _REMEMBERED: Final = 1000
 
 
@@ -80,6 +71,7 @@ class Sight:
     client: KubeClient
     store: Store
     probe: RunnerProbe
+    complaints: Complaints
     index: ModelIndex
     names: NameIndex = field(default_factory=NameIndex)
     told: dict[str, tuple[float, Progress | None]] = field(default_factory=dict)
@@ -129,7 +121,7 @@ class Sight:
         seen = await self._cache(replace(seen, settings=settings), entries)
         seen = with_versions(self.store, seen, entries)
         if seen.refresh is not None:
-            seen = replace(seen, refresh=await self._admitted(seen.refresh, seen.now))
+            seen = replace(seen, refresh=await self.complaints.of_job(seen.refresh, seen.now))
         newer = moved(self.store, seen, entries)
         if newer is not None:
             seen = await self._cache(replace(seen, settings=newer), entries)
@@ -184,12 +176,11 @@ class Sight:
             for entry in entries
             if entry.key == theirs.key
         ]
-        return replace(
-            facts,
-            settings=theirs,
-            claim=claim,
-            recorded_by=[one for one in serving if one is not None],
-        )
+        recorded = [one for one in serving if one is not None]
+        if not owns_claim(theirs):
+            uid = uid_of(claim) if claim is not None else ""
+            recorded = [one for one in recorded if same_claim(one, uid)]
+        return replace(facts, settings=theirs, claim=claim, recorded_by=recorded)
 
     async def _settings(self, model: Object) -> tuple[Effective | None, Problem | None]:
         namespace = str(model["metadata"]["namespace"])
@@ -224,7 +215,9 @@ class Sight:
         )
         if owns_claim(settings):
             claim = await self.find(CLAIMS, namespace, naming.claim_name(settings.key))
-            seen = replace(seen, claim=claim, unbound=await self._unbound(claim, seen.now))
+            seen = replace(
+                seen, claim=claim, unbound=await self.complaints.of_claim(claim, seen.now)
+            )
         else:
             theirs_now = await self._their_claim(settings, seen.now)
             uid = uid_of(theirs_now) if theirs_now is not None else ""
@@ -253,30 +246,7 @@ class Sight:
         pods = self.store.by_label(PODS, settings.namespace, naming.ARTIFACT_LABEL, settings.key)
         # Pods of an earlier Job of that name may still be on their way out.
         mine = [pod for pod in pods if uid_of(job) in owner_uids(pod)]
-        return await self._admitted(JobAndPods(job=job, pods=mine), seen.now)
-
-    async def _admitted(self, found: JobAndPods, now: float) -> JobAndPods:
-        """A Job with what the API server says to its pods: nothing else tells it than an event."""
-        job = found.job
-        if found.pods or being_deleted(job) or now - created_at(job) < POD_COMES:
-            return found
-        events = await self._events(job, f",reason={REFUSED_POD}")
-        return replace(found, refused=refusal_of(job, events))
-
-    async def _unbound(self, claim: Object | None, now: float) -> str:
-        """What was said of a claim that has no volume for longer than it takes."""
-        if claim is None or not is_unbound(claim) or now - created_at(claim) < VOLUME_COMES:
-            return ""
-        return unbound_reason(claim, await self._events(claim))
-
-    async def _events(self, about: Object, more: str = "") -> list[Object]:
-        selector = f"regarding.uid={uid_of(about)}{more}"
-        namespace = text(about, "metadata", "namespace")
-        try:
-            return [*await self.client.list(EVENTS, namespace, field_selector=selector)]
-        except Forbidden:
-            # A role of an older chart: then messages only say where to look.
-            return []
+        return await self.complaints.of_job(JobAndPods(job=job, pods=mine), seen.now)
 
     async def _ask_pods(self, seen: Observation) -> Observation:
         seen = replace(seen, statuses=await ask_runners(self.probe, _worth_asking(seen)))

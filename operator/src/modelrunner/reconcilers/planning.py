@@ -16,7 +16,7 @@ from modelrunner.domain.conflicts import foreign, left_over, lost_names
 from modelrunner.domain.decision import Decision, World, decide
 from modelrunner.domain.drafts import Draft, decide_draft
 from modelrunner.domain.effective import Effective, OperatorDefaults
-from modelrunner.domain.jobs import JobView, look_at_job
+from modelrunner.domain.jobs import JobView
 from modelrunner.domain.objects import (
     Object,
     annotation,
@@ -239,9 +239,7 @@ def _not_ours(seen: Observation, obj: Object | None, kind: str) -> Problem | Non
 
 
 def _view(found: JobAndPods | None, now: float) -> JobView | None:
-    if found is None:
-        return None
-    return look_at_job(found.job, found.pods, now=now, refused=found.refused)
+    return found.view(now) if found is not None else None
 
 
 def _facts(

@@ -7,7 +7,7 @@ from typing import Any
 from modelrunner.domain.cache import CacheDecision, JobWish, refusal
 from modelrunner.domain.decision import rolling
 from modelrunner.domain.effective import Effective, OperatorDefaults
-from modelrunner.domain.jobs import JobState, look_at_job
+from modelrunner.domain.jobs import JobState
 from modelrunner.domain.naming import (
     ARTIFACT_LABEL,
     INPUTS_ANNOTATION,
@@ -53,7 +53,7 @@ def look_of(seen: Observation) -> Look | None:
     found, settings = seen.refresh, seen.settings
     if found is None or settings is None or being_deleted(found.job):
         return None
-    view = look_at_job(found.job, found.pods, now=seen.now, refused=found.refused)
+    view = found.view(seen.now)
     mine = label(found.job, MODEL_LABEL) == name_of(seen.model) and uid_of(
         seen.model
     ) in owner_uids(found.job)

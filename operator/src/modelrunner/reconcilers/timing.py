@@ -47,6 +47,7 @@ def look_again(seen: Observation, world: World, decision: Decision) -> float | N
         _job(seen, seen.resolve, progress=False),
         _job(seen, seen.pull, progress=True),
         _job(seen, seen.verify, progress=False),
+        _job(seen, seen.refresh, progress=False),
         _starting(seen, world),
     ]
     found = [seconds for seconds in waits if seconds is not None]

@@ -6,7 +6,7 @@ from typing import Any
 
 from modelrunner.domain.cache import CacheDecision, JobWish, owns_claim
 from modelrunner.domain.effective import Effective, OperatorDefaults
-from modelrunner.domain.jobs import JobState, JobView, look_at_job
+from modelrunner.domain.jobs import JobState, JobView
 from modelrunner.domain.naming import RENEWED_ANNOTATION, VERIFY_ANNOTATION
 from modelrunner.domain.objects import annotation, dig, name_of, text, uid_of
 from modelrunner.domain.verification import (
@@ -39,9 +39,7 @@ def verification_of(
             model=seen.model,
             key=settings.key,
             job=found.job if found is not None else None,
-            view=look_at_job(found.job, found.pods, now=seen.now, refused=found.refused)
-            if found is not None
-            else None,
+            view=found.view(seen.now) if found is not None else None,
             owned=owns_claim(settings),
             in_place=settings.in_place or not can_be_filled(seen),
             renewed=annotation(seen.claim or {}, RENEWED_ANNOTATION),

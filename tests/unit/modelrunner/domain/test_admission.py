@@ -11,12 +11,14 @@ from modelrunner.domain.admission import (
     unbound_reason,
 )
 from modelrunner.domain.jobs import JobState, look_at_job
+from modelrunner.domain.objects import parse_time
 from modelrunner_protocol.reasons import Reason
 from tests.unit.modelrunner.domain.pod_json import NOW
 
 JOB: dict[str, Any] = {
     "metadata": {"name": "pull-x", "uid": "j", "creationTimestamp": "2026-01-01T00:00:00Z"}
 }
+NEAR = parse_time("2026-01-01T00:00:30Z") or 0.0
 QUOTA = "failed quota: q: must specify limits.cpu for: pull"
 
 
@@ -34,7 +36,8 @@ def test_each_try_says_the_same() -> None:
     """The pod's name is another one with each try; the sentence is not."""
     first = event(f'Error creating: pods "pull-x-abcde" is forbidden: {QUOTA}', at="01")
     second = event(f'Error creating: pods "pull-x-k9x2z" is forbidden: {QUOTA}', at="03")
-    assert refusal_of(JOB, [first]) == refusal_of(JOB, [second, first]) == f"forbidden: {QUOTA}"
+    assert refusal_of(JOB, [first], NEAR) == f"forbidden: {QUOTA}"
+    assert refusal_of(JOB, [second, first], NEAR) == f"forbidden: {QUOTA}"
 
 
 def test_the_last_word_counts() -> None:
@@ -47,9 +50,31 @@ def test_the_last_word_counts() -> None:
             event("Error creating: another's", at="09", uid="k"),
             event("Created pod", at="09", reason="SuccessfulCreate"),
         ],
+        NEAR,
     )
     assert found == "late"
-    assert refusal_of(JOB, []) == ""
+    assert refusal_of(JOB, [], NEAR) == ""
+
+
+def test_what_was_said_long_ago() -> None:
+    """The controller goes on telling: of a pod that was let in since, an old word says nothing."""
+    old = event("Error creating: no", at="05")
+    assert refusal_of(JOB, [old], NEAR) == "no"
+    assert refusal_of(JOB, [old], NEAR + 900) == ""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        'Internal error occurred: failed calling webhook "w": connection refused',
+        "Internal error occurred: the quota could not be read",
+    ],
+)
+def test_nobody_was_there_to_judge(words: str) -> None:
+    """It is told, and nobody has to act: no fault of the pod, no end of anybody's waiting."""
+    view = look_at_job(JOB, [], now=NOW, refused=words)
+    assert view.problem is None
+    assert view.waiting == f"the pod could not be created: {words}; it is tried again by itself"
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from modelrunner.domain.refresh import (
     FIRST_BACKOFF,
     GRACE,
     LONGEST_BACKOFF,
+    NOT_ASKED,
     Look,
     RefreshFacts,
     SourceState,
@@ -207,6 +208,26 @@ def test_who_asks_anew_after_a_failure_does_not_wait() -> None:
     failed = decide_refresh(replace(asked, look=ended(request="new")))
     assert (failed.job, failed.state.failed, failed.state.failures) == (JobWish.NONE, "new", 10)
     assert decide_refresh(replace(asked, state=failed.state)).job is JobWish.KEEP
+    # A look that nobody had asked for; and a CRD that does not keep the field: no endless looks.
+    for forgotten, job in ((NOT_ASKED, JobWish.CREATE), ("", JobWish.KEEP)):
+        told = replace(state, failed=forgotten)
+        assert decide_refresh(replace(asked, state=told)).job is job
+
+
+def test_a_look_that_cannot_begin_is_told() -> None:
+    """Its pod is not let in: the reason stands there until it runs, and the end is still told."""
+    held = JobView(
+        state=JobState.RUNNING, attempt=1, problem=Problem(Reason.UNSCHEDULABLE, "quota")
+    )
+    waits = Look(uid="j", view=held, request="now", mine=True)
+    found = decide_refresh(facts(request="now", look=waits))
+    assert found.state.message == "a look whether the source has moved waits: quota"
+    assert (found.job, found.failed, found.state.failures) == (JobWish.KEEP, "", 0)
+    runs = replace(waits, view=replace(held, problem=None))
+    asked = facts(request="now", state=found.state)
+    assert decide_refresh(replace(asked, look=runs)).state.message == ""
+    assert decide_refresh(replace(asked, look=None)).state.message == ""
+    assert decide_refresh(replace(asked, look=ended(uid="j", request="now"))).failed
 
 
 def test_a_failure_that_would_come_again_waits_for_the_next_interval() -> None:

@@ -110,8 +110,8 @@ class SourceStatus(ApiModel):
     """Value of the annotation `modelrunner.dev/refresh` that was last answered."""
 
     failed_refresh: str | None = None
-    """Value of that annotation for which the last look failed. It is tried again by itself; another
-    value is looked for at once.
+    """Value of that annotation for which the last look failed, `(interval)` where nobody had asked.
+    It is tried again by itself; another value is looked for at once.
     """
 
     digest: str | None = None
@@ -123,7 +123,9 @@ class SourceStatus(ApiModel):
     """
 
     message: str | None = None
-    """Why the last look found nothing that can be used. What serves goes on serving."""
+    """Why the last look found nothing that can be used, or why one cannot begin. What serves goes on
+    serving.
+    """
 
     failures: int | None = None
     """Looks in a row that failed and are tried again."""
