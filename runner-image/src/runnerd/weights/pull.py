@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from modelrunner_protocol.sources import describe
@@ -45,6 +45,8 @@ class Pull:
     patience: Patience
     connections: int = 1
     bandwidth: float = 0.0
+    # Bytes of the files that are fetched, of which a folder that is mended has only some.
+    _fetched: int | None = field(default=None, init=False)
 
     async def run(self) -> Artifact:
         """Do what is left to do; nothing when the cache holds the artifact already.
@@ -66,7 +68,9 @@ class Pull:
                     raise WeightsError(f"{store.folder} was removed meanwhile", retryable=True)
                 store.used()
         except OSError as error:
-            needed = expected.size_bytes if expected else self.meter.total or 0
+            needed = self._fetched
+            if needed is None:
+                needed = expected.size_bytes if expected else self.meter.total or 0
             failure = disk.failure_of(error, store.root, needed, _held(store))
             if isinstance(failure, disk.VolumeFullError):
                 # It must not be us who keep the volume full.
@@ -125,7 +129,7 @@ class Pull:
 
     async def _check_space(self, store: Store, files: Sequence[WeightsFile]) -> None:
         total = sum(file.size_bytes for file in files)
-        self.meter.total = total
+        self.meter.total = self._fetched = total
         held = sum(min(partial_size(store.partial, one.path), one.size_bytes) for one in files)
         try:
             disk.check_space(store.root, total, held)

@@ -11,14 +11,22 @@ from pathlib import Path
 import pytest
 
 from modelrunner_protocol.reasons import Reason
-from modelrunner_protocol.wire import Artifact, HttpSource, PullConfig, Source, WeightsFile
+from modelrunner_protocol.wire import (
+    Artifact,
+    HttpSource,
+    OciSource,
+    PullConfig,
+    Source,
+    WeightsFile,
+)
 from runnerd.weights.cli import pull_by
 from runnerd.weights.clock import SystemClock
 from runnerd.weights.failure import WeightsError
 from runnerd.weights.progress import ProgressMeter
 from runnerd.weights.settings import Settings
 from tests.support.file_server import FileServer
-from tests.support.gguf_files import model
+from tests.support.gguf_files import MODEL, model
+from tests.support.oci_files import GGUF, OciFiles
 
 KEY = "0123456789abcdef"
 MIB = 1 << 20
@@ -34,6 +42,10 @@ async def _pull(server: FileServer, root: Path) -> tuple[Artifact, int]:
         root=str(root),
         expected=Artifact(format="gguf", size_bytes=SIZE, files=(file,)),
     )
+    return await _pull_as_told(config)
+
+
+async def _pull_as_told(config: PullConfig) -> tuple[Artifact, int]:
     clock = SystemClock()
     meter = ProgressMeter(clock)
     artifact = await pull_by(config, Settings(give_up_after=30.0), meter, clock)
@@ -79,3 +91,46 @@ async def test_errors_in_the_middle(
         artifact, came = await _pull(server, tmp_path)
     assert (artifact.size_bytes, came) == (SIZE, SIZE - ALLOWED if kept else SIZE)
     assert (tmp_path / KEY / "model.gguf").read_bytes() == model(SIZE)
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        (errno.EROFS, r"with 2\.\d+ MiB of 4\.00 MiB on it"),
+        (errno.ENOSPC, "the weights need 4.00 MiB"),
+    ],
+)
+async def test_a_volume_that_fails_while_one_shard_is_mended(
+    code: int, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is kept needs no room: a claim would grow by it, and never shrinks again."""
+    parts = [model(SIZE, {**MODEL, "split.no": at, "split.count": 3}, seed=at) for at in range(3)]
+    files = OciFiles([(GGUF, part, "") for part in parts])
+    pwrite, statvfs, full = os.pwrite, os.statvfs, False
+
+    def failing(handle: int, data: bytes | bytearray | memoryview, at: int) -> int:
+        nonlocal full
+        if at >= ALLOWED:
+            full = True
+            raise OSError(code, os.strerror(code))
+        return pwrite(handle, memoryview(data)[: ALLOWED - at], at)
+
+    def free(path: Path) -> os.statvfs_result:
+        found = list(statvfs(path))
+        return os.statvfs_result([*found[:3], 0, 0, *found[5:]] if full else found)
+
+    async with FileServer(files.files()).running() as server:
+        reference = f"127.0.0.1:{server.port}/{files.name}:{files.tag}"
+        config = PullConfig(
+            source=Source(oci=OciSource(reference=reference, insecure=True)),
+            key=KEY,
+            root=str(tmp_path),
+        )
+        await _pull_as_told(config)
+        (tmp_path / KEY / "model-00002-of-00003.gguf").unlink()
+        monkeypatch.setattr(os, "pwrite", failing)
+        monkeypatch.setattr(os, "statvfs", free)
+        with pytest.raises(WeightsError, match=says) as caught:
+            await _pull_as_told(config)
+    assert caught.value.missing_bytes <= SIZE + MIB
+    assert (caught.value.missing_bytes > 0) is (code == errno.ENOSPC)
