@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from time import process_time
 from typing import Final
 
 from modelrunner_protocol.wire import WeightsFile
@@ -19,12 +20,12 @@ _LONGEST: Final = 16
 _WORTH: Final = 20
 """A request shall take so many times as long as the wait for its answer."""
 
-_BUSY: Final = 0.5
-"""A connection that waits for the network for less of its time keeps this machine busy."""
+_BUSY: Final = 0.8
+"""Seconds of processor time in a second from which on the pull is held up by this machine itself."""
 
 _LOOK: Final = 0.25
 _FAST: Final = 64 * 1024 * 1024
-"""Bytes a second; with fewer of them whoever was busy is not any more, whatever holds it up."""
+"""Bytes a second; with fewer of them one connection is not enough, whatever holds it up."""
 
 
 class IndivisibleError(Exception):
@@ -42,8 +43,9 @@ class _Place:
 class Parts:
     """Brings a partial file to its full length over several connections.
 
-    Where one of them keeps this machine busy it is left alone: what comes in order is hashed as it
-    comes, and the others would only take their share of the processor.
+    Where the processor is what holds them up, one is left alone: what comes in order is hashed as it
+    comes, and the others would only take their share. Once that has proved wrong it is not tried
+    again: neither a network nor a disk is waited for by one.
 
     Args:
         file: What is expected.
@@ -71,6 +73,7 @@ class Parts:
         self._longest = 1
         self._came = 0
         self._busy = False
+        self._all_needed = False
         self._etag = ""
 
     async def run(self, connections: int) -> str:
@@ -103,17 +106,19 @@ class Parts:
                     pieces = min(self._longest, await self._fetch(place))
                 except TransientError as error:
                     await self._retrier.pause(error)
-            if number:
+            if number and self._busy and not self._all_needed:
                 await self._until_needed()
         self._whole.set()
 
     async def _until_needed(self) -> None:
-        while self._busy and not self._whole.is_set():
+        while not self._whole.is_set():
             before = self._came
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK):
                     await self._whole.wait()
-            if self._came - before < _FAST * _LOOK:
+            slow = self._came - before < _FAST * _LOOK
+            if self._all_needed or slow or not self._busy:
+                self._all_needed = True
                 return
 
     async def _fetch(self, place: _Place) -> int:
@@ -128,10 +133,8 @@ class Parts:
             self._file, start=start, stop=place.stop, validator=self._partial.validator
         ) as body:
             await self._check(body, start)
-            answered = before = clock()
-            waited = 0.0
+            answered, spent = clock(), process_time()
             async for chunk in body.chunks:
-                waited += clock() - before
                 # Who serves no ranges goes on to the end of the file.
                 wanted = chunk[: place.stop - place.at]
                 await self._partial.write(wanted, place.at)
@@ -140,11 +143,10 @@ class Parts:
                 await self._on_bytes(len(wanted))
                 if place.at == place.stop:
                     break
-                before = clock()
         if place.at < place.stop:
             raise TransientError(f"the server ended {place.stop - place.at} bytes early")
         took = clock() - answered
-        self._busy = waited < _BUSY * took
+        self._busy = process_time() - spent > _BUSY * took
         return pieces_worth_asking(answered - asked, took, place.at - start)
 
     async def _check(self, body: Body, start: int) -> None:

@@ -76,10 +76,10 @@ async def _fetched(source: Any, folder: Path) -> None:
 
 @pytest.fixture
 def busy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pieces are small, and any connection passes for one that keeps the machine busy."""
+    """Pieces are small, and any processor time passes for all of it."""
     monkeypatch.setattr(parts, "PIECE", 1000)
     monkeypatch.setattr(parts, "_LONGEST", 1)
-    monkeypatch.setattr(parts, "_BUSY", 2.0)
+    monkeypatch.setattr(parts, "_BUSY", -1.0)
 
 
 @pytest.mark.usefixtures("busy")
@@ -98,7 +98,7 @@ async def test_one_that_keeps_the_machine_busy_is_left_alone(
 async def test_one_that_is_held_up_is_helped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Once bytes come slowly the others go on, whatever was measured before."""
+    """Once bytes come slowly the others go on, whatever was measured before, and stay."""
     monkeypatch.setattr(parts, "_LOOK", 0.01)
     monkeypatch.setattr(parts, "_FAST", float("inf"))
     helped = asyncio.Event()
@@ -110,9 +110,19 @@ async def test_one_that_is_held_up_is_helped(
         if asyncio.current_task() is first and source.asked[first] > 1:
             await helped.wait()
 
+    waits = 0
+
+    async def counted(work: Parts) -> None:
+        nonlocal waits
+        waits += 1
+        await until_needed(work)
+
+    until_needed = Parts._until_needed
+    monkeypatch.setattr(Parts, "_until_needed", counted)
     source = _Source(before)
     await _fetched(source, tmp_path)
     assert len(source.asked) == CONNECTIONS
+    assert waits < CONNECTIONS
 
 
 async def test_a_network_that_is_waited_for_gets_all_connections(
@@ -120,7 +130,7 @@ async def test_a_network_that_is_waited_for_gets_all_connections(
 ) -> None:
     """Nobody waits for anybody."""
     monkeypatch.setattr(parts, "PIECE", 1000)
-    monkeypatch.setattr(parts, "_BUSY", 0.0)
+    monkeypatch.setattr(parts, "_BUSY", 1e9)
     monkeypatch.setattr(parts, "_LOOK", 3600.0)
     source = _Source()
     await _fetched(source, tmp_path)
