@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
@@ -35,7 +36,7 @@ class WarmUpRefusedError(Exception):
     """The engine answered the warm-up with an error; the message holds its words."""
 
 
-_reused: Final = ContextVar("reused", default=False)
+_reused: Final = ContextVar[float | None]("reused", default=None)
 
 
 class _Kept(UnixConnector):
@@ -49,21 +50,23 @@ class _Kept(UnixConnector):
         self, req: ClientRequest, traces: list[Trace], timeout: ClientTimeout
     ) -> Connection:
         """Part of aiohttp.BaseConnector; runs in the task that makes the request."""
-        _reused.set(False)
+        _reused.set(None)
         found = await super().connect(req, traces, timeout)
         protocol = found.protocol
         if protocol is not None:
-            _reused.set(protocol in self._known)
+            _reused.set(time.monotonic() if protocol in self._known else None)
             self._known.add(protocol)
         return found
 
 
-def was_reused() -> bool:
-    """Whether the last request of this task to `connect`'s client had a connection of earlier ones.
+def reused_for() -> float | None:
+    """Seconds since the last request of this task to `connect`'s client got its connection.
 
-    The engine may have closed that in the very moment in which it was used.
+    None where that was new. One of earlier requests may have been closed by the engine in the very
+    moment in which it was used.
     """
-    return _reused.get()
+    since = _reused.get()
+    return None if since is None else time.monotonic() - since
 
 
 def connect(socket: str, connections: int) -> ClientSession:

@@ -20,7 +20,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from runnerd.engines.supervisor import Supervisor
-from runnerd.engines.upstream import BASE, was_reused
+from runnerd.engines.upstream import BASE, reused_for
 from runnerd.server import answers
 from runnerd.server.checks import Accepted
 from runnerd.server.dialects import Dialect, error_event
@@ -62,6 +62,8 @@ _DROPPED: Final = frozenset(
     }
 )
 _GONE: Final = (ServerDisconnectedError, ClientOSError)
+# Seconds in which the end of a kept connection shows. Whoever hangs up later has read the request.
+_AT_ONCE: Final = 0.5
 
 
 class Streamed(web.StreamResponse):
@@ -171,6 +173,7 @@ class Proxy:
 
         An engine closes what was idle for long. A request that is on its way then is one that it
         has never read (RFC 9112, 9.3.1), and further kept connections are as old as the first.
+        That shows at once. After a while the engine may have worked on it: then it is not sent again.
         """
         url = self._urls.get(path)
         if url is None:
@@ -178,7 +181,8 @@ class Proxy:
         try:
             return await self._session.post(url, data=body, headers=headers, allow_redirects=False)
         except _GONE as error:
-            if not was_reused() or _has_begun(error):
+            passed = reused_for()
+            if passed is None or passed >= _AT_ONCE or _has_begun(error):
                 raise
         return await self._fresh.post(url, data=body, headers=headers, allow_redirects=False)
 

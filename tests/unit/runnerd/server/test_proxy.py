@@ -14,6 +14,7 @@ from modelrunner_protocol.wire import Mode
 from runnerd.config import Settings
 from runnerd.engines import upstream
 from runnerd.engines.restarts import Delays
+from runnerd.server import proxy
 from tests.support.scripted_runner import CONFIG, SETTINGS, Served, eventually, running
 
 
@@ -132,6 +133,7 @@ async def test_retry_wait_is_bounded(tmp_path: Path) -> None:
 def keeping(monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Settings of a runner whose connections only the requests of a test use, however slow it is."""
     monkeypatch.setattr(upstream, "_KEEP_ALIVE", 3600.0)
+    monkeypatch.setattr(proxy, "_AT_ONCE", 3600.0)
     return replace(SETTINGS, hang_timeout=0)
 
 
@@ -171,6 +173,19 @@ async def test_nothing_is_done_twice(
         assert (status, answer["error"]["code"]) == (502, "engine_failed")
         assert answer["error"]["message"] == "the engine closed the connection"
         assert _seen(tmp_path) == seen
+        assert (await runner.chat())[0] == 200
+        assert (await runner.status())["restarts"] == 0
+
+
+async def test_nothing_is_done_twice_that_was_worked_on(
+    tmp_path: Path, keeping: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kept connection that ends late had not ended before: 502, and the next request goes on."""
+    monkeypatch.setattr(proxy, "_AT_ONCE", 0.0)
+    async with running(tmp_path, settings=keeping) as runner:
+        status, answer = await runner.chat("hang_up")
+        assert (status, answer["error"]["code"]) == (502, "engine_failed")
+        assert _seen(tmp_path) == ["again"]
         assert (await runner.chat())[0] == 200
         assert (await runner.status())["restarts"] == 0
 
