@@ -72,7 +72,8 @@ class Artifact:
     """What a source turned out to hold. `digest` is "sha256:<hex>", "" until it is known.
 
     `revision` is the commit that a branch or a tag stood for. `memory_bytes` is an estimate of what
-    an engine needs to run it with its default settings, None where nobody can tell.
+    an engine needs to run it with its default settings, None where nobody can tell; of safetensors
+    whose layers are not known it is the least: weights without a cache of tokens.
     The model file comes first in `files`, its further shards in their order. Where there is too
     little room for all (a termination message), the last ones are left out: `size_bytes` counts
     them nevertheless.
