@@ -44,12 +44,15 @@ def check_space(root: Path, needed: int, held: int) -> None:
 
 
 class VolumeFullError(WeightsError):
-    """The weights do not fit. `hopeless`: they would not even fit on the empty volume."""
+    """The weights do not fit. `hopeless`: they would not even fit on the empty volume.
+
+    `needed` is 0 where nobody knows.
+    """
 
     def __init__(self, root: Path, *, needed: int, free: int, capacity: int) -> None:
+        wanted = f"the weights need {size_text(needed)}, " if needed else ""
         super().__init__(
-            f"the volume at {root} is too full: the weights need {size_text(needed)}, "
-            f"{size_text(free)} of {size_text(capacity)} are free: use a larger cache, or free space",
+            f"the volume at {root} is too full: {wanted}{size_text(free)} of {size_text(capacity)} are free: use a larger cache, or free space",
             reason=Reason.CACHE_TOO_SMALL,
         )
         self.missing_bytes = max(0, needed + SLACK - free)

@@ -58,6 +58,14 @@ def test_what_is_held_is_not_missing(tmp_path: Path) -> None:
     assert failure_of(full, tmp_path, 0).missing_bytes == 0
 
 
+def test_a_need_that_nobody_knows_is_not_told(tmp_path: Path) -> None:
+    """Zero bytes would always fit."""
+    said = str(failure_of(OSError(errno.ENOSPC, "x"), tmp_path, 0))
+    assert "too full: " in said
+    assert " are free: use a larger cache" in said
+    assert "need" not in said
+
+
 def test_a_volume_that_became_read_only(tmp_path: Path) -> None:
     """What has been written shows that it was not always so; somebody may mend it."""
     failure = failure_of(OSError(errno.EROFS, "x"), tmp_path, 2048, held=1024)
