@@ -52,7 +52,8 @@ class VolumeFullError(WeightsError):
     def __init__(self, root: Path, *, needed: int, free: int, capacity: int) -> None:
         wanted = f"the weights need {size_text(needed)}, " if needed else ""
         super().__init__(
-            f"the volume at {root} is too full: {wanted}{size_text(free)} of {size_text(capacity)} are free: use a larger cache, or free space",
+            f"the volume at {root} is too full: {wanted}{size_text(free)} of "
+            f"{size_text(capacity)} are free: use a larger cache, or free space",
             reason=Reason.CACHE_TOO_SMALL,
         )
         self.missing_bytes = max(0, needed + SLACK - free)

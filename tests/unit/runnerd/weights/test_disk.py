@@ -63,7 +63,7 @@ def test_a_need_that_nobody_knows_is_not_told(tmp_path: Path) -> None:
     said = str(failure_of(OSError(errno.ENOSPC, "x"), tmp_path, 0))
     assert "too full: " in said
     assert " are free: use a larger cache" in said
-    assert "need" not in said
+    assert "the weights" not in said
 
 
 def test_a_volume_that_became_read_only(tmp_path: Path) -> None:
