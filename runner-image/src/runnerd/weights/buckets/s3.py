@@ -29,9 +29,15 @@ IDENTITIES: Final = (
 
 _FIELD: Final = "spec.source.s3"
 # Not all of a cloud's hosts: other people's machines and balancers have names below it as well.
+_REGION: Final = r"\.[a-z]{2,5}(?:-[a-z]+)+-[0-9]"
 _SERVERS: Final = re.compile(
-    r"(?:[a-z0-9.-]+\.)?s3(?:-[a-z0-9-]+)?(?:\.dualstack)?(?:\.[a-z]{2,5}(?:-[a-z]+)+-[0-9])?(?:\.vpce)?"
-    r"\.amazonaws\.(?:com|com\.cn|eu)"
+    r"(?:[a-z0-9.-]+\.)?(?:"
+    rf"s3(?:-[a-z0-9-]+)?(?:\.dualstack)?(?:{_REGION})?(?:\.vpce)?\.amazonaws\.(?:com|com\.cn|eu)"
+    # Directory buckets (S3 Express), which are in one zone each.
+    rf"|s3express-[a-z0-9-]+-az[0-9]{{1,2}}(?:\.dualstack)?{_REGION}\.amazonaws\.(?:com|com\.cn|eu)"
+    # The domain that has addresses of IPv6, too.
+    rf"|s3(?:-fips)?(?:\.dualstack)?{_REGION}\.api\.aws"
+    r")"
 )
 _ELSEWHERE: Final = frozenset(
     {
