@@ -2,7 +2,7 @@
 
 import json
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import ollama
 import pytest
@@ -16,6 +16,7 @@ from tests.integration.gateway_management.homes import (
     SIZE,
     Home,
 )
+from tests.support.kubeapi import Refused
 
 pytestmark = pytest.mark.control_plane
 
@@ -115,10 +116,56 @@ def test_a_look_that_is_tried_again_is_told_at_once(home: Home) -> None:
     home.create("ai/away")
     with home.lines({"from": "ai/away"}) as lines:
         lines.until("progress")
+        home.merge("away", source={"sourceKey": KEY, "key": KEY, "message": "no room in the quota"})
+        assert lines.until("warning")["message"] == "no room in the quota"
         why = {"message": "the registry is away.", "failedRefresh": home.asked("away")}
         home.merge("away", source={"sourceKey": KEY, "key": KEY, "failures": 1, **why})
         last = lines.until("success", "error")
         assert last["message"].endswith("the registry is away; it is tried again by itself")
+
+
+def test_many_clients_are_one_request_to_look(home: Home) -> None:
+    """While the operator writes the status all the time; none of them is refused."""
+    home.create("ai/many")
+    over = threading.Event()
+
+    def pull(_: int) -> str:
+        with home.lines({"from": "ai/many"}) as lines:
+            assert lines.answer.status_code == 200, lines.answer.read()
+            last: str = lines.until("success", "error")["message"]
+            return last
+
+    def writing() -> None:
+        count = 0
+        while not over.is_set():
+            count += 1
+            home.merge("many", replicas=count % 3)
+
+    with ThreadPoolExecutor(21) as beside:
+        beside.submit(writing)
+        pulls = [beside.submit(pull, number) for number in range(20)]
+        try:
+            while wait(pulls, timeout=0.05).not_done:
+                if home.asked("many"):
+                    home.looked("many")
+        finally:
+            over.set()
+        assert {one.result() for one in pulls} == {"Using cached model: 92.10 MiB"}
+
+
+def test_a_uid_in_a_patch_is_a_condition(home: Home) -> None:
+    """So a Model that was made anew under a name is not touched by who knew the former one."""
+    made = home.by_hand("anew")
+    meta = {"name": "anew", "namespace": home.namespace, "annotations": {REFRESH: "now"}}
+    body = {"apiVersion": MODEL[0], "kind": MODEL[1]}
+    with pytest.raises(Refused) as raised:
+        home.api.merge(
+            {**body, "metadata": {**meta, "uid": "00000000-0000-0000-0000-000000000000"}}
+        )
+    assert raised.value.status in {409, 422}
+    assert REFRESH not in home.model("anew")["metadata"].get("annotations", {})
+    home.api.merge({**body, "metadata": {**meta, "uid": made["metadata"]["uid"]}})
+    assert home.model("anew")["metadata"]["annotations"][REFRESH] == "now"
 
 
 def test_what_cannot_move_is_not_looked_at(home: Home) -> None:

@@ -77,9 +77,9 @@ class Making:
         try:
             return replace(made, asked=await self._refreshing.ask(entry))
         except Refused as error:
-            if error.status != HTTPStatus.FORBIDDEN:
+            if error.status == HTTPStatus.NOT_FOUND:
                 raise
-            # Of a namespace where the API manages nothing, the weights are there all the same.
+            # Whyever nobody may look or can, the weights are there all the same.
             return replace(made, unasked=f"{_UNASKED}: {error.message}")
 
     async def _try(self, reference: str, namespace: str, name: str) -> Made | None:

@@ -15,7 +15,7 @@ from modelrunner.gateway.management.refusals import Deed, refused
 from modelrunner.gateway.table.entry import ModelEntry
 from modelrunner.gateway.table.table import RouteTable
 from modelrunner.kube.client import KubeClient
-from modelrunner.kube.errors import AlreadyExists, KubeError
+from modelrunner.kube.errors import AlreadyExists, Conflict, Invalid, KubeError
 from modelrunner.kube.objects import KubeObject, version_number
 from modelrunner.kube.resources import MODELS
 
@@ -97,6 +97,21 @@ class ModelObjects:
         after = await self._client.apply(
             MODELS, namespace, name, body, field_manager=MANAGER, force=False, strict=True
         )
+        await self._seen(after)
+        return after
+
+    async def annotate(self, entry: ModelEntry, name: str, value: str) -> KubeObject:
+        """Set an annotation of an entry's Model, whoever else changes it, and wait until it is seen."""
+        body = {"metadata": {"uid": entry.uid, "annotations": {name: value}}}
+        with self.told("patch", entry.namespace, entry.name):
+            try:
+                after = await self._client.merge_patch(
+                    MODELS, entry.namespace, entry.name, body, field_manager=MANAGER
+                )
+            except (Conflict, Invalid):
+                # A Model that was made anew has another uid, and a uid cannot be changed.
+                await self.live(entry)
+                raise
         await self._seen(after)
         return after
 

@@ -6,6 +6,7 @@ from typing import Final
 from modelrunner.api.v1alpha1.values import ConditionType
 from modelrunner.domain.objects import condition, is_true, number, text
 from modelrunner.gateway.table.entry import ModelEntry
+from modelrunner.gateway.table.models import is_current
 from modelrunner_protocol.reasons import PROGRESSING, Reason
 
 _PENDING: Final = "the Model was made: waiting for the operator"
@@ -73,9 +74,12 @@ def progress_of(entry: ModelEntry | None) -> Progress:
 
 
 def stalled(entry: ModelEntry) -> Failed | None:
-    """Why nothing goes on until somebody acts; None when something does."""
+    """Why nothing goes on until somebody acts; None when something does.
+
+    After an edit nobody knows yet.
+    """
     found = condition({"status": entry.status}, ConditionType.STALLED)
-    if found is None or found.get("status") != "True":
+    if found is None or found.get("status") != "True" or not is_current(found, entry.generation):
         return None
     return Failed(text(found, "reason"), text(found, "message"))
 

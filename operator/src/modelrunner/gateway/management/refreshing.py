@@ -4,20 +4,22 @@ The operator looks when the annotation `modelrunner.dev/refresh` has a new value
 `status.source` (docs/guides/sources.md). What serves goes on serving meanwhile.
 """
 
-from collections.abc import Callable, Mapping
+import asyncio
+import re
+from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import Any, Final
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from pydantic import ValidationError
 
 from modelrunner.api.v1alpha1 import ModelSource
 from modelrunner.api.v1alpha1.values import ConditionType
 from modelrunner.domain.naming import REFRESH_ANNOTATION
-from modelrunner.domain.objects import dig, is_true, number, text
+from modelrunner.domain.objects import is_true, number, parse_time, text
 from modelrunner.domain.refresh import why_fixed
 from modelrunner.domain.sources import wire_source
-from modelrunner.gateway.dialects import Refused
 from modelrunner.gateway.management.objects import ModelObjects
 from modelrunner.gateway.management.progress import (
     Failed,
@@ -28,7 +30,6 @@ from modelrunner.gateway.management.progress import (
     stalled,
 )
 from modelrunner.gateway.table.entry import ModelEntry
-from modelrunner.kube.errors import Invalid
 from modelrunner.kube.objects import version_number
 from modelrunner_protocol.reasons import Reason
 
@@ -40,9 +41,11 @@ A look is a small Job: a pod has to be placed, and a registry to be asked.
 
 LOOKING: Final = "looking whether the source has moved"
 FAILED: Final = "RefreshFailed"
-_TRIES: Final = 5
-_ANNOTATIONS: Final = "/metadata/annotations"
-_ANNOTATION: Final = f"{_ANNOTATIONS}/{REFRESH_ANNOTATION.replace('/', '~1')}"
+_OURS: Final = re.compile(r"2\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00")
+"""Requests of gateways: moments, all of one width, so that the later one is also the greater text."""
+
+_KEPT: Final = 256
+"""Requests of the Models that were asked for last."""
 
 # Of weights that a newer version of the source may mend; of anything else no look is made.
 _OF_THE_SOURCE: Final[frozenset[str]] = frozenset({Reason.PULL_FAILED, Reason.UNSUPPORTED_FORMAT})
@@ -55,12 +58,13 @@ _OF_THE_SETTINGS: Final[frozenset[str]] = frozenset(
 class Request:
     """A look that was asked for: `value` of the annotation, at the object's version `written`.
 
-    `before` is what the Model had then.
+    `before` is what the Model had then; `said` is what its `status.source` told.
     """
 
     value: str
     written: int
     before: tuple[str, str]
+    said: str = ""
 
 
 def can_move(entry: ModelEntry) -> bool:
@@ -76,33 +80,60 @@ def can_move(entry: ModelEntry) -> bool:
 
 
 class Refreshing:
-    """Asks for looks."""
+    """Asks for looks: each is for all who come before its answer."""
 
     def __init__(self, objects: ModelObjects) -> None:
         self._objects = objects
+        self._writing: dict[str, asyncio.Task[Request]] = {}
+        self._asked: OrderedDict[str, Request] = OrderedDict()
 
     async def ask(self, entry: ModelEntry) -> Request:
-        """Ask for a look at a Model's source.
+        """Ask for a look at a Model's source, or join those who wait for one.
 
         Raises:
             Refused: the API server says no; the Model is gone.
         """
         before = _holds(entry)
-        value = datetime.now(UTC).isoformat()
-        for _ in range(_TRIES):
-            live = await self._objects.live(entry)
-            operations: list[dict[str, Any]] = [{"op": "add", "path": _ANNOTATION, "value": value}]
-            if not isinstance(dig(live, "metadata", "annotations"), Mapping):
-                operations.insert(0, {"op": "add", "path": _ANNOTATIONS, "value": {}})
-            with self._objects.told("patch", entry.namespace, entry.name):
-                try:
-                    after = await self._objects.patch(live, operations)
-                except Invalid:
-                    continue
-            written = version_number(text(after, "metadata", "resourceVersion")) or 0
-            return Request(value, written, before)
-        told = f"Somebody else changes the Model {entry.path} all the time; try again"
-        raise Refused(409, "conflict", told)
+        found = self._pending(entry)
+        if found is None:
+            # Who was first may leave: the others still wait for what it has begun.
+            found = await asyncio.shield(self._written(entry))
+        return replace(found, before=before)
+
+    def _pending(self, entry: ModelEntry) -> Request | None:
+        """The request of a gateway that has no answer yet."""
+        value = entry.refresh
+        if not _is_ours(value) or any(_answers(one, value) for one in _answered(entry)):
+            return None
+        known = self._asked.get(entry.uid)
+        if known is not None and known.value == value:
+            return known
+        return Request(value, version_number(entry.version) or 0, _holds(entry), _said(entry))
+
+    def _written(self, entry: ModelEntry) -> asyncio.Task[Request]:
+        """The request that is being written."""
+        uid = entry.uid
+        found = self._writing.get(uid)
+        if found is None:
+            found = self._writing[uid] = asyncio.create_task(self._write(entry))
+            found.add_done_callback(lambda done: self._done(uid, done))
+        return found
+
+    async def _write(self, entry: ModelEntry) -> Request:
+        before, said, value = _holds(entry), _said(entry), _next_value(entry)
+        after = await self._objects.annotate(entry, REFRESH_ANNOTATION, value)
+        written = version_number(text(after, "metadata", "resourceVersion")) or 0
+        return Request(value, written, before, said)
+
+    def _done(self, uid: str, done: asyncio.Task[Request]) -> None:
+        del self._writing[uid]
+        # Asking for the error, too: all who waited may have left.
+        if done.cancelled() or done.exception() is not None:
+            return
+        self._asked[uid] = done.result()
+        self._asked.move_to_end(uid)
+        if len(self._asked) > _KEPT:
+            self._asked.popitem(last=False)
 
 
 class Judge:
@@ -128,29 +159,67 @@ class Judge:
 
     def _answer(self, entry: ModelEntry) -> Progress | None:
         """Until the look has ended well; None: it has."""
-        told = text(entry.status, "source", "message")
+        told = _said(entry)
         if entry.trouble is not None and _stuck(entry) in _OF_THE_SETTINGS:
             return Failed(entry.trouble.reason, entry.trouble.message)
         if self._is_answer(entry, "handledRefresh"):
             return Failed(FAILED, told) if told else None
         if number(entry.status, "source", "failures") and self._is_answer(entry, "failedRefresh"):
             return Failed(FAILED, f"{told.rstrip('.')}; it is tried again by itself")
+        # What was there before tells of an earlier look.
+        news = told if told != self._asked.said else ""
         if self._now() >= self._until:
+            cause = f"{news.rstrip('.')}." if news else "is the operator running?"
             why = (
-                f"nobody has told for {PATIENCE:g} s whether the source has moved: is the operator"
-                " running? The Model's status.source says when there is an answer. What is here"
-                " goes on serving"
+                f"nobody has told for {PATIENCE:g} s whether the source has moved: {cause} The"
+                " Model's status.source says when there is an answer. What is here goes on serving"
             )
             return Failed(FAILED, why)
-        return Pulling(message=LOOKING)
+        return Pulling(message=news or LOOKING, troubled=bool(news))
 
     def _is_answer(self, entry: ModelEntry, kind: str) -> bool:
         answered = text(entry.status, "source", kind)
-        if answered == self._asked.value:
+        if _answers(answered, self._asked.value):
             return True
         # Somebody else has asked anew, or has taken the request back.
         seen = (version_number(entry.version) or 0) >= self._asked.written
         return seen and entry.refresh in {"", answered}
+
+
+def _is_ours(value: str) -> bool:
+    return _OURS.fullmatch(value) is not None and parse_time(value) is not None
+
+
+def _answers(answered: str, asked: str) -> bool:
+    """Whether the answer to one request is one to another.
+
+    Where several gateways ask the operator sees only the newest request: it is for all before it.
+    """
+    if answered == asked:
+        return True
+    return answered > asked and _is_ours(answered) and _is_ours(asked)
+
+
+def _answered(entry: ModelEntry) -> tuple[str, str]:
+    """The requests that have an answer: the last one, and the one whose look has failed."""
+    failed = text(entry.status, "source", "failedRefresh")
+    tried = number(entry.status, "source", "failures")
+    return text(entry.status, "source", "handledRefresh"), failed if tried else ""
+
+
+def _next_value(entry: ModelEntry) -> str:
+    """A request later than all that there are, whatever the clocks of other gateways say."""
+    known = [one for one in (entry.refresh, *_answered(entry)) if _is_ours(one)]
+    now = datetime.now(UTC).isoformat(timespec="microseconds")
+    latest = max(known, default="")
+    if latest < now:
+        return now
+    after = datetime.fromisoformat(latest) + timedelta(microseconds=1)
+    return after.isoformat(timespec="microseconds")
+
+
+def _said(entry: ModelEntry) -> str:
+    return text(entry.status, "source", "message")
 
 
 def _stuck(entry: ModelEntry) -> str:

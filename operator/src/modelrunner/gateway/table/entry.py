@@ -31,7 +31,8 @@ class ModelEntry:
 
     `ready` and `starting` are replaced as wholes, never changed: a copy is not needed to walk
     over them. `spec` and `status` are the object's own, as they came, for the catalogue. `refresh`
-    is the newest request to look whether its source has moved.
+    is the newest request to look whether its source has moved. `generation` is the spec's: what the
+    status says of an older one is not yet about the settings that are there now.
     `in_flight` counts this process's requests; whoever enforces limits counts. `hold_timeout` is
     in seconds. `concurrent` and `per_minute` bound each gateway process; None is no bound.
     `gone`: the Model was deleted; an entry never comes back.
@@ -42,6 +43,7 @@ class ModelEntry:
     uid: str
     created: str = ""
     version: str = ""
+    generation: int = 0
     aliases: tuple[str, ...] = ()
     engine: str = ""
     mode: str = "completion"

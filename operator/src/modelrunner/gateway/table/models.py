@@ -64,6 +64,7 @@ def read_model(model: Object, entry: ModelEntry) -> None:
     """Bring an entry up to date with its Model."""
     entry.uid = uid_of(model)
     entry.version = version_of(model)
+    entry.generation = _generation(model)
     entry.created = text(model, "metadata", "creationTimestamp")
     entry.spec = _mapping(model.get("spec"))
     entry.status = _mapping(model.get("status"))
@@ -114,7 +115,7 @@ def trouble_of(model: Object) -> Trouble | None:
     hopeless = (
         stalled is not None
         and stalled.get("status") == "True"
-        and _is_current(model, stalled)
+        and is_current(stalled, _generation(model))
         and not (reason in _OF_THE_NEXT_PODS and number(model, "status", "replicas") > 0)
     )
     return Trouble(reason, text(ready, "message"), hopeless)
@@ -129,8 +130,13 @@ def _asleep(model: Object) -> bool:
     )
 
 
-def _is_current(model: Object, found: Object) -> bool:
-    return found.get("observedGeneration") == number(model, "metadata", "generation")
+def is_current(found: Object, generation: int) -> bool:
+    """Whether a condition, or a status, speaks of the settings that are there now."""
+    return found.get("observedGeneration") == generation
+
+
+def _generation(model: Object) -> int:
+    return number(model, "metadata", "generation")
 
 
 def _mapping(value: Any) -> dict[str, Any]:

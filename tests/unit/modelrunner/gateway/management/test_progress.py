@@ -16,10 +16,11 @@ from tests.support.table_objects import Object, condition, model
 DIGEST = "sha256:" + "ab" * 32
 
 
-def entry(*conditions: Object, **status: Any) -> ModelEntry:
+def entry(*conditions: Object, generation: int = 1, **status: Any) -> ModelEntry:
     """A Model in this state."""
     table = RouteTable()
-    table.put_model(model("ml/x", status={"conditions": list(conditions), **status}))
+    status["conditions"] = list(conditions)
+    table.put_model(model("ml/x", generation=generation, status=status))
     found = table.find("ml/x")
     assert found is not None
     return found
@@ -47,6 +48,17 @@ def test_bytes() -> None:
     assert progress_of(entry(ready, artifact=artifact)) == Pulling(
         message="pulling it", digest=DIGEST, total=100
     )
+
+
+def test_a_fault_of_the_former_settings() -> None:
+    """After an edit it is no end: nobody knows yet what comes of the new ones."""
+    told = (
+        condition("Ready", "True", "Ready"),
+        condition("Cached", "False", "PullFailed", "404"),
+        condition("Stalled", "True", "PullFailed", "404"),
+    )
+    assert progress_of(entry(*told)) == Failed("PullFailed", "404")
+    assert isinstance(progress_of(entry(*told, generation=2)), Pulling)
 
 
 def test_a_silent_source() -> None:

@@ -39,14 +39,22 @@ class Table:
         self._table = RouteTable()
         self._version = 0
 
-    def told(self, *conditions: Object, refresh: str = "", **more: Any) -> ModelEntry:
+    def told(
+        self, *conditions: Object, refresh: str = "", generation: int = 1, **more: Any
+    ) -> ModelEntry:
         """Its entry. `more`: of the status; `spec` is the Model's."""
         self._version += 1
         spec = more.pop("spec", MOVES)
         status = {"conditions": list(conditions), **more}
         notes = {"modelrunner.dev/refresh": refresh} if refresh else {}
         self._table.put_model(
-            model(version=self._version, spec=spec, status=status, annotations=notes)
+            model(
+                version=self._version,
+                generation=generation,
+                spec=spec,
+                status=status,
+                annotations=notes,
+            )
         )
         found = self._table.find("ml/smollm2")
         assert found is not None
@@ -180,6 +188,7 @@ def test_an_earlier_failure() -> None:
     """A request that comes after it is looked for at once, so that is waited for."""
     asked = Asked()
     source = {**KEY, "failures": 3, "failedRefresh": "old", "message": "It is away."}
+    asked.judge = Judge(Request("mine", 2, ("", OLD), "It is away."), lambda: asked.now)
     assert asked.judge(asked.told(source=source)) == Pulling(message=LOOKING)
 
 
@@ -202,6 +211,53 @@ def test_nobody_answers() -> None:
     assert isinstance(found, Failed)
     assert found.text.startswith("RefreshFailed: nobody has told for 180 s whether the source has")
     assert "is the operator running?" in found.message
+
+
+def test_a_look_that_cannot_begin() -> None:
+    """Whoever waits is told why, at once and at the end; what was said before is of another look."""
+    asked = Asked()
+    waits = asked.told(source={**KEY, "message": "no room in the quota."})
+    assert asked.judge(waits) == Pulling(message="no room in the quota.", troubled=True)
+    asked.now += PATIENCE
+    found = asked.judge(waits)
+    assert isinstance(found, Failed)
+    assert "180 s whether the source has moved: no room in the quota. The Model's" in found.message
+    assert "running?" not in found.message
+    asked.judge = Judge(Request("mine", 2, ("", OLD), "no room in the quota."), lambda: asked.now)
+    assert asked.judge(waits) == Pulling(message=LOOKING)
+
+
+FIRST, SECOND, THIRD = (f"2026-07-01T12:00:0{second}.000000+00:00" for second in (1, 2, 3))
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ({"handledRefresh": SECOND}, Pulled(7, here=True)),
+        (
+            {"failures": 1, "failedRefresh": SECOND, "message": "It is away."},
+            Failed("RefreshFailed", "It is away; it is tried again by itself"),
+        ),
+        ({"handledRefresh": "2026-07-01T12:00:00.000000+00:00"}, Pulling(message=LOOKING)),
+        # Only what a gateway has written is surely a moment.
+        ({"handledRefresh": "Wed Jul  1 12:00:02 UTC 2026"}, Pulling(message=LOOKING)),
+        ({"handledRefresh": "2999-99-99T99:99:99.999999+00:00"}, Pulling(message=LOOKING)),
+    ],
+    ids=range(5),
+)
+def test_later_requests_of_other_gateways(source: Object, expected: Pulled | Failed) -> None:
+    """The answer to a later one is one to all before it, though another one waits already."""
+    asked = Asked()
+    asked.judge = Judge(Request(FIRST, 2, ("", OLD)), lambda: asked.now)
+    assert asked.judge(asked.told(refresh=THIRD, source={**KEY, **source})) == expected
+
+
+def test_the_former_settings_fault() -> None:
+    """After an edit it stalls nobody: what is pulled now is followed."""
+    table = Table()
+    served = READY, _not("Cached", "PullFailed"), _stalled("PullFailed")
+    assert can_move(table.told(*served))
+    assert not can_move(table.told(*served, generation=2))
 
 
 def test_settings_that_break_meanwhile() -> None:
