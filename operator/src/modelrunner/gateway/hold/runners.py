@@ -17,6 +17,9 @@ _PATIENCE: Final = 2
 
 _CONNECT: Final = 1.0
 _TOTAL: Final = _PATIENCE + 3.0
+_QUICK: Final = aiohttp.ClientTimeout(total=1.0)
+"""Somebody waits for the rest of the answer, of which this is the least."""
+
 _LIMIT: Final = 64 * 1024
 _UNLOADING: Final = {"completion": "/api/generate", "embedding": "/api/embed"}
 _SHOWING: Final = "/api/show"
@@ -94,18 +97,21 @@ class HttpRunners:
         except (aiohttp.ClientError, TimeoutError, OSError):
             return False
 
-    async def template(self, endpoint: Endpoint, name: str) -> str:
-        """POST /api/show: the chat template that the runner's engine uses, "" for none."""
+    async def template(self, endpoint: Endpoint, name: str) -> str | None:
+        """POST /api/show: the chat template that the runner's engine uses.
+
+        "" where it has none, or one that is too large to be told; None when it does not answer
+        with 200 within a second.
+        """
+        url = _url(endpoint, _SHOWING)
         try:
             async with self._session.post(
-                _url(endpoint, _SHOWING), json={"model": name}, allow_redirects=False
+                url, json={"model": name}, allow_redirects=False, timeout=_QUICK
             ) as answer:
                 raw = await _read(answer, _SHOWN)
-                found = json.loads(raw) if answer.status == 200 else {}
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, RecursionError):
-            return ""
-        template = found.get("template") if isinstance(found, dict) else None
-        return template if isinstance(template, str) else ""
+                return _template(raw) if answer.status == 200 else None
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return None
 
     async def report(self, endpoint: Endpoint, held: int) -> None:
         """POST a HeldReport."""
@@ -135,6 +141,15 @@ async def _read(answer: aiohttp.ClientResponse, limit: int = _LIMIT) -> bytes:
             answer.close()
             break
     return raw
+
+
+def _template(raw: bytes) -> str:
+    try:
+        found = json.loads(raw)
+    except (ValueError, RecursionError):
+        return ""
+    template = found.get("template") if isinstance(found, dict) else None
+    return template if isinstance(template, str) else ""
 
 
 def _readiness(status: int, raw: bytes) -> Readiness:

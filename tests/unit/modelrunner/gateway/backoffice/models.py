@@ -46,11 +46,11 @@ def table(*models: dict[str, Any]) -> RouteTable:
 class Runners:
     """Tell of a template, as often as they are asked."""
 
-    def __init__(self, template: str = "") -> None:
+    def __init__(self, template: str | None = "") -> None:
         self.text = template
         self.asked: list[tuple[str, str]] = []
 
-    async def template(self, endpoint: Endpoint, name: str) -> str:
+    async def template(self, endpoint: Endpoint, name: str) -> str | None:
         """Part of templates.Runners."""
         self.asked.append((endpoint.name, name))
         return self.text

@@ -126,7 +126,7 @@ async def test_the_back_office_is_no_runner(runners: HttpRunners) -> None:
         (200, b'{"template": 3}', ""),
         (200, b"[]", ""),
         (200, b"{", ""),
-        (404, b'{"template": "of an error"}', ""),
+        (404, b'{"template": "of an error"}', None),
     ],
     ids=range(7),
 )
@@ -136,16 +136,33 @@ async def test_the_template_of_a_runner(
     endpoint: Endpoint,
     status: int,
     body: bytes,
-    template: str,
+    template: str | None,
 ) -> None:
-    """It is asked as any client of Ollama's asks; what is odd is none."""
+    """It is asked as any client of Ollama's asks; what is odd is none, an error tells nothing."""
     runner.status, runner.body = status, body
     assert await runners.template(endpoint, "ml/smol") == template
     assert runner.asked == [("/api/show", b'{"model": "ml/smol"}')]
 
 
 async def test_nobody_tells_a_template(runners: HttpRunners) -> None:
-    """A runner that is away has none."""
+    """A runner that is away, or hangs: then nobody waits as long as for other questions."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         address = closed.getsockname()
-    assert await runners.template(Endpoint("gone", address), "ml/smol") == ""
+    assert await runners.template(Endpoint("gone", address), "ml/smol") is None
+    there, over, ended = asyncio.Event(), asyncio.Event(), list[str]()
+
+    async def hang(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there.set()
+        await over.wait()
+        writer.close()
+
+    async with await asyncio.start_server(hang, "127.0.0.1", 0) as server:
+        address = server.sockets[0].getsockname()
+        other = asyncio.create_task(runners.readiness(Endpoint("hangs", address)))
+        other.add_done_callback(lambda _: ended.append("readiness"))
+        await there.wait()
+        assert await runners.template(Endpoint("hangs", address), "ml/smol") is None
+        ended.append("template")
+        over.set()
+        await other
+    assert ended == ["template", "readiness"]
