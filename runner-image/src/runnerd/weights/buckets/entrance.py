@@ -97,6 +97,7 @@ class StoreEntrance(ABC, Generic[SourceT, KeysT]):
             secret=credentials.secret if credentials else "",
             identity=identity and self._own,
             withheld="" if self._own or not identity else self.endpoint_variables[0],
+            variable="" if source.endpoint else self._variable(environment),
         )
 
     def connect(self) -> "ObjectStore":
@@ -131,6 +132,12 @@ class StoreEntrance(ABC, Generic[SourceT, KeysT]):
     def _has_identity(self, environment: Mapping[str, str]) -> bool:
         """Whether the platform tells a pod who it is."""
         return any(environment.get(name) for name in self.identities)
+
+    def _variable(self, environment: Mapping[str, str]) -> str:
+        """Which of the variables names plain http, else the first one that is there."""
+        found = [name for name in self.endpoint_variables if environment.get(name)]
+        plain = [name for name in found if environment[name].lower().startswith("http://")]
+        return next(iter(plain + found), "")
 
     def _store_in_words(self, usual: str) -> str:
         return describe_url(self._source.endpoint) if self._source.endpoint else usual

@@ -115,6 +115,7 @@ class Asker:
         guessed: Nobody says so: it is only tried.
         withheld: The pod has an identity which is not told to the Model's endpoint; the variable
             that may name that instead.
+        variable: What of the environment names the store, "" where the Model or nobody does.
     """
 
     field: str
@@ -130,6 +131,7 @@ class Asker:
     identity: bool = False
     guessed: bool = False
     withheld: str = ""
+    variable: str = ""
 
     def special(self, answer: Answer) -> WeightsError | None:
         """What only this kind of store says; None for all else."""
@@ -281,9 +283,12 @@ def _silent(text: str, asker: Asker) -> Exception:
             "set SSL_CERT_FILE"
         )
     if "BadScheme" in text:
+        named = f"{asker.field}.endpoint"
+        if asker.variable:
+            named = f"the variable {asker.variable} of the ModelRunner's env"
         return WeightsError(
             f"{asker.store} leads to plain http, which is not followed: name an https:// "
-            f"address in {asker.field}.endpoint, or set {asker.field}.insecure to true"
+            f"address in {named}, or set {asker.field}.insecure to true"
         )
     if any(sign in text for sign in _NO_RANGES):
         return WeightsError(

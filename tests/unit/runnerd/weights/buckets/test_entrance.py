@@ -183,3 +183,19 @@ def test_addresses_of_no_server(address: str, monkeypatch: pytest.MonkeyPatch) -
             patch.setenv(name, address)
             with pytest.raises(WeightsError, match=f"the variable {name} holds no address"):
                 entrance(_source(kind, ""), None, stall_timeout=9.0)
+
+
+@pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT"])
+async def test_a_variable_that_names_plain_http(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No Model has said that it may be; who wrote it is told where."""
+    source = S3Source(bucket="abc")
+    monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
+    async with FileServer().running() as server:
+        monkeypatch.setenv(name, server.url(""))
+        bucket = Bucket(entrance(source, None, stall_timeout=9.0))
+        says = (
+            rf"in the variable {name} of the ModelRunner's env, or set spec\.source\.s3\.insecure"
+        )
+        with pytest.raises(WeightsError, match=says):
+            await bucket.files("")
+        assert not server.requests
