@@ -39,6 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
         case ["serve", *rest]:
             # Imports make few cycles and many objects; the collector is back once it listens.
             gc.disable()
+            _without_netrc()
             from runnerd.standalone.main import serve  # noqa: PLC0415  # pods never need it
 
             return serve(rest)
@@ -62,6 +63,7 @@ def _is_job(command: str) -> bool:
 def _job(command: str) -> int:
     """What pods do before there is a runner."""
     _collect_seldom()
+    _without_netrc()
     from runnerd.weights import cli  # noqa: PLC0415  # a runner never needs it
 
     return {"resolve": cli.resolve, "pull": cli.pull, "verify": cli.verify}[command]()
@@ -70,6 +72,7 @@ def _job(command: str) -> int:
 def _tool(command: str, arguments: list[str]) -> int:
     """What people call by hand; pods never need it."""
     _collect_seldom()
+    _without_netrc()
     if command == "pull":
         from runnerd.weights.pull_cli import pull_by_hand  # noqa: PLC0415  # see above
 
@@ -94,6 +97,12 @@ def _tool(command: str, arguments: list[str]) -> int:
 def _collect_seldom() -> None:
     # Imports make few cycles and many objects, and so does the work after them.
     gc.set_threshold(50_000)
+
+
+def _without_netrc() -> None:
+    # A person's .netrc would be shown to whatever host is named there, and it would stand beside the
+    # Authorization of a Secret, which is refused.
+    os.environ["NETRC"] = os.devnull
 
 
 def _version() -> str:

@@ -61,6 +61,21 @@ def test_a_bucket_is_read_by_its_own_library_alone() -> None:
     assert not {"aiohttp", "prometheus_client", "huggingface_hub", "httpx"} & found
 
 
+def test_a_netrc_is_set_aside_where_a_command_begins() -> None:
+    """By all that people call and that ask servers which a source names."""
+    code = """if True:
+        import contextlib, io, os
+        from runnerd.__main__ import main
+        for command in ("serve", "pull", "package"):
+            os.environ["NETRC"] = "mine"
+            with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
+                main([command, "--help"])
+            print(os.environ["NETRC"])
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [os.devnull] * 3
+
+
 def imported(module: str) -> set[str]:
     """All modules that are there when this one was imported."""
     return after(f"import {module}")

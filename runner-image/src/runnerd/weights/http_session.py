@@ -28,16 +28,13 @@ _WIRE_SAFE: Final = re.compile(r"[!-~]+")
 def new_session(stall_timeout: float) -> aiohttp.ClientSession:
     """A client that keeps to the environment: *_PROXY, NO_PROXY, SSL_CERT_FILE, SSL_CERT_DIR.
 
-    Who we are is said by Secrets alone: a .netrc is not read.
+    Who we are is said by Secrets alone: for that a command first sets aside the .netrc.
 
     Args:
         stall_timeout: Seconds without a byte after which a connection is dead.
     """
     from importlib.metadata import version  # noqa: PLC0415  # slow to import, and not all pull
 
-    # A person's .netrc would be shown to whatever host is named there, and it would stand beside the
-    # Authorization of a Secret, which is refused.
-    os.environ["NETRC"] = os.devnull
     return aiohttp.ClientSession(
         trust_env=True,
         auto_decompress=False,

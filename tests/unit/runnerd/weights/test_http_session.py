@@ -1,5 +1,6 @@
 """Proxies and certificates of the environment that are not good."""
 
+import os
 import socket
 from pathlib import Path
 
@@ -20,6 +21,13 @@ async def _ask(url: URL) -> int:
         response = await send(session, "GET", url, {})
         response.close()
         return response.status
+
+
+async def test_a_client_leaves_the_environment_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the whole process's, engines included: who begins that decides."""
+    monkeypatch.setenv("NETRC", "mine")
+    await new_session(9.0).close()
+    assert os.environ["NETRC"] == "mine"
 
 
 async def test_a_proxy_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
