@@ -173,7 +173,7 @@ class Proxy:
 
         An engine closes what was idle for long. A request that is on its way then is one that it
         has never read (RFC 9112, 9.3.1), and further kept connections are as old as the first.
-        That shows at once. After a while the engine may have worked on it: then it is not sent again.
+        That shows at once. Later the engine may have worked on it: then it is not sent again.
         """
         url = self._urls.get(path)
         if url is None:
