@@ -81,7 +81,7 @@ class ArtifactStatus(ApiModel):
     """An estimate of the memory that the model needs, in bytes: its weights, what it keeps of 4,096
     tokens of context (or as many as it was trained for), and what it computes with. A larger
     context, more requests at once and an engine of another kind need more. Absent where the files
-    do not tell.
+    do not tell; of safetensors whose layers are not known it is the least: the weights alone.
     """
 
     memory: str | None = None
