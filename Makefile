@@ -24,7 +24,7 @@ DOCKER_OPTIONS ?=
 DOCKER = $(or $(shell command -v docker),$(error there is no docker here: install it, or use `make run`))
 PACKAGES := protocol operator runner-image
 # Unit tests share nothing, so they may use every core; contract and integration tests mostly wait,
-# each file for its own servers, so three of the latter keep two cores busy; the cluster is one for all.
+# each file for its own servers; the cluster is one for all tests.
 PYTEST := $(RUN) pytest
 # Without bytecode each of the many processes that tests start compiles our packages again, and each
 # worker every test file: a third of what collecting integration tests costs.
@@ -151,7 +151,7 @@ test: static tools ## Every check and every test, on a real cluster, from nothin
 	@$(RUN) coverage erase
 	@$(RUN) coverage run -m pytest -q -n auto tests/unit
 	@$(RUN) coverage run -m pytest -q -n 2 --dist loadfile tests/contract
-	@$(RUN) coverage run -m pytest -q -n 3 --dist loadfile tests/integration
+	@$(RUN) coverage run -m pytest -q -n 2 --dist loadfile tests/integration
 	@$(PYTEST) -q -n 2 --dist loadfile -m "not alone" tests/e2e
 	@$(PYTEST) -q -m alone tests/e2e
 	@$(RUN) coverage combine --quiet
