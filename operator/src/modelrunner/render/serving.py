@@ -63,8 +63,7 @@ def deployment(
         annotations={
             naming.INPUTS_ANNOTATION: inputs(effective, artifact, draft, renewed),
             naming.VOLUMES_ANNOTATION: mounts.words,
-            **_weights_served(effective, artifact),
-            **_found_on(effective, claim),
+            **_weights_served(effective, artifact, claim),
         },
         owners=[owner.reference(controller=True)],
         progress_deadline=math.ceil(effective.startup_timeout) + DEADLINE_MARGIN,
@@ -97,19 +96,20 @@ def _variables(effective: Effective, artifact: Artifact) -> Variables:
     )
 
 
-def _weights_served(effective: Effective, artifact: Artifact) -> dict[str, str]:
-    """What a Deployment says of its weights: an operator without memory finds them by it."""
+def _weights_served(
+    effective: Effective, artifact: Artifact, claim: Object | None
+) -> dict[str, str]:
+    """What a Deployment says of its weights: an operator without memory finds them by it.
+
+    Also which claim of users has them; of our own the claim itself tells what it has.
+    """
+    uid = uid_of(claim) if claim is not None and not owns_claim(effective) else ""
     return {
         naming.ARTIFACT_KEY_ANNOTATION: effective.key,
         naming.ARTIFACT_ANNOTATION: encode(artifact),
         **_version(effective),
+        **({naming.CLAIM_UID_ANNOTATION: uid} if uid else {}),
     }
-
-
-def _found_on(effective: Effective, claim: Object | None) -> dict[str, str]:
-    """Which claim of users has the weights; of our own the claim itself tells what it has."""
-    uid = uid_of(claim) if claim is not None and not owns_claim(effective) else ""
-    return {naming.CLAIM_UID_ANNOTATION: uid} if uid else {}
 
 
 def _renewed(draft: Draft | None) -> str:
