@@ -1,12 +1,12 @@
 """The estimate of memory against what a real engine says and takes."""
 
 import re
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 
 from modelrunner_protocol.wire import Mode
@@ -39,11 +39,15 @@ def _started(engine: Engine, folder: Path, flags: tuple[str, ...]) -> Iterator[t
         process.wait()
 
 
-def _healthy(socket: Path) -> bool:
-    with httpx.Client(transport=httpx.HTTPTransport(uds=str(socket)), timeout=60) as client:
+def _healthy(path: Path) -> bool:
+    # httpx leaves a socket open whose connection is refused, as it is before the engine listens.
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(60)
         try:
-            return client.get("http://engine/health").status_code == 200
-        except httpx.TransportError:
+            connection.connect(str(path))
+            connection.sendall(b"GET /health HTTP/1.0\r\n\r\n")
+            return b" 200 " in connection.recv(64)
+        except OSError:
             return False
 
 
