@@ -150,12 +150,11 @@ test: static tools ## Every check and every test, on a real cluster, from nothin
 	@$(RUN) coverage erase
 	@$(RUN) coverage run -m pytest -q -n auto tests/unit
 	@$(RUN) coverage run -m pytest -q -n 2 --dist loadfile tests/contract
-	@$(MAKE) -j 2 integration e2e
+	@$(MAKE) integration
+	@$(MAKE) e2e
 	@$(RUN) coverage combine --quiet
 	@$(RUN) coverage report --fail-under=95 --format=total | sed 's/^/coverage %: /'
 
-# The ones are held up by the processor, the others by pods: side by side they take little longer
-# than the longer of both.
 .PHONY: integration
 integration: tools ## Integration tests: real servers, a real API server, real engines
 	@$(RUN) coverage run -m pytest -q -n 2 --dist loadfile tests/integration
