@@ -159,11 +159,10 @@ test: static tools ## Every check and every test, on a real cluster, from nothin
 integration: tools ## Integration tests: real servers, a real API server, real engines
 	@$(RUN) coverage run -m pytest -q -n 2 --dist loadfile tests/integration
 
-# Not measured: on the cluster our code runs in images, where coverage does not see it.
 .PHONY: e2e
 e2e: tools ## Tests on a real cluster
-	@$(PYTEST) -q -n 2 --dist loadfile -m "not alone" tests/e2e
-	@$(PYTEST) -q -m alone tests/e2e
+	@$(RUN) coverage run -m pytest -q -n 2 --dist loadfile -m "not alone" tests/e2e
+	@$(RUN) coverage run -m pytest -q -m alone tests/e2e
 
 .PHONY: bench
 bench: tools ## Measure; both sides in one run, ratios printed

@@ -54,8 +54,13 @@ class GatewayProcess:
         trace: types.TracebackType | None,
     ) -> None:
         if self._process is not None and self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
+            # In order, where it can: what it has measured of itself is written at its end.
+            self._process.terminate()
+            try:
+                self._process.wait(20)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
 
     def start(self) -> Self:
         """Start the process."""
