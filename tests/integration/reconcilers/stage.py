@@ -1,6 +1,7 @@
 """A Model that serves, with runners over HTTP: what the tests of scaling begin with."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,14 +85,20 @@ class Stage:
             await self.look()
 
     async def until_replicas(self, wanted: int) -> None:
-        """Look until the Deployment wants so many: its controller may come in between."""
+        """Look until the Deployment wants so many."""
+        await self.until(f"{wanted} replicas", lambda: self.replicas == wanted)
+
+    async def until(self, what: str, holds: Callable[[], bool]) -> None:
+        """Look until it holds: controllers may come in between two looks."""
         try:
             async with asyncio.timeout(PATIENCE):
-                while self.replicas != wanted:
+                while not holds():
                     await self.look()
                     await asyncio.sleep(0.02)
         except TimeoutError as error:
-            found = f"{self.replicas} replicas instead of {wanted}: {self.bench.steps}"
+            found = (
+                f"{what}: not so with {self.replicas} replicas, {self.status}: {self.bench.steps}"
+            )
             raise AssertionError(found) from error
 
     async def close(self) -> None:

@@ -14,6 +14,8 @@ from tests.integration.reconcilers.test_volumes import (
     stage,
     told,
     until_placed,
+    until_told,
+    until_untold,
 )
 from tests.support.fake_nodes import FakeNodes
 from tests.support.pod_statuses import ARTIFACT
@@ -39,15 +41,13 @@ async def test_a_rollout_that_has_no_room(stage: Stage, nodes: FakeNodes) -> Non
     nodes.add("b", "64")
     bench.put("Model", "m", MODEL | {"warmup": {"enabled": False}})
     await until_placed(stage, 1, waiting=1)
-    model = await bench.until_still("m")
-    stalled = told(stage, "Stalled")
-    assert stalled is not None
+    stalled = await until_told(stage, "Stalled")
     assert stalled["reason"] == "Unschedulable"
     (claim,) = bench.api.list("v1", "PersistentVolumeClaim", bench.namespace)
     where = f"on the node of PersistentVolumeClaim {claim['metadata']['name']} (ReadWriteOnce)"
     assert where in stalled["message"]
     assert "kubectl scale deployment m --replicas=0" in stalled["message"]
-    assert model["status"]["phase"] == "Ready"
+    assert stage.status["phase"] == "Ready"
 
     bench.scale("m", 0)
     bench.wait_for_pods(lambda: not pods(stage))
@@ -55,10 +55,10 @@ async def test_a_rollout_that_has_no_room(stage: Stage, nodes: FakeNodes) -> Non
         # No kubelet ends it.
         path = bench.api.path("v1", "Pod", bench.namespace, pod["metadata"]["name"])
         bench.api.request("DELETE", path, query={"gracePeriodSeconds": "0"})
-    assert (await bench.until_still("m"))["status"]["phase"] == "Idle"
+    await stage.until("Idle", lambda: stage.status["phase"] == "Idle")
     bench.scale("m", 1)
     await until_placed(stage, 1)
-    assert told(stage, "Stalled") is None
+    await until_untold(stage, "Stalled")
 
 
 async def test_a_volume_for_one_pod_alone(stage: Stage, nodes: FakeNodes) -> None:
@@ -77,21 +77,22 @@ async def test_a_volume_for_one_pod_alone(stage: Stage, nodes: FakeNodes) -> Non
     await bench.until_still("m")
     await until_placed(stage, 1, of=PULLS)
     assert pods(stage) == []
-    limited = told(stage, "ReplicasLimited")
-    assert limited is not None
+    limited = await until_told(stage, "ReplicasLimited")
     assert "PersistentVolumeClaim one is ReadWriteOncePod" in limited["message"]
     bench.end_pod("pull", Outcome(artifact=ARTIFACT), exit_code=0)
     await until_placed(stage, 1)
     await all_ready(stage, 1)
-    assert (await bench.until_still("m"))["status"]["phase"] == "Ready"
+    await stage.until("Ready", lambda: stage.status["phase"] == "Ready")
     assert stage.replicas == 1
 
     bench.put("Model", "m", MODEL | {"warmup": {"enabled": False}})
     await bench.once("m")
     bench.wait_for_pods(lambda: bool(given_up(pods(stage))))
     stage.later(10)
-    await bench.until_still("m")
-    waiting = told(stage, "Reconciling")
-    assert waiting is not None
-    assert "waiting for the previous pod to stop" in waiting["message"]
+
+    def waits() -> bool:
+        found = told(stage, "Reconciling")
+        return found is not None and "waiting for the previous pod to stop" in found["message"]
+
+    await stage.until("it waits for the previous pod", waits)
     assert told(stage, "Stalled") is None

@@ -115,6 +115,19 @@ def told(stage: Stage, kind: str = "ReplicasLimited") -> Object | None:
     return condition(stage.bench.model("m"), kind)
 
 
+async def until_told(stage: Stage, kind: str) -> Object:
+    """Look until the Model has a condition: controllers may come in between."""
+    await stage.until(f"{kind} told", lambda: told(stage, kind) is not None)
+    found = told(stage, kind)
+    assert found is not None
+    return found
+
+
+async def until_untold(stage: Stage, kind: str) -> None:
+    """Look until the Model has that condition no more."""
+    await stage.until(f"{kind} not told", lambda: told(stage, kind) is None)
+
+
 async def test_a_runner_too_many_is_taken_back_and_told(stage: Stage, nodes: FakeNodes) -> None:
     """Two of three fit where the volume is; the third is tried again later, and fits then."""
     home, other = nodes.add("a", "2500m"), nodes.add("b", "2500m")
@@ -135,8 +148,7 @@ async def test_a_runner_too_many_is_taken_back_and_told(stage: Stage, nodes: Fak
     stage.later(PATIENCE + 5)
     await stage.until_replicas(2)
     await stage.bench.until_still("m")
-    limited = told(stage)
-    assert limited is not None
+    limited = await until_told(stage, "ReplicasLimited")
     assert (limited["status"], limited["reason"]) == ("True", "SingleNodeVolume")
     assert "3 runners are wanted and 2 run" in limited["message"]
     assert f"node {found} has no room" in limited["message"]
@@ -160,8 +172,7 @@ async def test_a_runner_too_many_is_taken_back_and_told(stage: Stage, nodes: Fak
     await until_placed(stage, 3)
     assert {pod["spec"]["nodeName"] for pod in pods(stage)} == {found}
     await all_ready(stage, 3)
-    await stage.bench.until_still("m")
-    assert told(stage) is None
+    await until_untold(stage, "ReplicasLimited")
 
 
 async def test_a_volume_of_all_nodes_limits_nothing(stage: Stage, nodes: FakeNodes) -> None:
