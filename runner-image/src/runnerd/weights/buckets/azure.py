@@ -86,6 +86,10 @@ class AzureEntrance(StoreEntrance[AzureSource, Keys]):
     identities = IDENTITIES
     servers = _SERVERS
     endpoint_variables = ("AZURE_STORAGE_ENDPOINT",)
+    token_variables = (
+        *("IDENTITY_ENDPOINT", "AZURE_IDENTITY_ENDPOINT", "AZURE_MSI_ENDPOINT"),
+        *("AZURE_AUTHORITY_HOST", "AZURE_STORAGE_AUTHORITY_HOST"),
+    )
 
     def _read_keys(self, credentials: Credentials) -> Keys:
         return read_keys(credentials)

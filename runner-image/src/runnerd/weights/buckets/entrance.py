@@ -64,6 +64,7 @@ class StoreEntrance(ABC, Generic[SourceT, KeysT]):
         identities: Variables by which a platform tells a pod who it is.
         servers: The hosts of the cloud itself.
         endpoint_variables: What names another server to the client library; the first one is told.
+        token_variables: What names the servers that give tokens to the pod's identity.
 
     Raises:
         WeightsError: the Secret or the endpoint is not good.
@@ -73,6 +74,7 @@ class StoreEntrance(ABC, Generic[SourceT, KeysT]):
     identities: ClassVar[tuple[str, ...]]
     servers: ClassVar[re.Pattern[str]]
     endpoint_variables: ClassVar[tuple[str, ...]]
+    token_variables: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
         self,
@@ -92,6 +94,9 @@ class StoreEntrance(ABC, Generic[SourceT, KeysT]):
         self._keys = self._read_keys(credentials) if credentials else None
         self._own = is_own(source.endpoint, self.servers)
         identity = self._has_identity(environment)
+        if identity and self._own and not credentials:
+            for name in self.token_variables:
+                _check_variable(name, environment)
         self.asker = replace(
             self._asking(),
             secret=credentials.secret if credentials else "",
@@ -208,7 +213,7 @@ def _check_variable(name: str, environment: Mapping[str, str]) -> None:
     """The library would not fail but fall over."""
     if (found := environment.get(name)) and not _is_server(found):
         raise WeightsError(
-            f"the variable {name} holds no address of a server, such as https://s3.example.com:9000: "
+            f"the variable {name} holds no address of a server, such as https://host.example:9000: "
             "correct it in the ModelRunner's env",
             reason=Reason.INVALID_CONFIGURATION,
         )

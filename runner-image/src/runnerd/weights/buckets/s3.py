@@ -104,6 +104,7 @@ class S3Entrance(StoreEntrance[S3Source, Keys]):
     identities = IDENTITIES
     servers = _SERVERS
     endpoint_variables = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT")
+    token_variables = ("AWS_ENDPOINT_URL_STS",)
 
     def _read_keys(self, credentials: Credentials) -> Keys:
         return read_keys(credentials)

@@ -76,7 +76,8 @@ def test_keys_that_are_replaced_are_taken_over(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", IDENTITIES)
 def test_an_identity_is_known_by_the_environment(name: str) -> None:
     """What platforms set; without any of it nothing is signed."""
-    entrance = AzureEntrance(SOURCE, None, stall_timeout=1.0, environment={name: "x"})
+    environment = {name: "http://127.0.0.1:1/token" if name.endswith("ENDPOINT") else "x"}
+    entrance = AzureEntrance(SOURCE, None, stall_timeout=1.0, environment=environment)
     assert entrance.asker.identity
     assert not entrance.renew()
     assert not AzureEntrance(SOURCE, None, stall_timeout=1.0, environment={}).asker.identity

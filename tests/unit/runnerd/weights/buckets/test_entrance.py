@@ -185,6 +185,30 @@ def test_addresses_of_no_server(address: str, monkeypatch: pytest.MonkeyPatch) -
                 entrance(_source(kind, ""), None, stall_timeout=9.0)
 
 
+@pytest.mark.parametrize(
+    ("kind", "name", "identity"),
+    [
+        ("azure", "IDENTITY_ENDPOINT", "IDENTITY_ENDPOINT"),
+        ("azure", "AZURE_IDENTITY_ENDPOINT", "AZURE_IDENTITY_ENDPOINT"),
+        ("azure", "AZURE_MSI_ENDPOINT", "AZURE_MSI_ENDPOINT"),
+        ("azure", "AZURE_AUTHORITY_HOST", "AZURE_FEDERATED_TOKEN_FILE"),
+        ("azure", "AZURE_STORAGE_AUTHORITY_HOST", "AZURE_FEDERATED_TOKEN_FILE"),
+        ("s3", "AWS_ENDPOINT_URL_STS", "AWS_WEB_IDENTITY_TOKEN_FILE"),
+    ],
+)
+def test_a_variable_that_names_no_giver_of_tokens(
+    kind: str, name: str, identity: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client library would end the process with a stack; it matters to no other server."""
+    monkeypatch.setenv(identity, "/a/file")
+    monkeypatch.setenv(name, "nonsense")
+    with pytest.raises(WeightsError, match=f"the variable {name} holds no address") as told:
+        entrance(_source(kind, ""), None, stall_timeout=9.0)
+    assert told.value.reason is Reason.INVALID_CONFIGURATION
+    source = _source(kind, "https://elsewhere.example")
+    assert entrance(source, None, stall_timeout=9.0).asker.withheld
+
+
 @pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT"])
 async def test_a_variable_that_names_plain_http(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """No Model has said that it may be; who wrote it is told where."""
