@@ -4,7 +4,6 @@ import base64
 import hashlib
 import hmac
 import os
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from obstore.store import AzureStore
 from modelrunner_protocol.wire import Credentials
 from tests.cluster.waiting import wait_until
 from tests.support.clients.installs import node, node_modules
+from tests.support.ports import free_port
 
 ACCOUNT: Final = "acme"
 KEY: Final = base64.b64encode(b"a key of the loopback").decode()
@@ -68,9 +68,7 @@ class AzureServer:
 @contextmanager
 def running_azure(folder: Path, host: str = "127.0.0.1") -> Iterator[AzureServer]:
     """A store for the block, at an address of this machine."""
-    with socket.socket() as listener:
-        listener.bind((host, 0))
-        port = listener.getsockname()[1]
+    port = free_port(host)
     log = folder / "azure.log"
     script = node_modules(pins=_PINS) / "azurite" / "dist" / "src" / "blob" / "main.js"
     where = ["--blobHost", host, "--blobPort", str(port), "--location", str(folder)]

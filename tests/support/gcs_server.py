@@ -1,7 +1,6 @@
 """A Google Cloud Storage server on this machine (fake-gcs-server), which keeps objects in memory."""
 
 import json
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from modelrunner_protocol.wire import Credentials
 from tests.cluster.waiting import wait_until
 from tests.support.go_tools import Tool, ensure
+from tests.support.ports import free_port
 
 READER = "reader@acme.iam.gserviceaccount.com"
 
@@ -45,9 +45,7 @@ class GcsServer:
 @contextmanager
 def running_gcs(folder: Path, host: str = "127.0.0.1") -> Iterator[GcsServer]:
     """A store for the block, at an address of this machine."""
-    with socket.socket() as listener:
-        listener.bind((host, 0))
-        port = listener.getsockname()[1]
+    port = free_port(host)
     log = folder / "gcs.log"
     program = str(ensure(Tool.FAKE_GCS))
     where = ["-scheme", "http", "-host", host, "-port", str(port), "-public-host", f"{host}:{port}"]

@@ -19,7 +19,7 @@ from aiohttp import web
 
 from tests.support.file_server import FileServer
 
-_START_SECONDS: Final = 10
+_START_SECONDS: Final = 120
 
 
 @dataclass

@@ -1,7 +1,6 @@
 """A real S3 server on this machine (versitygw), whose objects are files of a folder."""
 
 import os
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from obstore.store import S3Store
 from modelrunner_protocol.wire import Credentials
 from tests.cluster.waiting import wait_until
 from tests.support.go_tools import Tool, ensure
+from tests.support.ports import free_port
 
 KEY_ID: Final = "reader"
 KEY: Final = "loopback-key"
@@ -51,9 +51,7 @@ class S3Server:
 @contextmanager
 def running_s3(folder: Path, host: str = "127.0.0.1") -> Iterator[S3Server]:
     """A store for the block, at an address of this machine."""
-    with socket.socket() as listener:
-        listener.bind((host, 0))
-        address = f"{host}:{listener.getsockname()[1]}"
+    address = f"{host}:{free_port(host)}"
     data, notes, users = folder / "buckets", folder / "notes", folder / "users"
     for one in (data, notes, users):
         one.mkdir()
