@@ -98,6 +98,18 @@ class Process:
         eventually(reached)
         return found
 
+    def metrics(self) -> str:
+        """Its metrics with the engine's, which are left out when the engine takes too long."""
+        text = ""
+
+        def told() -> bool:
+            nonlocal text
+            text = self.http.get("/metrics").text
+            return "llamacpp:" in text
+
+        eventually(told)
+        return text
+
     def ask_engine(self, path: str) -> Any:
         """GET from the engine itself, past runnerd; JSON or text."""
         connection = http.client.HTTPConnection("engine", timeout=60)

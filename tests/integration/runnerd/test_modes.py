@@ -129,7 +129,7 @@ def test_a_draft_model(serve: Serve, engine: Engine) -> None:
     runner.until("ready")
     answer = runner.chat("Tell me about Paris", max_tokens=48, temperature=0)
     assert answer.status_code == 200, answer.text
-    metrics = runner.http.get("/metrics").text
+    metrics = runner.metrics()
     drafted = _spoken(metrics, "spec_decode_num_draft_tokens_total")
     accepted = _spoken(metrics, "spec_decode_num_accepted_tokens_total")
     assert 0 < accepted <= drafted

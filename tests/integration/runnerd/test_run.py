@@ -4,7 +4,7 @@ import json
 import os
 import re
 import signal
-import threading
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,9 @@ pytestmark = pytest.mark.engine
 
 Serve = Callable[..., Process]
 
-CONTEXT = 8192
+CONTEXT = 1024
+# A generation that never ends by itself, however fast the engine is: the context moves along.
+ENDLESS: dict[str, Any] = {"max_tokens": 10**9, "ignore_eos": True, "stream": True}
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +33,7 @@ def runner(serve: Serve) -> Process:
         aliases=("gpt-4o-mini",),
         reasoning_budget=0,
         context_size=CONTEXT,
-        runtime_flags=("--parallel", "2", "--kv-unified"),
+        runtime_flags=("--parallel", "2", "--kv-unified", "--context-shift"),
     )
     process.until("ready")
     return process
@@ -107,7 +109,7 @@ def test_arguments(runner: Process) -> None:
     assert command[1:4] == ["-ngl", "999", "--metrics"]
     kept = [word for word in command[4:] if word.startswith("--") and word != "--threads"]
     usual = ["--model", "--host", "--alias", "--reasoning-budget", "--ctx-size"]
-    assert kept == [*usual, "--parallel", "--kv-unified", "--jinja"]
+    assert kept == [*usual, "--parallel", "--kv-unified", "--context-shift", "--jinja"]
 
 
 def test_engine_starts_before_the_imports(runner: Process) -> None:
@@ -123,7 +125,7 @@ def test_engine_starts_before_the_imports(runner: Process) -> None:
 def test_metrics(runner: Process) -> None:
     """The engine's families carry our labels; HELP and TYPE are kept, once each."""
     runner.chat()
-    text = runner.http.get("/metrics").text
+    text = runner.metrics()
     labels = r'namespace="ml",model="smol",runner="cpu",engine="llama\.cpp"'
     assert re.search(rf"^llamacpp:tokens_predicted_total\{{{labels}\}} [0-9]+$", text, re.MULTILINE)
     assert re.search(rf"^runnerd_ready\{{{labels}\}} 1\.0$", text, re.MULTILINE)
@@ -172,14 +174,8 @@ def test_embeddings_of_a_chat_model(runner: Process) -> None:
 
 
 def test_client_leaves(runner: Process) -> None:
-    """The engine stops generating as soon as the client has gone."""
-    body = {
-        "messages": [{"role": "user", "content": "Tell a very long story"}],
-        # As much as the context holds: it must not end by itself before the client leaves.
-        "max_tokens": CONTEXT,
-        "ignore_eos": True,
-        "stream": True,
-    }
+    """The engine stops generating when the client has gone."""
+    body = {"messages": [{"role": "user", "content": "Tell a very long story"}], **ENDLESS}
 
     def counted(family: str) -> int:
         found = re.search(rf"^llamacpp:{family} (\d+)", runner.ask_engine("/metrics"), re.MULTILINE)
@@ -189,9 +185,10 @@ def test_client_leaves(runner: Process) -> None:
     before = counted("n_decode_total")
     with runner.http.stream("POST", "/v1/chat/completions", json=body) as answer:
         assert next(answer.iter_lines()).startswith("data: ")
+    # By itself it would go on for days.
     eventually(lambda: counted("requests_processing") == 0)
-    # One for each token: to its end it would have filled the context.
-    assert 0 < counted("n_decode_total") - before < CONTEXT / 2
+    assert counted("n_decode_total") > before
+    assert runner.chat().status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -247,8 +244,9 @@ def test_negative_value_and_foreign_environment(serve: Serve) -> None:
 
 def test_engine_that_hangs(serve: Serve) -> None:
     """A stopped llama-server is found, told and replaced; who waited for it gets an answer."""
-    # An engine that only has to wait for a core is none that hangs.
-    runner = serve({"RUNNERD_HANG_TIMEOUT": "7.5"})
+    # An engine that only has to wait for a core is none that hangs, and nobody knows how long a
+    # new one takes to load.
+    runner = serve({"RUNNERD_HANG_TIMEOUT": "7.5", "RUNNERD_RETRY_WAIT": "120"})
     runner.until("ready")
     freeze(runner.engine_pid)
     assert runner.chat().status_code == 200
@@ -289,10 +287,11 @@ def test_engine_killed(serve: Serve, engine: Engine, tmp_path: Path) -> None:
     waiting = f"while [ -e {shut} ]; do sleep 0.05; done"
     program.write_text(f'#!/bin/sh\n{waiting}\nexec {engine.llama_server} "$@"\n', "ascii")
     program.chmod(0o700)
-    runner = serve({"LLAMA_SERVER_PATH": str(program)}, runtime_flags=("--parallel", "1"))
+    flags = ("--parallel", "1", "--context-shift")
+    runner = serve({"LLAMA_SERVER_PATH": str(program)}, runtime_flags=flags)
     runner.until("ready")
     shut.touch()
-    body: dict[str, Any] = {"prompt": "Once", "max_tokens": 900, "ignore_eos": True, "stream": True}
+    body = {"prompt": "Once", **ENDLESS}
     with runner.http.stream("POST", "/v1/completions", json=body) as answer:
         lines = answer.iter_lines()
         next(lines)
@@ -315,27 +314,28 @@ def test_sigterm_with_an_open_stream(serve: Serve) -> None:
     """The stream ends whole, new requests go elsewhere, the process exits with 0."""
     runner = serve(runtime_flags=("--parallel", "1"))
     runner.until("ready")
-    body: dict[str, Any] = {"prompt": "Once", "max_tokens": 900, "ignore_eos": True, "stream": True}
-    lines: list[str] = []
-    began = threading.Event()
-
-    def read() -> None:
-        url = runner.http.base_url.join("/v1/completions")
-        with httpx.stream("POST", url, json=body, timeout=120) as answer:
-            for line in answer.iter_lines():
-                lines.append(line)
-                began.set()
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    assert began.wait(120)
-    runner.process.send_signal(signal.SIGTERM)
-    runner.until("draining")
-    assert runner.http.get("/readyz").status_code == 503
-    refused = runner.chat()
-    assert (refused.status_code, refused.headers["X-Runner-Draining"]) == (503, "true")
-    reader.join(180)
-    assert [line for line in lines if line][-1] == "data: [DONE]"
+    # Some 12 MB, and a client that takes little at once: they fit into no buffers on the way, so
+    # that the stream is open until it is read, however fast the engine is.
+    body = {"prompt": "Once", "max_tokens": 64, "n_probs": 2000, "ignore_eos": True, "stream": True}
+    little = [(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)]
+    with (
+        httpx.Client(
+            transport=httpx.HTTPTransport(socket_options=little),
+            base_url=runner.http.base_url,
+            timeout=120,
+        ) as client,
+        client.stream("POST", "/v1/completions", json=body) as answer,
+    ):
+        lines = answer.iter_lines()
+        assert next(lines).startswith("data: ")
+        runner.process.send_signal(signal.SIGTERM)
+        assert runner.until("draining")["inFlight"] == 1
+        assert runner.http.get("/readyz").status_code == 503
+        refused = runner.chat()
+        assert (refused.status_code, refused.headers["X-Runner-Draining"]) == (503, "true")
+        events = [line for line in lines if line]
+    assert events[-1] == "data: [DONE]"
+    assert json.loads(events[-2].removeprefix("data: "))["usage"]["completion_tokens"] == 64
     assert runner.process.wait(120) == 0
     assert not runner.socket.exists()
 
