@@ -24,7 +24,7 @@ from runnerd.weights.progress import ProgressMeter
 from runnerd.weights.report import reporting
 from runnerd.weights.settings import LOG_LEVEL
 from runnerd.weights.spec_source import source_of_spec
-from runnerd.weights.spoken import artifact_words, fail, say
+from runnerd.weights.spoken import artifact_words, fail, say, why
 
 DONE: Final = 0
 FAILED: Final = 1
@@ -43,15 +43,14 @@ def import_by_hand(arguments: Sequence[str]) -> int:
     try:
         source, paths = _meant(options)
     except (ValueError, OSError) as error:
-        return fail(_COMMAND, str(error), WRONG, as_json=options.json)
+        return fail(_COMMAND, why(error), WRONG, as_json=options.json)
     try:
         found = asyncio.run(until_stopped(_import(source, paths, options)))
     except WeightsError as error:
         return fail(_COMMAND, str(error), FAILED, as_json=options.json)
     except OSError as error:
-        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         on_volume = str(error.filename or "").startswith(str(options.root))
-        message = str(failure_of(error, options.root, 0)) if on_volume else what
+        message = str(failure_of(error, options.root, 0)) if on_volume else why(error)
         return fail(_COMMAND, message, FAILED, as_json=options.json)
     except asyncio.CancelledError:
         return fail(_COMMAND, "stopped; nothing is in the cache", STOPPED, as_json=options.json)

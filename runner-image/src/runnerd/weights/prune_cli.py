@@ -17,7 +17,7 @@ from runnerd.weights.disk import size_text
 from runnerd.weights.failure import WeightsError
 from runnerd.weights.prune import Leftover, leftovers, prune
 from runnerd.weights.spec_source import keys_of_models
-from runnerd.weights.spoken import say
+from runnerd.weights.spoken import say, why
 
 DONE: Final = 0
 FAILED: Final = 1
@@ -34,7 +34,7 @@ def prune_cache(arguments: Sequence[str]) -> int:
         keep = {*options.keep, *_kept_by_models(options.keep_models)}
         found = leftovers(options.root, keep=keep, unused_for=unused_for, now=now)
     except (ValueError, WeightsError, OSError) as error:
-        sys.stderr.write(f"runnerd prune: {error}\n")
+        sys.stderr.write(f"runnerd prune: {why(error)}\n")
         return WRONG
     freed, failed = 0, False
     for one in found:
@@ -68,7 +68,7 @@ def _removed(root: Path, one: Leftover, unused_for: float, now: float) -> str:
     except WeightsError as error:
         return str(error)
     except OSError as error:
-        return error.strerror or str(error)
+        return why(error)
     return ""
 
 
@@ -88,8 +88,8 @@ def _tell(one: Leftover, problem: str, *, dry_run: bool, as_json: bool) -> None:
     verb = "stays" if problem else "would go" if dry_run else "removed"
     idle = format_duration(round(max(0.0, one.idle)))
     what = f" ({one.source})" if one.source else ""
-    why = f": {problem}" if problem else ""
-    say(f"{verb}: {one.name} {one.kind.value}{what}, {size_text(one.size)}, idle {idle}{why}")
+    reason = f": {problem}" if problem else ""
+    say(f"{verb}: {one.name} {one.kind.value}{what}, {size_text(one.size)}, idle {idle}{reason}")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -23,7 +23,7 @@ from runnerd.weights.failure import WeightsError
 from runnerd.weights.progress import ProgressMeter
 from runnerd.weights.report import reporting
 from runnerd.weights.settings import LOG_LEVEL, Settings
-from runnerd.weights.spoken import artifact_words, fail, say
+from runnerd.weights.spoken import artifact_words, fail, say, why
 
 DONE: Final = 0
 FAILED: Final = 1
@@ -48,7 +48,7 @@ def pull_by_hand(arguments: Sequence[str]) -> int:
         options.root.mkdir(parents=True, exist_ok=True)
         told = asyncio.run(until_stopped(_pull(source, options.root, settings, options.json)))
     except (WeightsError, OSError) as error:
-        return fail(_COMMAND, str(error), FAILED, as_json=options.json)
+        return fail(_COMMAND, why(error), FAILED, as_json=options.json)
     except asyncio.CancelledError:
         return fail(
             _COMMAND,

@@ -23,6 +23,13 @@ def fail(command: str, message: str, status: int, *, as_json: bool) -> int:
     return status
 
 
+def why(error: Exception) -> str:
+    """What went wrong; of the system's own errors the words, without their number."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+
+
 def artifact_words(told: Mapping[str, Any], how: str) -> str:
     """What came where: the source, what it is, and a line for each file.
 

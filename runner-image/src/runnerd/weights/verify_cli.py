@@ -18,7 +18,7 @@ from runnerd.weights.clock import SystemClock
 from runnerd.weights.disk import size_text
 from runnerd.weights.failure import WeightsError
 from runnerd.weights.lease import only_writer
-from runnerd.weights.spoken import say
+from runnerd.weights.spoken import say, why
 from runnerd.weights.store import Store
 from runnerd.weights.verify import Finding, digest_of, set_apart, stores, verify
 
@@ -42,7 +42,7 @@ def verify_cache(arguments: Sequence[str]) -> int:
             sys.stderr.write(f"{options.root} holds no artifacts: nothing to verify\n")
         damaged = _artifacts(found, quarantine=options.quarantine, as_json=options.json)
     except (WeightsError, OSError) as error:
-        sys.stderr.write(f"runnerd verify: {error}\n")
+        sys.stderr.write(f"runnerd verify: {why(error)}\n")
         return WRONG
     return DAMAGED if damaged else SOUND
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from runnerd.weights.spoken import artifact_words, fail, say
+from runnerd.weights.spoken import artifact_words, fail, say, why
 
 
 def test_a_failure_names_its_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -14,6 +14,20 @@ def test_a_failure_names_its_command(capsys: pytest.CaptureFixture[str]) -> None
     printed = capsys.readouterr()
     assert printed.err == "runnerd pull: no such model\n"
     assert json.loads(printed.out) == {"error": "no such model"}
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (FileExistsError(17, "File exists", "/c/k"), "/c/k: File exists"),
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (OSError("the engine is gone"), "the engine is gone"),
+        (ValueError("no such model"), "no such model"),
+    ],
+)
+def test_why(error: Exception, told: str) -> None:
+    """Nobody has to know the numbers of the system's errors."""
+    assert why(error) == told
 
 
 def test_an_artifact_in_words(capsys: pytest.CaptureFixture[str]) -> None:

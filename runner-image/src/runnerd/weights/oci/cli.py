@@ -17,6 +17,7 @@ from runnerd.weights.oci.credentials import DOCKER_CONFIG, docker_keyring
 from runnerd.weights.oci.package import Ingredients, Package, build, write_layout
 from runnerd.weights.oci.push import push
 from runnerd.weights.settings import LOG_LEVEL, Settings
+from runnerd.weights.spoken import why
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ def package(arguments: Sequence[str]) -> int:
         if location is not None:
             asyncio.run(_push(made, location, settings, insecure=options.insecure))
     except (WeightsError, TransientError, OSError, ValueError) as error:
-        logger.error("%s", error)  # noqa: TRY400  # the stack tells a user nothing
+        logger.error("%s", why(error))  # noqa: TRY400  # the stack tells a user nothing
         return 1
     found = {"digest": made.digest, "sizeBytes": made.size, "reference": options.push}
     sys.stdout.write(json.dumps(found) + "\n")
