@@ -46,8 +46,11 @@ def test_download_is_seen_while_it_runs(stack: Stack, default_runner: str) -> No
     """status.download counts bytes, percent, speed and time left while the pull Job works."""
     path = stack.files.copy("slow.gguf")
     # Each of the four connections.
-    stack.files.limit("slow.gguf", bytes_per_second=3 * 1024**2)
+    stack.files.limit("slow.gguf", bytes_per_second=1024**2)
     stack.apply(manifests.model(default_runner, "seen", stack.http_source(path)))
+    stack.wait_for(default_runner, "seen", reason="Pulling")
+    # It does not end before it was seen, however seldom the operator comes to ask.
+    stack.files.limit("slow.gguf", bytes_per_second=256 * 1024)
     percents: set[int] = set()
     versions: set[str] = set()
     began = time.monotonic()
@@ -66,6 +69,7 @@ def test_download_is_seen_while_it_runs(stack: Stack, default_runner: str) -> No
     stack.wait("two different percentages", enough)
     # A write wakes its writer: were progress asked for each time, this would be dozens.
     assert len(versions) <= 6 + (time.monotonic() - began) / 1.5
+    stack.files.go_on("slow.gguf")
     found = stack.wait_for(default_runner, "seen", ready=True)
     assert "download" not in found["status"]
 
@@ -74,12 +78,21 @@ def test_pull_that_is_killed_goes_on_where_it_was(stack: Stack, default_runner: 
     """A pull pod that dies half-way is tried again and fetches only what was missing."""
     path = stack.files.copy("killed.gguf")
     size = stack.weights.stat().st_size
-    stack.files.limit("killed.gguf", bytes_per_second=5 * 1024**2)
+    stack.files.hold("killed.gguf", after=size * 6 // 10)
     stack.apply(manifests.model(default_runner, "killed", stack.http_source(path)))
-    stack.wait("half is sent", lambda: stack.files.bytes_sent("killed.gguf") > size / 2)
+
+    def half() -> bool:
+        # As the pull itself says: what was sent may still be on its way to it.
+        found = stack.get("models", default_runner, "killed") or {}
+        return bool(found.get("status", {}).get("download", {}).get("percent", 0) >= 50)
+
+    stack.wait("half is there", half)
     (pod,) = stack.objects("pods", default_runner, "app.kubernetes.io/component=pull")
-    stack.delete("pods", default_runner, pod["metadata"]["name"])
-    stack.wait_for(default_runner, "killed", ready=True, seconds=180)
+    name = pod["metadata"]["name"]
+    stack.delete("pods", default_runner, name)
+    stack.wait("it is dead", lambda: stack.get("pods", default_runner, name) is None)
+    stack.files.go_on("killed.gguf")
+    stack.wait_for(default_runner, "killed", ready=True)
     assert stack.files.bytes_sent("killed.gguf") < 1.3 * size
 
 

@@ -11,8 +11,9 @@ pytestmark = [pytest.mark.cluster, pytest.mark.alone]
 
 def test_uninstall_keeps_kinds_models_and_serving(stack: Stack, default_runner: str) -> None:
     """`helm uninstall` removes the operator; CRDs, Models and their pods stay and answer."""
-    stack.apply(manifests.model(default_runner, "kept", stack.http_source()))
-    before = stack.wait_for(default_runner, "kept", ready=True)
+    # One that may sleep some day tells when, at a time of its own.
+    stack.apply(manifests.model(default_runner, "kept", stack.http_source(), keepAlive="-1"))
+    before = stack.wait_for(default_runner, "kept", ready=True, settled=True)
     stack.helm("uninstall", RELEASE, "-n", SYSTEM_NAMESPACE, "--wait", "--timeout=120s")
     try:
         assert stack.objects("deployments", SYSTEM_NAMESPACE) == []

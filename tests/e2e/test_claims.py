@@ -81,7 +81,7 @@ def test_missing_claim_is_named(stack: Stack, namespace: str) -> None:
     stack.wait("the claim is named", told)
     assert stack.objects("pods", namespace) == []
     stack.apply(manifests.claim(namespace, "nowhere"))
-    stack.wait_for(namespace, "lost", ready=True, seconds=120)
+    stack.wait_for(namespace, "lost", ready=True)
 
 
 def test_weights_are_hashed_on_demand(stack: Stack, namespace: str) -> None:
@@ -97,7 +97,7 @@ def test_weights_are_hashed_on_demand(stack: Stack, namespace: str) -> None:
         found = stack.get("models", namespace, "hashed") or {}
         return bool(found["status"].get("verified", {}).get("result") == "Sound")
 
-    stack.wait("the weights are found sound", sound, seconds=60)
+    stack.wait("the weights are found sound", sound)
     found = stack.wait_for(namespace, "hashed", ready=True)
     assert found["status"]["artifact"]["digest"] == f"sha256:{stack.weights_sha256}"
 
@@ -129,7 +129,7 @@ def test_damaged_weights_are_found_and_fetched_again(
         pods = [one["metadata"]["uid"] for one in stack.runner_pods(default_runner, "rotten")]
         return result == "Damaged" and pods not in ([], [pod["metadata"]["uid"]])
 
-    stack.wait("damage is told and other pods serve", healed, seconds=120)
+    stack.wait("damage is told and other pods serve", healed)
     stack.wait_for(default_runner, "rotten", ready=True)
     assert stack.files.bytes_sent("rotten.gguf") - before >= stack.weights.stat().st_size
     assert gateway.post(CHAT, json=chat(f"{default_runner}/rotten")).status_code == 200

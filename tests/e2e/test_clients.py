@@ -68,7 +68,10 @@ def home(stack: Stack, registry: RegistryProcess) -> Iterator[str]:
         manifests.model(name, "chats", stack.http_source(), **chats),
         manifests.model(name, "embeds", stack.http_source(), **embeds),
     )
+    # What one gateway has written another hears of a moment later: requests that follow one
+    # another at once mean one.
     stack.install(
+        "gateway.replicas=1",
         "gateway.management.enabled=true",
         f"gateway.management.namespace={name}",
         f"gateway.management.insecureRegistries={{{registry.address}}}",

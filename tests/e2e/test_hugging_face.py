@@ -54,7 +54,7 @@ def test_model_from_a_private_repository(stack: Stack, runner: str, hub: Hub) ->
             "stringData": {"token": TOKEN},
         }
     )
-    found = stack.wait_for(runner, "hub", ready=True, seconds=120)
+    found = stack.wait_for(runner, "hub", ready=True)
     artifact = found["status"]["artifact"]
     assert artifact["revision"] == commit
     assert artifact["sizeBytes"] == len(weights)

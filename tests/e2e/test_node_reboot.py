@@ -7,8 +7,6 @@ from tests.support.stack import SYSTEM_NAMESPACE, Stack
 
 pytestmark = [pytest.mark.cluster, pytest.mark.alone]
 
-_PACE = 8 * 1024**2
-
 
 def test_pull_goes_on_after_a_reboot_of_its_node(stack: Stack, default_runner: str) -> None:
     """Kubelet, containerd and the pull end at once; the weights are whole afterwards.
@@ -19,27 +17,42 @@ def test_pull_goes_on_after_a_reboot_of_its_node(stack: Stack, default_runner: s
         pytest.skip("the nodes of this cluster belong to somebody else")
     path = stack.files.copy("reboot.gguf")
     size = stack.weights.stat().st_size
-    stack.files.limit("reboot.gguf", bytes_per_second=_PACE)
+    stack.files.hold("reboot.gguf", after=size * 6 // 10)
     source = stack.http_source(path, sha256=stack.weights_sha256)
     stack.apply(manifests.model(default_runner, "reboot", source))
     stack.wait("half is sent", lambda: stack.files.bytes_sent("reboot.gguf") > size / 2)
 
+    before = _containers(stack)
     stack.provider.reboot_node()
-    _wait_for_the_operator(stack)
-    found = stack.wait_for(default_runner, "reboot", ready=True, seconds=240)
+    stack.files.go_on("reboot.gguf")
+    _wait_for_the_operator(stack, before)
+    found = stack.wait_for(default_runner, "reboot", ready=True)
     assert found["status"]["artifact"]["digest"] == f"sha256:{stack.weights_sha256}"
     assert size <= stack.files.bytes_sent("reboot.gguf") < 2 * size
     with stack.client(default_runner, "reboot") as client:
         assert client.get("/v1/models").status_code == 200
 
 
-def _wait_for_the_operator(stack: Stack) -> None:
-    """Its pods run again: the tests that follow want a cluster as they know it."""
+def _containers(stack: Stack) -> set[str]:
+    """The containers of the operator and of the gateway that are ready, and are to stay."""
+    return {
+        one["containerID"]
+        for pod in stack.objects("pods", SYSTEM_NAMESPACE)
+        if "deletionTimestamp" not in pod["metadata"]
+        for one in pod["status"].get("containerStatuses", ())
+        if one["ready"]
+    }
 
-    def ready() -> bool:
+
+def _wait_for_the_operator(stack: Stack, before: set[str]) -> None:
+    """Its pods run again: the tests that follow want a cluster as they know it.
+
+    The API server knows them as ready until the kubelet has told otherwise.
+    """
+
+    def again() -> bool:
         found = stack.objects("deployments", SYSTEM_NAMESPACE)
-        return bool(found) and all(
-            one["status"].get("readyReplicas", 0) == one["spec"]["replicas"] for one in found
-        )
+        wanted = sum(one["spec"]["replicas"] for one in found)
+        return bool(len(_containers(stack) - before) == wanted > 0)
 
-    stack.wait("the operator and the gateway run again", ready, seconds=180)
+    stack.wait("the operator and the gateway run again", again)

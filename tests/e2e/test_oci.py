@@ -119,7 +119,7 @@ def test_missing_secret_is_told_and_mended(
     found = stack.wait_for(default_runner, "early", reason="PullFailed")
     assert "there is no Secret login in this namespace" in condition(found, "Ready")["message"]
     stack.apply(_secret(default_runner, registry))
-    stack.wait_for(default_runner, "early", ready=True, seconds=120)
+    stack.wait_for(default_runner, "early", ready=True)
 
 
 def test_wrong_password_is_told(

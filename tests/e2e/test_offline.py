@@ -7,7 +7,7 @@ from tests.e2e.test_gateway import CHAT, sleep
 from tests.e2e.test_spine import chat
 from tests.support import manifests
 from tests.support.file_server import Fault
-from tests.support.stack import Stack
+from tests.support.stack import Stack, condition
 
 pytestmark = [pytest.mark.cluster, pytest.mark.alone]
 
@@ -60,9 +60,10 @@ def _start_anew(stack: Stack, namespace: str, name: str) -> None:
 
     def another() -> bool:
         found = stack.runner_pods(namespace, name)
-        return bool(found) and found[0]["metadata"]["uid"] != pod["metadata"]["uid"]
+        anew = [one for one in found if one["metadata"]["uid"] != pod["metadata"]["uid"]]
+        return any(condition(one, "Ready").get("status") == "True" for one in anew)
 
-    stack.wait("another pod", another)
+    stack.wait("another pod that is ready", another)
     stack.wait_for(namespace, name, reason="Ready")
 
 

@@ -2,21 +2,25 @@
 
 import re
 import subprocess
+from collections import Counter
 
 import pytest
 
 from tests.support import manifests
 from tests.support.service_monitors import serving_service_monitors
-from tests.support.stack import RELEASE, SYSTEM_NAMESPACE, Stack
+from tests.support.stack import RELEASE, SYSTEM_NAMESPACE, Stack, condition
 
 pytestmark = [pytest.mark.cluster, pytest.mark.alone]
 
 
 def test_another_replica_takes_over_when_the_leader_dies(stack: Stack, default_runner: str) -> None:
     """With the leader's pod gone, a Model applied afterwards still becomes Ready."""
+    # Between two of them there is none for a moment.
+    stack.wait("a leader", lambda: _leader(stack) != "")
     leader = _leader(stack)
+    assert leader
     stack.delete("pods", SYSTEM_NAMESPACE, leader)
-    stack.wait("another leader", lambda: _leader(stack) not in {leader, ""}, seconds=40)
+    stack.wait("another leader", lambda: _leader(stack) not in {leader, ""})
     stack.apply(manifests.model(default_runner, "orphan", stack.http_source()))
     stack.wait_for(default_runner, "orphan", ready=True)
 
@@ -64,17 +68,27 @@ def _ask(stack: Stack, *question: str) -> str:
 def test_nothing_is_written_at_rest(stack: Stack, default_runner: str) -> None:
     """Reconciling a Ready Model again (here: its runner was touched) writes nothing at all."""
     stack.apply(manifests.model(default_runner, "resting", stack.http_source()))
-    stack.wait_for(default_runner, "resting", ready=True)
+    stack.wait_for(default_runner, "resting", ready=True, settled=True)
+
+    def told_all() -> bool:
+        """When it may sleep can be told a moment later, as does the Deployment's controller."""
+        found = stack.get("models", default_runner, "resting") or {}
+        rolled_out = _rolled_out(stack, default_runner, "resting")
+        return "idleDeadline" in found["status"] and rolled_out
+
+    stack.wait("all is told of it", told_all)
     before = _versions(stack, default_runner)
-    runs = _metric(stack, "modelrunner_reconcile_total")
+    leader = _leader(stack)
+    runs = _reconciles(stack, leader)
     runner = manifests.runner(default_runner)
     runner["metadata"]["labels"] = {"touched": "yes"}
     stack.apply(runner)
-    stack.wait(
-        "the touch was looked at",
-        lambda: _metric(stack, "modelrunner_reconcile_total") > runs,
-        seconds=20,
-    )
+
+    def looked_at() -> bool:
+        now = _reconciles(stack, leader)
+        return all(now[kind] > runs[kind] for kind in ("ModelRunner", "Model"))
+
+    stack.wait("the touch was looked at", looked_at)
     assert _versions(stack, default_runner) == before
 
 
@@ -88,16 +102,23 @@ def _versions(stack: Stack, namespace: str) -> dict[str, str]:
     }
 
 
-def _metric(stack: Stack, family: str) -> float:
-    """The sum of a family's samples over all operator pods."""
-    total = 0.0
-    for pod in stack.objects("pods", SYSTEM_NAMESPACE, "app.kubernetes.io/component=operator"):
-        name = pod["metadata"]["name"]
-        path = f"/api/v1/namespaces/{SYSTEM_NAMESPACE}/pods/{name}:8080/proxy/metrics"
-        text = stack.api.http.get(path).text
-        samples = re.findall(rf"^{family}(?:\{{[^}}]*\}})? (\S+)$", text, re.MULTILINE)
-        total += sum(map(float, samples))
-    return total
+def _rolled_out(stack: Stack, namespace: str, name: str) -> bool:
+    """Whether the Deployment's controller has written the last that it has to say of it."""
+    found = stack.get("deployments", namespace, name) or {}
+    progress = condition(found, "Progressing").get("reason")
+    available = found.get("status", {}).get("availableReplicas", 0)
+    return bool(progress == "NewReplicaSetAvailable" and available == found["spec"]["replicas"])
+
+
+def _reconciles(stack: Stack, pod: str) -> Counter[str]:
+    """The finished reconciles of an operator's pod, by kind."""
+    path = f"/api/v1/namespaces/{SYSTEM_NAMESPACE}/pods/{pod}:8080/proxy/metrics"
+    text = stack.api.http.get(path).text
+    line = re.compile(r'^modelrunner_reconcile_total\{.*kind="(\w+)".*\} (\S+)$', re.MULTILINE)
+    found = Counter[str]()
+    for kind, count in line.findall(text):
+        found[kind] += int(float(count))
+    return found
 
 
 def test_service_monitor_appears_when_the_cluster_learns_the_kind(
@@ -108,7 +129,6 @@ def test_service_monitor_appears_when_the_cluster_learns_the_kind(
         stack.wait(
             "the ServiceMonitor",
             lambda: bool(stack.objects("servicemonitors", default_runner)),
-            seconds=90,
         )
         (monitor,) = stack.objects("servicemonitors", default_runner)
     selector = monitor["spec"]["selector"]["matchLabels"]

@@ -64,11 +64,10 @@ def test_moved_tag_rolls_without_a_lost_request(
                 _digest(stack, default_runner, "moving") == second
                 and old not in _claims(stack, default_runner)
             ),
-            seconds=150,
         )
     assert set(told) == {""}
     assert len(_claims(stack, default_runner)) == 1
-    found = stack.wait_for(default_runner, "moving", ready=True)
+    found = stack.wait_for(default_runner, "moving", ready=True, settled=True)
     assert {one["type"] for one in found["status"]["conditions"]} == {"Ready", "Cached"}
 
 
@@ -82,9 +81,7 @@ def test_sleeping_model_is_refreshed_in_its_sleep(
     sleep(stack, default_runner, "asleep")
     second = _push(registry, other_weights, "ai/sleeping:v1")
     _refresh(stack, default_runner, "asleep", "1")
-    stack.wait(
-        "the new weights", lambda: _digest(stack, default_runner, "asleep") == second, seconds=90
-    )
+    stack.wait("the new weights", lambda: _digest(stack, default_runner, "asleep") == second)
     stack.wait_for(default_runner, "asleep", reason="ScaledToZero")
     assert stack.runner_pods(default_runner, "asleep") == []
     stack.kubectl("scale", "-n", default_runner, "deployment/asleep", "--replicas=1")
@@ -109,7 +106,7 @@ def test_source_that_does_not_answer_a_refresh_changes_nothing(
             for one in events
         )
 
-    stack.wait("an event RefreshFailed", told, seconds=60)
+    stack.wait("an event RefreshFailed", told)
     found = stack.wait_for(default_runner, "going", ready=True)
     assert condition(found, "Cached")["status"] == "True"
     assert found["status"]["artifact"]["digest"] == digest

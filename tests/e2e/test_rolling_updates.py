@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.alone]
 def _flows(stack: Stack, seen: Traffic, more: int = 20) -> None:
     """Wait for that many further answers."""
     before = seen.served.total()
-    stack.wait("more answers", lambda: seen.served.total() >= before + more, seconds=120)
+    stack.wait("more answers", lambda: seen.served.total() >= before + more)
 
 
 @pytest.mark.parametrize("part", [NAME, RELEASE])
@@ -28,7 +28,7 @@ def test_rolling_update_of_our_own_parts(
     with traffic(gateway_address, chat(f"{default_runner}/carried")) as seen:
         _flows(stack, seen)
         stack.kubectl("rollout", "restart", *target)
-        stack.kubectl("rollout", "status", *target, "--timeout=180s")
+        stack.kubectl("rollout", "status", *target, "--timeout=240s")
         _flows(stack, seen)
     seen.require_whole(at_least=40)
 
@@ -51,7 +51,7 @@ def test_rolling_update_of_a_runner(
                 len(pods) == 1
             )
 
-        stack.wait("another pod serves alone", replaced, seconds=120)
+        stack.wait("another pod serves alone", replaced)
         _flows(stack, seen)
     seen.require_whole(at_least=40)
 

@@ -46,7 +46,7 @@ def test_model_from_a_bucket(stack: Stack, namespace: str, store: S3Server) -> N
             "stringData": {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": KEY},
         }
     )
-    found = stack.wait_for(namespace, "bucket", ready=True, seconds=120)
+    found = stack.wait_for(namespace, "bucket", ready=True)
     assert found["status"]["artifact"]["sizeBytes"] == stack.weights.stat().st_size
     (pod,) = stack.runner_pods(namespace, "bucket")
     assert "credentials" not in json.dumps(pod["spec"]["volumes"])

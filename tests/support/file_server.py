@@ -22,6 +22,7 @@ from typing import BinaryIO, Final
 from urllib.parse import unquote, urlsplit
 
 _BLOCK: Final = 256 * 1024
+_LOOK: Final = 0.02
 _RANGE: Final = re.compile(r"bytes=(\d+)-(\d*)")
 _PHRASES: Final = {
     200: "OK",
@@ -46,6 +47,8 @@ class Fault:
         ignore_range: Answer 200 with the whole file.
         shift: Serve a range that starts so much later than asked for.
         pace: Bytes per second.
+        most: Bytes of bodies, of all requests it spoils together, after which they wait until
+            this is more, or None.
         before: Called before the file is looked at, to change it.
     """
 
@@ -59,7 +62,15 @@ class Fault:
     ignore_range: bool = False
     shift: int = 0
     pace: float = 0
+    most: int | None = None
+    given: int = field(default=0, init=False)
     before: Callable[[], None] = lambda: None
+
+    @property
+    def block(self) -> int:
+        """How many bytes may be sent at once now: a test may change the fault meanwhile."""
+        usual = max(1, min(_BLOCK, int(self.pace / 20))) if self.pace else _BLOCK
+        return usual if self.most is None else min(usual, self.most - self.given)
 
 
 @dataclass
@@ -205,16 +216,19 @@ class FileServer:
         for limit in (fault.cut_after, fault.hang_after):
             end = end if limit is None else min(end, start + limit)
         position = start
-        most = max(1, min(_BLOCK, int(fault.pace / 20))) if fault.pace else _BLOCK
         while position < end:
             source.seek(position)
-            size = min(most, end - position)
+            size = min(fault.block, end - position)
+            if size <= 0:
+                await asyncio.sleep(_LOOK)
+                continue
             if self.most is not None:
                 size = min(size, self.most - self.given)
             if size <= 0:
                 await self.release.wait()
                 raise ConnectionError
             self.given += size
+            fault.given += size
             block = source.read(size) or bytes(size)
             writer.write(block)
             await writer.drain()

@@ -11,7 +11,7 @@ from typing import Final, Self
 
 from tests.support.file_server import Fault, FileServer
 
-_START_SECONDS: Final = 10
+_START_SECONDS: Final = 120
 
 
 class ServedFiles:
@@ -68,8 +68,20 @@ class ServedFiles:
         return name
 
     def limit(self, name: str, *, bytes_per_second: float) -> None:
-        """Send this file no faster than that, on each connection."""
-        self._server.by_path[f"/{name}"] = Fault(pace=bytes_per_second)
+        """Send this file no faster than that, on each connection; what is under way, too."""
+        self._fault(name).pace = bytes_per_second
+
+    def hold(self, name: str, *, after: int) -> None:
+        """Send no more than so many bytes of this file, until `go_on`: the rest is waited for."""
+        self._fault(name).most = after
+
+    def go_on(self, name: str) -> None:
+        """Send this file, and what is under way of it, as fast as can be."""
+        fault = self._fault(name)
+        fault.pace, fault.most = 0, None
+
+    def _fault(self, name: str) -> Fault:
+        return self._server.by_path.setdefault(f"/{name}", Fault())
 
     def spoil(self, name: str, fault: Fault) -> None:
         """Answer every request for a name like this."""

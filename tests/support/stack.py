@@ -4,6 +4,7 @@ import hashlib
 import os
 import secrets
 import shutil
+import socket
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -108,10 +109,14 @@ class Stack:
         *,
         ready: bool = False,
         reason: str = "",
+        words: str = "",
+        settled: bool = False,
         kind: str = "Ready",
         seconds: float = 240,
     ) -> Object:
-        """The Model, once the condition `kind` is True (`ready`) or carries `reason`.
+        """The Model, once the condition `kind` is True (`ready`) or carries `reason` and `words`.
+
+        `settled`: and once nothing goes on, or is wrong, beside it.
 
         Raises:
             ClusterError: not in time; the message holds the Model's status.
@@ -123,9 +128,11 @@ class Stack:
             generation = seen.get("status", {}).get("observedGeneration")
             if not seen or generation != seen["metadata"]["generation"]:
                 return False
+            if settled and any(condition(seen, unrest) for unrest in ("Reconciling", "Stalled")):
+                return False
             one = condition(seen, kind)
             if reason:
-                return bool(one.get("reason") == reason)
+                return bool(one.get("reason") == reason and words in one["message"])
             return one.get("status") == "True"
 
         try:
@@ -151,7 +158,10 @@ class Stack:
             found = self.get("services", namespace, service)
             if found is None:
                 raise LookupError(f"no Service {service} in {namespace}")
-            yield f"http://{found['spec']['clusterIP']}"
+            address = found["spec"]["clusterIP"]
+            # The node is told of a ready pod at its own time, which may be after we were.
+            self.wait(f"a way to {service}", lambda: _listens(address))
+            yield f"http://{address}"
             return
         command = [*self._kubectl, "port-forward", "-n", namespace, f"service/{service}", ":80"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as forward:
@@ -220,10 +230,24 @@ class Stack:
         command = ("upgrade", "--install", RELEASE, str(CHART), *target, *words)
         with self.progress.during("installing the chart", lambda: self._pods_in_words(namespace)):
             try:
-                self.helm(*command, "--wait", "--timeout=120s")
+                self.helm(*command, "--wait", "--timeout=240s")
             except RuntimeError as error:
                 error.add_note(self._pods_in_words(namespace))
                 raise
+            # A former pod that is on its way out may still get a request.
+            self.wait("an end of the former pods", lambda: self._rolled_out(namespace))
+
+    def _rolled_out(self, namespace: str) -> bool:
+        """Whether all pods there are those that the Deployments want now."""
+        pods = self.objects("pods", namespace)
+        return not any("deletionTimestamp" in one["metadata"] for one in pods) and all(
+            one["metadata"]["generation"] == one["status"].get("observedGeneration")
+            and one["spec"]["replicas"]
+            == one["status"].get("replicas")
+            == one["status"].get("updatedReplicas")
+            == one["status"].get("availableReplicas")
+            for one in self.objects("deployments", namespace)
+        )
 
     @property
     def _node_ports(self) -> list[str]:
@@ -274,6 +298,14 @@ def bring_up(progress: Progress) -> Iterator[Stack]:
         stack.install()
         progress.say("the operator runs")
         yield stack
+
+
+def _listens(address: str) -> bool:
+    try:
+        socket.create_connection((address, 80), timeout=10).close()
+    except OSError:
+        return False
+    return True
 
 
 def _run(command: list[str]) -> str:
