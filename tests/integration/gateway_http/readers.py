@@ -14,9 +14,8 @@ import h11
 from tests.cluster.progress import Progress
 from tests.support.distribution import unpacked
 from tests.support.http_backend import Backend
-from tests.support.http_wire import until
+from tests.support.http_wire import PATIENCE, until
 
-_SILENCE: Final = 15.0
 _ABSOLUTE: Final = re.compile(r"(?i)^https?://[^/?]*")
 _CONFIGURATION: Final = """\
 daemon off;
@@ -31,9 +30,7 @@ http {{
   fastcgi_temp_path {folder}/fastcgi;
   uwsgi_temp_path {folder}/uwsgi;
   scgi_temp_path {folder}/scgi;
-  lingering_timeout 300ms;
-  client_header_timeout 300ms;
-  client_body_timeout 300ms;
+  proxy_ignore_client_abort on;
   client_header_buffer_size 8k;
   large_client_header_buffers 8 8k;
   client_max_body_size 64m;
@@ -126,16 +123,18 @@ def _listens(path: Path) -> bool:
 
 
 async def statuses(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, data: bytes
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, data: bytes, *, last: bool
 ) -> list[int]:
     """Send bytes and read answers with a length until the connection ends.
 
-    Who neither answers nor ends it (nginx within malformed trailers) has not taken the request.
+    `last`: the other side is told that no more comes, so that it need not wait for it.
     """
     writer.write(data)
+    if last:
+        writer.write_eof()
     found: list[int] = []
-    with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, TimeoutError):
-        async with asyncio.timeout(_SILENCE):
+    with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 status = int(head.split(b" ")[1])
