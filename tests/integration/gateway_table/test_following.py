@@ -1,6 +1,7 @@
 """The route table follows the real API server: Models, EndpointSlices, namespaces, rights."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -159,15 +160,32 @@ async def test_several_namespaces_with_rights_in_these_alone(
 async def test_bookmarks_carry_the_place_along(feeding: Feeding, namespace: str) -> None:
     """Streams end and begin again where nothing happened, without a list.
 
-    This server sends one before it ends a stream, once etcd has told it that time went on.
+    This server sends one before it ends a stream, once etcd has told it that time went on. That it
+    does by itself only now and then, and whenever somebody lists what has to be new.
     """
     world = await feeding(namespace, stream=6.0)
     models = next(one for one in world.feed.watches if one.resource == MODELS)
-    await world.until("a bookmark", lambda: models.counts.bookmarks, seconds=180)
+    for number in range(2):
+        seen = models.counts.bookmarks
+        world.api.apply(
+            {
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "metadata": {"name": "time", "namespace": namespace},
+                "data": {"it": f"went on {number} times"},
+            }
+        )
+        assert world.api.list(API, "Model", namespace) == []
+        await world.until("a bookmark", partial(_more, models, seen), seconds=180)
     world.put_model(namespace, "m")
     await world.find("m")
     assert models.counts.events == 1
     assert (models.counts.lists, models.counts.failures) == (1, 0)
+
+
+def _more(watch: Watch, seen: int) -> bool:
+    """Whether a bookmark has come since."""
+    return watch.counts.bookmarks > seen
 
 
 async def test_a_version_that_is_too_old_is_gone(feeding: Feeding, namespace: str) -> None:
