@@ -57,10 +57,15 @@ async def test_an_outage_is_told_to_those_whose_time_is_over(
 ) -> None:
     """The 503 says that the API server could not be asked."""
     async with gateway(api, wired, namespace) as world:
-        world.put_model(timeoutSeconds=4)
+        world.put_model()
         await world.entry()
+        first = world.ask()
+        await world.until_held(1)
+        await world.impatient()
         wire.cut()
+        await world.until("a try in vain", lambda: world.attempts["unreachable"])
         status, _, body = await world.chat()
+        first.cancel()
         assert status == 503
         assert "could not be woken: the API server did not do it:" in body["error"]["message"]
         wire.mend()
@@ -92,11 +97,15 @@ async def test_a_gateway_without_rights_says_so(
     with as_account(control_plane, api, namespace, "powerless"):
         file = kubeconfig_of(control_plane, api, namespace, "powerless", tmp_path / "powerless")
     async with gateway(api, control_plane.kubeconfig, namespace, scaler=file) as world:
-        # The API server's answer has to come within it.
-        world.put_model(timeoutSeconds=6)
+        # Of the first one's patience is the wake's end, which the API server has to answer before.
+        world.put_model(timeoutSeconds=12)
         world.put_deployment()
         entry = await world.entry()
+        first = world.ask()
+        await world.until("a try in vain", lambda: world.attempts["refused"])
+        await world.impatient()
         status, headers, body = await world.chat()
+        first.cancel()
         assert (status, body["error"]["code"]) == (503, "model_not_ready")
         assert "could not be woken: the API server refused it:" in body["error"]["message"]
         assert 'cannot patch resource "deployments/scale"' in body["error"]["message"]

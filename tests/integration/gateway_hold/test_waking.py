@@ -81,33 +81,40 @@ async def test_a_runner_that_never_becomes_ready_is_told(
     world: World, pods: Pods, pod_address: str
 ) -> None:
     """After the Model's timeout: 503, when to ask again, and what the runner said."""
-    world.put_model(
-        not_ready(Reason.STARTING, "pod smol-1 is starting"), phase="Starting", timeoutSeconds=8
-    )
+    starting = not_ready(Reason.STARTING, "pod smol-1 is starting")
+    world.put_model(starting, phase="Starting")
     pod = await pods(pod_address)
     world.put_pod(pod_address, pod.port, is_ready=False)
     entry = await world.entry()
     await world.until("the pod", lambda: entry.starting)
+    first = world.ask()
+    await world.until("its words", lambda: pod.looks >= 2)
+    await world.impatient(starting, phase="Starting")
     status, headers, body = await world.chat()
+    first.cancel()
     assert (status, body["error"]["code"]) == (503, "model_not_ready")
     assert int(headers["Retry-After"]) >= 1
     told = "Starting: pod smol-1 is starting; its runner is starting (it reads its weights)"
-    assert f"within 8 s: {told}." in body["error"]["message"]
+    # As long as it was in the end: a busy machine is late.
+    assert re.search(rf"within [\d.]+ s: {re.escape(told)}\.", body["error"]["message"])
 
 
 async def test_a_stream_is_kept_alive_and_ends_in_an_event(world: World) -> None:
     """Every two seconds the client hears that something happens, then why nothing will."""
-    world.put_model(timeoutSeconds=6)
+    world.put_model()
     await world.entry()
+    first = world.ask()
+    await world.until("a try", lambda: world.attempts["missing"])
+    await world.impatient(seconds=4)
     asked = {"model": f"{world.namespace}/smol", "messages": [], "stream": True}
     async with world.client.post("/v1/chat/completions", json=asked) as answer:
         assert answer.status == 200
         assert answer.content_type == "text/event-stream"
         raw = await answer.read()
+    first.cancel()
     assert re.match(rb"(: waking\n\n)+data: \{", raw)
     assert b"it has no Deployment yet" in raw
     assert b"[DONE]" not in raw
-    assert world.attempts["missing"] >= 1
 
 
 async def test_a_model_that_is_deleted_while_requests_wait_is_404(world: World) -> None:
@@ -140,11 +147,14 @@ async def test_a_model_that_cannot_start_is_told_at_once(world: World) -> None:
 
 async def test_what_somebody_else_scaled_is_not_touched(world: World) -> None:
     """The patch is guarded: a Deployment that is not at 0 stays as it is."""
-    # The API server's answer has to come within it.
-    world.put_model(timeoutSeconds=6)
+    world.put_model()
     world.put_deployment(replicas=3)
     await world.entry()
+    first = world.ask()
+    await world.until("a try", lambda: world.attempts["awake"])
+    await world.impatient()
     status, _, _ = await world.chat()
+    first.cancel()
     assert status == 503
     assert world.replicas() == 3
     assert set(world.attempts) == {"awake"}

@@ -140,6 +140,14 @@ class World:
         """A client that asks and waits."""
         return asyncio.create_task(self.chat(**body))
 
+    async def impatient(self, *verdicts: Any, phase: str = "Idle", seconds: int = 1) -> None:
+        """From now on the Model's clients wait for so long; those that wait already go on.
+
+        Who has to be told what was found out comes after it was, and need not wait for it.
+        """
+        self.put_model(*verdicts, phase=phase, timeoutSeconds=seconds)
+        await self.entry()
+
     @property
     def attempts(self) -> Counter[str]:
         """How often scaling ended in which way."""
@@ -190,13 +198,17 @@ async def gateway(
 
 @dataclass
 class Pod:
-    """A small runner: ready or not, and what it was asked. Answers chats when `go` is set."""
+    """A small runner: ready or not, and what it was asked. Answers chats when `go` is set.
+
+    `looks` counts who asked whether it is ready; a gateway asks again when it was answered.
+    """
 
     slots: int = 2
     ready: bool = False
     go: asyncio.Event = field(default_factory=asyncio.Event)
     users: list[Any] = field(default_factory=list)
     held: list[int] = field(default_factory=list)
+    looks: int = 0
     working: int = 0
     most: int = 0
     port: int = 0
@@ -240,6 +252,7 @@ class Pod:
         return web.json_response({"id": "x", "choices": [], "usage": {"prompt_tokens": 1}})
 
     async def _readyz(self, wait: float) -> web.Response:
+        self.looks += 1
         try:
             async with asyncio.timeout(wait):
                 while not self.ready:
