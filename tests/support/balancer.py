@@ -7,6 +7,9 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 
 _CHUNK = 64 * 1024
+_FRESH = 3.0
+"""Seconds: on a machine that stood still, what was known before is not what is so now. Backends
+that go announce it twice as long."""
 
 
 @contextlib.contextmanager
@@ -35,21 +38,32 @@ class _Balancer:
         self._targets = targets
         self._interval = interval
         self._ready: Sequence[int] = ()
+        self._asked_at = 0.0
         self._turns = itertools.count()
         self._relays: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        self._ready = await asyncio.to_thread(self._targets)
+        await self._ask()
         server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         async with server:
             self.port = server.sockets[0].getsockname()[1]
             self.started.set()
             while not self.stop.is_set():
-                self._ready = await asyncio.to_thread(self._targets)
+                await self._ask()
                 await asyncio.sleep(self._interval)
         for task in self._relays:
             task.cancel()
         await asyncio.gather(*self._relays, return_exceptions=True)
+
+    async def _ask(self) -> None:
+        began = asyncio.get_running_loop().time()
+        self._ready = await asyncio.to_thread(self._targets)
+        self._asked_at = began
+
+    async def _backend(self) -> int:
+        while asyncio.get_running_loop().time() - self._asked_at > _FRESH:
+            await self._ask()
+        return self._ready[next(self._turns) % len(self._ready)]
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.create_task(self._relay(reader, writer))
@@ -59,8 +73,7 @@ class _Balancer:
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         outer: asyncio.StreamWriter | None = None
         try:
-            backend = self._ready[next(self._turns) % len(self._ready)]
-            inner, outer = await asyncio.open_connection("127.0.0.1", backend)
+            inner, outer = await asyncio.open_connection("127.0.0.1", await self._backend())
             async with asyncio.TaskGroup() as group:
                 group.create_task(_pump(reader, outer))
                 group.create_task(_pump(inner, writer))

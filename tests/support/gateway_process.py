@@ -91,6 +91,10 @@ class GatewayProcess:
         """What the kubelet does first."""
         os.kill(self.pid, signal.SIGTERM)
 
+    def kill(self) -> None:
+        """What the kubelet does when it has waited long enough."""
+        os.kill(self.pid, signal.SIGKILL)
+
     def end(self, seconds: float = 120) -> int:
         """Wait for its end; its exit status."""
         assert self._process is not None

@@ -43,8 +43,11 @@ def test_what_is_known_goes_on_being_served(
                 assert len(http.get("/v1/models").json()["data"]) == 2
             with GatewayProcess(kubeconfig, "t", tmp_path / "two") as late:
                 late.start()
-                late.wait("its trouble", lambda: late.probe("/readyz")[0] == 503)
-                assert "Cannot connect" in late.probe("/readyz")[1]["trouble"]
+                # It is not ready before it has tried, either: then it has no trouble to tell yet.
+                late.wait("its first answer", lambda: late.probe("/readyz")[0])
+                late.wait("its trouble", lambda: late.probe("/readyz")[1].get("trouble"))
+                status, told = late.probe("/readyz")
+                assert (status, "Cannot connect" in told["trouble"]) == (503, True)
                 assert late.probe("/healthz")[0] == 200
                 late.terminate()
                 assert late.end() == 0
