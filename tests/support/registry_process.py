@@ -41,6 +41,11 @@ class RegistryProcess:
         """Bytes of all bodies that were sent to answer a GET."""
         return sum(map(int, _ANSWERED.findall(self.log.read_text("utf-8", "replace"))))
 
+    def until_read(self, least: int) -> int:
+        """`bytes_read`, as soon as it is no less: what has arrived is noted a moment later."""
+        wait_until(f"{least} bytes in the log", lambda: self.bytes_read >= least, seconds=120)
+        return self.bytes_read
+
     def reference(self, name: str) -> str:
         """A reference into this registry, for `team/model:v1`."""
         return f"{self.address}/{name}"

@@ -35,6 +35,12 @@ def _hang(server: FileServer) -> None:
     server.by_path[BLOB] = Fault(hang_after=HELD)
 
 
+def _cut(server: FileServer, then: Fault) -> None:
+    """End what hangs, which is asked for again, and is answered so."""
+    server.by_path[BLOB] = then
+    server.release.set()
+
+
 async def _gone_on(site: Site, server: FileServer) -> None:
     """A second pull fetches what is missing, and no more."""
     server.by_path.clear()
@@ -155,10 +161,10 @@ async def test_wrong_digest(site: Site, server: FileServer) -> None:
 
 async def test_layer_that_is_lost(site: Site, server: FileServer) -> None:
     """A layer that goes away in the middle is an error event with what to do."""
-    server.by_path[BLOB] = Fault(cut_after=HELD)
+    _hang(server)
     async with aclosing(site.pulls.pull(reference_to(server))) as events:
         await _until(events, MIB)
-        server.by_path[BLOB] = Fault(status=404)
+        _cut(server, Fault(status=404))
         rest = [event async for event in events]
     assert rest[-1].kind is Kind.ERROR
     assert "push the artifact again" in rest[-1].message
@@ -166,10 +172,10 @@ async def test_layer_that_is_lost(site: Site, server: FileServer) -> None:
 
 async def test_registry_that_is_busy(site: Site, server: FileServer) -> None:
     """A registry that pauses is waited for, and a warning tells why nothing moves."""
-    server.by_path[BLOB] = Fault(cut_after=HELD)
+    _hang(server)
     async with aclosing(site.pulls.pull(reference_to(server))) as events:
         await _until(events, MIB)
-        server.by_path[BLOB] = Fault(status=503)
+        _cut(server, Fault(status=503))
         warning = await anext(events)
         while warning.kind is not Kind.WARNING or "503" not in warning.message:
             warning = await anext(events)

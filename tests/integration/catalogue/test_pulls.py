@@ -7,6 +7,7 @@ import pytest
 
 from modelrunner_protocol.dmr import Kind, Line
 from runnerd.standalone.catalogue.refusal import PullRefusedError
+from runnerd.weights.remote_header import FIRST_HEADER_READ
 from runnerd.weights.settings import Settings
 from tests.integration.catalogue.conftest import SIZE, Site
 from tests.support.gguf_files import model
@@ -58,7 +59,7 @@ async def test_cached_model(site: Site, other: Site, registry: RegistryProcess) 
     other.catalogue.tag(reference, second)
     await other.push(second)
     await site.pulled(reference)
-    before = registry.bytes_read
+    before = registry.until_read(FIRST_HEADER_READ + SIZE)
     assert await site.pull(reference) == [CACHED]
     assert await site.pull(second) == [CACHED]
     assert await site.pull(f"{registry.address}/team/model@{identity}") == [CACHED]
