@@ -2,7 +2,6 @@
 
 import base64
 import json
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,7 +10,7 @@ import ollama
 import pytest
 
 from modelrunner_protocol.wire import Mode
-from tests.integration.runnerd.conftest import Process
+from tests.integration.runnerd.conftest import Process, eventually
 
 pytestmark = pytest.mark.engine
 
@@ -38,7 +37,7 @@ def runner(serve: Serve) -> Process:
 @pytest.fixture
 def client(runner: Process) -> Iterator[ollama.Client]:
     """Ollama's client."""
-    with ollama.Client(str(runner.http.base_url), trust_env=False, timeout=60) as found:
+    with ollama.Client(str(runner.http.base_url), trust_env=False, timeout=180) as found:
         yield found
 
 
@@ -255,16 +254,14 @@ def test_a_client_that_leaves(client: ollama.Client, runner: Process) -> None:
     stream = client.chat("smol", USER, options={"num_predict": 5000}, stream=True)
     next(stream)
     stream.close()  # type: ignore[attr-defined]  # a generator, which its type does not say
-    deadline = time.monotonic() + 180
-    while runner.status()["inFlight"]:
-        assert time.monotonic() < deadline
+    eventually(lambda: not runner.status()["inFlight"])
 
 
 def test_embeddings(serve: Serve) -> None:
     """Of one text and of several; what a text is worth does not depend on its neighbours."""
     process = serve(mode=Mode.EMBEDDING, context_size=512)
     process.until("ready")
-    with ollama.Client(str(process.http.base_url), trust_env=False, timeout=60) as client:
+    with ollama.Client(str(process.http.base_url), trust_env=False, timeout=180) as client:
         two = client.embed("smol", ["a cat", "a dog"])
         assert len(two.embeddings) == 2
         assert len(two.embeddings[0]) == 576

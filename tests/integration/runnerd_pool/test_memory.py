@@ -33,6 +33,8 @@ def _started(engine: Engine, folder: Path, flags: tuple[str, ...]) -> Iterator[t
         process = subprocess.Popen(command, stdout=file, stderr=file, env=engine_environment({}))
     try:
         wait_until("the engine", lambda: _healthy(folder / "e.sock"), seconds=120)
+        # It writes its log in a thread of its own; this line comes after all others of the start.
+        wait_until("its log", lambda: b"listening on" in log.read_bytes(), seconds=120)
         yield process.pid, log.read_text("utf-8", "replace")
     finally:
         process.kill()

@@ -133,14 +133,18 @@ def test_first_models(tmp_path: Path) -> None:
         }
         program = scripted_program(tmp_path)
         with Serving(tmp_path, program, ready=False, **environment) as server, server.http as http:
+
+            def first_is_there() -> bool:
+                told = http.get("/readyz")
+                assert told.status_code == 503
+                missing = told.json()["missing"]
+                return list(missing) == ["team/two:v1"] and bool(missing["team/two:v1"])
+
             wait_until(
                 "the first one is there, and it is known why the second one is not",
-                lambda: any(http.get("/readyz").json()["missing"].values()),
+                first_is_there,
                 seconds=120,
             )
-            told = http.get("/readyz")
-            assert told.status_code == 503
-            assert list(told.json()["missing"]) == ["team/two:v1"]
             # What is there is served meanwhile.
             assert http.post("/v1/chat/completions", json=CHAT).status_code == 200
             package(tmp_path, registry.reference("team/two:v1"), 2)

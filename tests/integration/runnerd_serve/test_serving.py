@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import struct
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.cluster.waiting import wait_until
 from tests.support.engine import Engine
 from tests.support.serving import Serving, stock
 
@@ -220,7 +222,16 @@ def test_metrics(serving_smollm2: Serving) -> None:
     with serving_smollm2.http as http:
         body = {"model": "smollm2", "input": "x"}
         assert http.post("/v1/embeddings", json=body).status_code == 200
-        text = http.get("/metrics").text
+        text = ""
+
+        def all_told() -> bool:
+            """Those of an engine that takes too long are left out."""
+            nonlocal text
+            text = http.get("/metrics").text
+            engines = re.findall(r"^llamacpp:requests_processing\{", text, re.MULTILINE)
+            return len(engines) == len(http.get("/engines/ps").json())
+
+        wait_until("the metrics of all engines", all_told, seconds=120)
     families = {one.name: one for one in text_string_to_metric_families(text)}
     requests = families["runnerd_serve_requests"].samples
     assert {"chat_completions", "embeddings"} <= {one.labels["route"] for one in requests}

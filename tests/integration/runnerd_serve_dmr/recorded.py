@@ -45,6 +45,7 @@ class Row:
         theirs: The recorded answer.
         ours: Ours, where it differs on purpose.
         why: The reason for that.
+        soon: Whether the answer tells of what is done in the background: it may come a bit later.
     """
 
     number: int
@@ -55,6 +56,7 @@ class Row:
     headers: Mapping[str, str] = field(default_factory=dict)
     ours: Answer | None = None
     why: str = ""
+    soon: bool = False
 
     def __post_init__(self) -> None:
         """A difference has a reason, and a reason a difference."""

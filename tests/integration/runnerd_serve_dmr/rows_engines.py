@@ -97,6 +97,8 @@ ENGINES: Final = (
         "GET",
         "/engines/ps",
         Answer(200, JSON, [row(keep_alive="10m0s") | LOADING]),
+        # The former engine goes at once; what the next one needs is looked up first.
+        soon=True,
     ),
     Row(
         54,
@@ -252,6 +254,8 @@ USED: Final = (
             says="llamacpp:",
         ),
         why="there are active runners, and the server has metrics of its own",
+        # An engine that takes too long to tell is left out.
+        soon=True,
     ),
     Row(
         108,

@@ -3,10 +3,14 @@
 The tables say what Docker Model Runner answered, and where and why ours is another answer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
+import httpx
 import pytest
 
+from tests.cluster.errors import ClusterError
+from tests.cluster.waiting import wait_until
 from tests.integration.runnerd_serve_dmr.recorded import Row
 from tests.integration.runnerd_serve_dmr.rows_engines import ENGINES, USED
 from tests.integration.runnerd_serve_dmr.rows_inference import INFERENCE, MESSAGES_ROWS
@@ -25,10 +29,25 @@ def _replay(server: Serving, rows: Sequence[Row], **places: str) -> None:
     with server.http as http:
         for row in rows:
             try:
+                if row.soon:
+                    _await(row, http, places)
                 row.check(row.ask(http, **places))
             except AssertionError as error:
                 wrong.append(str(error).partition("\nassert")[0])
     assert not wrong, "\n".join(wrong)
+
+
+def _await(row: Row, http: httpx.Client, places: Mapping[str, str]) -> None:
+    def fits() -> bool:
+        try:
+            row.check(row.ask(http, **places))
+        except AssertionError:
+            return False
+        return True
+
+    # What is wrong then is told by the check.
+    with suppress(ClusterError):
+        wait_until(f"row {row.number}", fits, seconds=120)
 
 
 def test_server(server: Serving) -> None:
