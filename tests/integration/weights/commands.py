@@ -26,6 +26,9 @@ from tests.support.ports import free_port
 KEY = "0123456789abcdef"
 PATIENCE = 180.0
 
+CRAWL = "16Ki"
+"""Bytes a second: what is as large as our model does not come to its end while a test has patience."""
+
 
 async def until(condition: Callable[[], bool], *, pause: float = 0.01) -> None:
     """Wait for a condition of the file system, which has nothing to wait on."""
@@ -185,6 +188,17 @@ class Commands:
     async def file_held(self, path: Path, size: int) -> None:
         """Wait until another file than the usual one has this size."""
         await until(lambda: path.exists() and path.stat().st_size == size)
+
+    async def killed_midway(self, artifact: Artifact | None = None) -> int:
+        """Kill -9 a pull once something came, and long before its end; the bytes that it leaves."""
+        fast = self.environment
+        self.environment = {**fast, "RUNNERD_PULL_BANDWIDTH": CRAWL}
+        running = await self.start("pull", expected=artifact)
+        await until(lambda: self.held_size() > 0)
+        running.process.kill()
+        await running.process.wait()
+        self.environment = fast
+        return self.held_size()
 
     async def grown(self, pause: float) -> None:
         """Wait until the partial file is larger than now; look again after each pause."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from modelrunner_protocol.reasons import Reason
 from modelrunner_protocol.wire import OciSource, Source
-from tests.integration.weights.commands import Commands, Ended
+from tests.integration.weights.commands import PATIENCE, Commands, Ended
 from tests.support.file_server import FileServer
 from tests.support.go_tools import Tool, ensure
 from tests.support.oci_files import OciFiles
@@ -48,7 +48,7 @@ async def package(folder: Path, *arguments: str | Path) -> tuple[int, str, str]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    answer, log = await asyncio.wait_for(process.communicate(), 60)
+    answer, log = await asyncio.wait_for(process.communicate(), PATIENCE)
     assert process.returncode is not None
     return process.returncode, answer.decode(), log.decode()
 
@@ -72,6 +72,6 @@ async def _docker(tool: Tool, *arguments: str | Path) -> str:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    found, log = await asyncio.wait_for(process.communicate(), 60)
+    found, log = await asyncio.wait_for(process.communicate(), PATIENCE)
     assert process.returncode == 0, (found + log).decode()
     return found.decode()

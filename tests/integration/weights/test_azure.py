@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from modelrunner_protocol.wire import AzureSource, Source
-from tests.integration.weights.commands import Commands, Ended, until
+from tests.integration.weights.commands import Commands, Ended
 from tests.integration.weights.conftest import SIZE
 from tests.support.azure_server import (
     ACCOUNT,
@@ -75,12 +75,7 @@ async def test_a_signature_that_ends_during_a_pull(
     _ask(commands, store.url)
     secret = tmp_path / "secret"
     commands.credentials = keys(secret, AZURE_STORAGE_SAS_TOKEN=shared_signature("models"))
-    commands.environment["RUNNERD_PULL_BANDWIDTH"] = "1Mi"
-    running = await commands.start("pull")
-    await until(lambda: commands.held_size() > 0)
-    running.process.kill()
-    await running.process.wait()
-    held = commands.held_size()
+    held = await commands.killed_midway()
     old = shared_signature("models", lasts=-60)
     commands.credentials = keys(secret, AZURE_STORAGE_SAS_TOKEN=old)
     ended = await commands.pull()
@@ -88,7 +83,6 @@ async def test_a_signature_that_ends_during_a_pull(
     assert "AZURE_STORAGE_SAS_TOKEN" in ended.outcome.message
     assert ended.outcome.retryable
     commands.credentials = keys(secret, AZURE_STORAGE_SAS_TOKEN=shared_signature("models"))
-    del commands.environment["RUNNERD_PULL_BANDWIDTH"]
     ended = await commands.pull()
     _pulled(commands, ended)
     assert ended.outcome.downloaded_bytes == SIZE - held

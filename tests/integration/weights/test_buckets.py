@@ -15,10 +15,11 @@ import pytest
 
 from modelrunner_protocol.reasons import Reason
 from modelrunner_protocol.wire import AzureSource, Credentials, FileKind, GcsSource, Source
-from tests.integration.weights.commands import Commands, until
+from tests.integration.weights.commands import PATIENCE, Commands, until
 from tests.integration.weights.conftest import MIB, SIZE
 from tests.support import azure_server, gcs_server
 from tests.support.azure_server import ACCOUNT, running_azure
+from tests.support.freezing import stands_still
 from tests.support.gcs_server import running_gcs
 from tests.support.gguf_files import MODEL, model
 
@@ -166,9 +167,8 @@ async def test_a_large_object_over_several_connections(store: _Store, commands: 
 
 async def test_kill_and_resume(commands: Commands) -> None:
     """After kill -9 only the rest is fetched."""
-    commands.environment["RUNNERD_PULL_BANDWIDTH"] = "1Mi"
     artifact = (await commands.resolve()).outcome.artifact
-    held = await _killed(commands, artifact)
+    held = await commands.killed_midway(artifact)
     ended = await commands.pull(expected=artifact)
     assert ended.code == 0, ended.outcome.message
     assert 0 < held < SIZE
@@ -180,9 +180,8 @@ async def test_an_object_that_changed_is_fetched_anew(store: _Store, commands: C
     """Halves of two versions never become one file, even when their sizes are equal."""
     store.put(BUCKET, "moving/m.gguf", Q4)
     commands.source = store.source(prefix="moving/m.gguf")
-    commands.environment["RUNNERD_PULL_BANDWIDTH"] = "1Mi"
     artifact = (await commands.resolve()).outcome.artifact
-    assert await _killed(commands, artifact) > 0
+    assert await commands.killed_midway(artifact) > 0
     store.put(BUCKET, "moving/m.gguf", other := model(SIZE, seed=9))
     ended = await commands.pull(expected=artifact)
     assert ended.code == 0, ended.outcome.message
@@ -194,10 +193,10 @@ async def test_an_object_that_changes_while_it_is_pulled(store: _Store, commands
     old, new = (model(SIZE, seed=seed) + bytes([seed]) * (32 * MIB) for seed in (3, 4))
     store.put(BUCKET, "live/m.gguf", old)
     commands.source = store.source(prefix="live/m.gguf")
-    commands.environment |= {"RUNNERD_PULL_BANDWIDTH": "12Mi", "RUNNERD_PULL_CONNECTIONS": "2"}
+    commands.environment["RUNNERD_PULL_CONNECTIONS"] = "2"
+    commands.prefix = (sys.executable, "-c", _PAUSED)
     running = await commands.start("pull")
-    await until(lambda: commands.held_size() > 0)
-    running.process.send_signal(signal.SIGSTOP)
+    await until(lambda: stands_still(running.process.pid))
     store.put(BUCKET, "live/m.gguf", new)
     running.process.send_signal(signal.SIGCONT)
     ended = await running.ended()
@@ -207,14 +206,21 @@ async def test_an_object_that_changes_while_it_is_pulled(store: _Store, commands
     assert ended.outcome.downloaded_bytes > len(new)
 
 
-async def _killed(commands: Commands, artifact: Any) -> int:
-    """Bytes that a pull leaves that is killed on its way."""
-    running = await commands.start("pull", expected=artifact)
-    await commands.grown(pause=0.02)
-    running.process.kill()
-    await running.process.wait()
-    del commands.environment["RUNNERD_PULL_BANDWIDTH"]
-    return commands.held_size()
+# A pull that stops itself at its first bytes, when the last part cannot have been asked for.
+_PAUSED = """
+import os, signal, sys
+from runnerd.weights.progress import ProgressMeter
+
+def add(self, count, usual=ProgressMeter.add):
+    usual(self, count)
+    ProgressMeter.add = usual
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+ProgressMeter.add = add
+from runnerd.__main__ import command
+sys.argv = ["runnerd", "pull"]
+command()
+"""
 
 
 async def test_another_size_than_was_resolved(store: _Store, commands: Commands) -> None:
@@ -260,7 +266,7 @@ async def test_a_bucket_in_one_word(store: _Store, tmp_path: Path) -> None:
         env={**os.environ, **store.environment},
         stdout=asyncio.subprocess.PIPE,
     )
-    answer, _ = await asyncio.wait_for(process.communicate(), 60)
+    answer, _ = await asyncio.wait_for(process.communicate(), PATIENCE)
     told = json.loads(answer.splitlines()[-1])
     assert process.returncode == 0, told
     assert told["source"] == word

@@ -12,7 +12,7 @@ import pytest
 
 from modelrunner_protocol.reasons import Reason
 from modelrunner_protocol.wire import FileKind, S3Source, Source
-from tests.integration.weights.commands import Commands, Ended, until
+from tests.integration.weights.commands import CRAWL, PATIENCE, Commands, Ended, until
 from tests.integration.weights.conftest import MIB, SIZE
 from tests.support.gguf_files import MODEL, model
 from tests.support.s3_server import KEY, KEY_ID, REGION, S3Server, keys, running_s3
@@ -124,14 +124,8 @@ sys.exit(code)
 
 async def test_kill_and_resume(store: S3Server, commands: Commands) -> None:
     """After kill -9 only the rest is fetched."""
-    commands.environment["RUNNERD_PULL_BANDWIDTH"] = "1Mi"
     artifact = (await commands.resolve()).outcome.artifact
-    running = await commands.start("pull", expected=artifact)
-    await commands.grown(pause=0.02)
-    running.process.kill()
-    await running.process.wait()
-    held = commands.held_size()
-    del commands.environment["RUNNERD_PULL_BANDWIDTH"]
+    held = await commands.killed_midway(artifact)
     ended = await commands.pull(expected=artifact)
     assert ended.code == 0, ended.outcome.message
     assert 0 < held < SIZE
@@ -143,14 +137,9 @@ async def test_an_object_that_changed_is_fetched_anew(store: S3Server, commands:
     """Halves of two versions never become one file, even when their sizes are equal."""
     store.put(BUCKET, "moving/m.gguf", Q4)
     _ask(commands, store, prefix="moving/m.gguf")
-    commands.environment["RUNNERD_PULL_BANDWIDTH"] = "1Mi"
     artifact = (await commands.resolve()).outcome.artifact
-    running = await commands.start("pull", expected=artifact)
-    await commands.grown(pause=0.02)
-    running.process.kill()
-    await running.process.wait()
+    assert await commands.killed_midway(artifact) > 0
     store.put(BUCKET, "moving/m.gguf", other := model(SIZE, seed=9))
-    del commands.environment["RUNNERD_PULL_BANDWIDTH"]
     ended = await commands.pull(expected=artifact)
     assert ended.code == 0, ended.outcome.message
     assert "starting over" in ended.log
@@ -159,10 +148,11 @@ async def test_an_object_that_changed_is_fetched_anew(store: S3Server, commands:
 
 async def test_files_of_two_versions_are_never_mixed(store: S3Server, commands: Commands) -> None:
     """A file that was complete comes again when its object changed before the others came."""
-    commands.environment["RUNNERD_PULL_BANDWIDTH"] = "1Mi"
+    commands.environment["RUNNERD_PULL_BANDWIDTH"] = CRAWL
     shards = [{**MODEL, "split.no": i, "split.count": 2} for i in range(2)]
     names = [f"pair/m-0000{i}-of-00002.gguf" for i in (1, 2)]
-    for name, keys_, size in zip(names, shards, (MIB // 4, SIZE), strict=True):
+    sizes = (4096, SIZE)
+    for name, keys_, size in zip(names, shards, sizes, strict=True):
         store.put(BUCKET, name, model(size, keys_))
     _ask(commands, store, prefix="pair")
     running = await commands.start("pull")
@@ -171,7 +161,7 @@ async def test_files_of_two_versions_are_never_mixed(store: S3Server, commands: 
     running.process.kill()
     await running.process.wait()
     del commands.environment["RUNNERD_PULL_BANDWIDTH"]
-    new = [model(size, keys_, seed=5) for keys_, size in zip(shards, (MIB // 4, SIZE), strict=True)]
+    new = [model(size, keys_, seed=5) for keys_, size in zip(shards, sizes, strict=True)]
     for name, data in zip(names, new, strict=True):
         store.put(BUCKET, name, data)
     ended = await commands.pull()
@@ -276,7 +266,7 @@ async def test_a_bucket_in_one_word(store: S3Server, tmp_path: Path) -> None:
         },
         stdout=asyncio.subprocess.PIPE,
     )
-    answer, _ = await asyncio.wait_for(process.communicate(), 60)
+    answer, _ = await asyncio.wait_for(process.communicate(), PATIENCE)
     told = json.loads(answer.splitlines()[-1])
     assert process.returncode == 0, told
     assert told["source"] == f"s3://{BUCKET}/tiny/m-Q8_0.gguf"

@@ -3,13 +3,14 @@
 Other faults, of one kind of source each: `test_pull_faults`, `test_oci`, `test_resolve`.
 """
 
+import asyncio
 import random
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
 
-from tests.integration.weights.commands import Commands, assert_cached
+from tests.integration.weights.commands import PATIENCE, Commands, Ended, assert_cached
 from tests.integration.weights.conftest import MIB, SIZE
 from tests.integration.weights.oci_commands import serve
 from tests.support.file_server import Fault, FileServer
@@ -17,10 +18,6 @@ from tests.support.gguf_files import model
 from tests.support.oci_files import GGUF, OciFiles
 
 CUT = Fault(cut_after=MIB)
-
-
-def _later(seconds: int) -> str:
-    return format_datetime(datetime.now(tz=UTC) + timedelta(seconds=seconds), usegmt=True)
 
 
 @pytest.fixture(params=["http", "oci"])
@@ -39,7 +36,6 @@ MIDDLE: dict[str, tuple[list[Fault], int, str]] = {
     ),
     "500": ([CUT, Fault(status=500)], 2, "answered 500; trying again in"),
     "503, twice": ([CUT, Fault(status=503), Fault(status=503)], 3, "answered 503"),
-    "silence": ([Fault(hang_after=MIB)], 1, "broke off (timed out); trying again in"),
     "short bodies": ([CUT, Fault(cut_after=MIB)], 2, "trying again in"),
     "a range from elsewhere": ([CUT, Fault(shift=5)], 2, "when asked for"),
 }
@@ -51,20 +47,34 @@ async def test_faults_in_the_middle(
     faults: list[Fault], retries: int, says: str, server: FileServer, commands: Commands
 ) -> None:
     """The pull goes on at the byte where it was, and its outcome counts the attempts."""
-    commands.environment["RUNNERD_PULL_STALL_TIMEOUT"] = "500ms"
     artifact = (await commands.resolve()).outcome.artifact
     server.requests.clear()
     server.faults.extend(faults)
     ended = await commands.pull(expected=artifact)
+    _whole(commands, ended, says)
+    assert ended.outcome.retries == retries
+    # What a range from elsewhere sends is not taken.
+    assert sum(one.sent for one in server.requests if one.status in {200, 206}) >= SIZE
+
+
+def _whole(commands: Commands, ended: Ended, says: str) -> None:
     assert ended.code == 0, ended.outcome.message
     assert_cached(commands, SIZE)
     assert ended.outcome.downloaded_bytes == SIZE
-    # On a busy machine a connection may seem silent once more.
-    assert ended.outcome.retries >= retries
     assert ended.outcome.seconds > 0
     assert says in ended.log
-    # What a range from elsewhere sends is not taken.
-    assert sum(one.sent for one in server.requests if one.status in {200, 206}) >= SIZE
+
+
+@pytest.mark.usefixtures("source")
+async def test_a_silence_in_the_middle(server: FileServer, commands: Commands) -> None:
+    """The pull goes on at the byte where it was, and its outcome counts the attempts."""
+    artifact = (await commands.resolve()).outcome.artifact
+    commands.environment["RUNNERD_PULL_STALL_TIMEOUT"] = "500ms"
+    # No request brings all: on a busy machine the first one may be given up before its answer.
+    server.always = Fault(hang_after=3 * MIB)
+    ended = await commands.pull(expected=artifact)
+    _whole(commands, ended, "broke off (timed out); trying again in")
+    assert ended.outcome.retries >= 1
 
 
 @pytest.mark.usefixtures("source")
@@ -72,16 +82,21 @@ async def test_a_date_to_come_back_at(server: FileServer, commands: Commands) ->
     """Retry-After may be a date: nobody asks before it."""
     artifact = (await commands.resolve()).outcome.artifact
     headers: dict[str, str | None] = {}
-    busy = Fault(status=429, headers=headers)
-    busy.before = lambda: headers.update({"Retry-After": _later(6)})
-    server.faults.extend([CUT, busy])
+    told: list[datetime] = []
+    came: list[datetime] = []
+
+    def refuse() -> None:
+        # A date has no parts of a second; the pull's own back-off is half a second at most.
+        told.append((datetime.now(tz=UTC) + timedelta(seconds=3)).replace(microsecond=0))
+        headers["Retry-After"] = format_datetime(told[0], usegmt=True)
+
+    busy = Fault(status=429, headers=headers, before=refuse)
+    again = Fault(before=lambda: came.append(datetime.now(tz=UTC)))
+    server.faults.extend([CUT, busy, again])
     ended = await commands.pull(expected=artifact)
     assert ended.code == 0, ended.outcome.message
-    (waited,) = (
-        line for line in ended.log.splitlines() if "answered 429; trying again in " in line
-    )
-    # The date has no parts of a second; its own back-off is half a second at most.
-    assert 1.0 < float(waited.partition("trying again in ")[2].split()[0]) <= 6.0
+    assert ended.log.count("answered 429; trying again in ") == 1
+    assert came >= told
     assert_cached(commands, SIZE)
 
 
@@ -110,9 +125,10 @@ async def test_a_silence_is_told_while_it_lasts(server: FileServer, commands: Co
     server.faults.append(CUT)
     server.always = Fault(status=503)
     running = await commands.start("pull", expected=artifact)
-    progress = await running.progress()
-    while (progress.idle_seconds or 0.0) < 0.3 or not progress.message:
+    async with asyncio.timeout(PATIENCE):
         progress = await running.progress()
+        while (progress.idle_seconds or 0.0) < 0.3 or not progress.message:
+            progress = await running.progress()
     assert progress.message.endswith("; trying again")
     assert progress.completed_bytes in {0, MIB}
     running.process.kill()
@@ -120,9 +136,7 @@ async def test_a_silence_is_told_while_it_lasts(server: FileServer, commands: Co
     server.always = Fault()
     server.faults.append(Fault(hang_after=random.Random(5).randint(1, MIB)))
     running = await commands.start("pull", expected=artifact)
-    progress = await running.progress()
-    while progress.completed_bytes <= MIB:
-        progress = await running.progress()
+    progress = await running.counted(MIB + 1)
     assert progress.resumed_bytes == MIB
     server.release.set()
     assert (await running.ended()).code == 0

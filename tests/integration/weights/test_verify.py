@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.weights.commands import Commands
+from tests.integration.weights.commands import PATIENCE, Commands
 from tests.integration.weights.conftest import SIZE
 from tests.integration.weights.oci_commands import serve
 from tests.support.file_server import FileServer
@@ -36,7 +36,7 @@ async def _verify(root: Path, *arguments: str) -> tuple[int, str, str]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    answer, log = await asyncio.wait_for(process.communicate(), 60)
+    answer, log = await asyncio.wait_for(process.communicate(), PATIENCE)
     assert process.returncode is not None
     return process.returncode, answer.decode(), log.decode()
 
