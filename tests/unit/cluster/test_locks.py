@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tests.cluster.locks import locked, try_lock
 from tests.cluster.progress import Progress
+from tests.cluster.waiting import wait_until
 
 
 def test_a_lock_is_taken_once(tmp_path: Path) -> None:
@@ -32,11 +33,11 @@ def test_waiting_is_told(tmp_path: Path) -> None:
 
     thread = threading.Thread(target=second)
     thread.start()
-    assert not entered.wait(0.05)
+    wait_until("it is told", lambda: "another process is busy with a build" in told.getvalue())
+    assert not entered.is_set()
     first.close()
-    thread.join(5)
+    thread.join(60)
     assert entered.is_set()
-    assert "another process is busy with a build" in told.getvalue()
 
 
 def test_a_lock_file_that_was_removed_does_not_count(tmp_path: Path) -> None:
@@ -50,7 +51,7 @@ def test_a_lock_file_that_was_removed_does_not_count(tmp_path: Path) -> None:
     def second() -> None:
         with locked(file, what="a cluster", progress=Progress(io.StringIO())):
             entered.set()
-            release.wait(5)
+            release.wait(60)
 
     thread = threading.Thread(target=second)
     thread.start()
@@ -58,7 +59,7 @@ def test_a_lock_file_that_was_removed_does_not_count(tmp_path: Path) -> None:
     file.unlink()
     file.parent.rmdir()
     first.close()
-    assert entered.wait(5)
+    assert entered.wait(60)
     assert try_lock(file) is None
     release.set()
-    thread.join(5)
+    thread.join(60)

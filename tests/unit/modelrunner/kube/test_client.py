@@ -274,7 +274,7 @@ async def test_a_closed_client_sends_nothing_more(tmp_path: Path) -> None:
         await arrived.wait()
         await client.close()
         with pytest.raises(Unavailable):
-            await asyncio.wait_for(waiting, 5)
+            await asyncio.wait_for(waiting, 60)
         with pytest.raises(Unavailable, match="closed"):
             await client.create(PODS, "ns", {}, field_manager="m")
         released.set()

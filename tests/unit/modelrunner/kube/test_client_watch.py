@@ -125,7 +125,7 @@ async def test_a_stream_ends_with_the_client(tmp_path: Path) -> None:
             await asyncio.sleep(0)
             await client.close()
             with pytest.raises(Unavailable):
-                await asyncio.wait_for(waiting, 5)
+                await asyncio.wait_for(waiting, 60)
         with pytest.raises(Unavailable, match="closed"):
             await collected(client)
         released.set()

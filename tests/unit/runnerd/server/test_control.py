@@ -70,8 +70,9 @@ async def test_closed_door(tmp_path: Path) -> None:
 async def test_door_opens_by_itself(tmp_path: Path) -> None:
     """When nobody renews a lease, who waits for readiness learns of its end at once."""
     async with running(tmp_path) as runner:
-        assert (await _post(runner, "/close", {"lease": 2.0}))[0] == 200
+        assert (await _post(runner, "/close", {"lease": 60.0}))[0] == 200
         assert (await runner.chat())[0] == 503
+        assert (await _post(runner, "/close", {"lease": 0.5}))[0] == 200
         async with asyncio.timeout(8.5):
             assert (await runner.get("/readyz?wait=9"))[0] == 200
         assert (await runner.chat())[0] == 200

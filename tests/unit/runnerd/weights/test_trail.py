@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from runnerd.weights.trail import Trail
+from tests.cluster.waiting import wait_until
 
 DATA = bytes(range(256)) * 9000
 
@@ -41,6 +42,16 @@ def trail(file: _File) -> Iterator[Trail]:
     yield trail
     file.gate.set()
     trail.close()
+
+
+def _open_once_stopped(trail: Trail, file: _File) -> None:
+    """Let the reader go on when it has been told to stop, and no sooner."""
+
+    def opens() -> None:
+        wait_until("it is told to stop", lambda: trail._stopped, interval=0.001)
+        file.gate.set()
+
+    threading.Thread(target=opens).start()
 
 
 def _sha256(data: bytes) -> str:
@@ -94,7 +105,7 @@ async def test_beginning_anew_leaves_the_rest_unread(trail: Trail, file: _File) 
     """What belonged to another version is not read to its end first."""
     file.gate.clear()
     trail.follow(len(DATA))
-    threading.Timer(0.05, file.gate.set).start()
+    _open_once_stopped(trail, file)
     await trail.restart()
     # The one that was being read.
     assert file.reads <= 1
@@ -116,6 +127,6 @@ async def test_closing_does_not_wait_for_the_rest(file: _File) -> None:
     file.gate.clear()
     trail.follow(1000)
     trail.follow(len(DATA))
-    threading.Timer(0.05, file.gate.set).start()
+    _open_once_stopped(trail, file)
     trail.close()
     assert file.reads <= 1
