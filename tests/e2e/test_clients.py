@@ -1,7 +1,6 @@
 """Clients that people use, unmodified, through the gateway: they use models and manage them."""
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -26,6 +25,7 @@ from tests.support.clients.models import stocked_registry
 from tests.support.clients.snippets import Snippet, run, snippets
 from tests.support.gateway import NAME
 from tests.support.registry_process import RegistryProcess
+from tests.support.scripted_answers import __file__ as scripted_answers
 from tests.support.scripted_engine import __file__ as scripted_engine
 from tests.support.stack import SYSTEM_NAMESPACE, Stack, condition
 
@@ -215,13 +215,18 @@ def _scripted_program(namespace: str) -> manifests.Manifest:
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": "scripted", "namespace": namespace},
-        "data": {"llama-server": program},
+        "data": {
+            "llama-server": program,
+            "scripted_answers.py": Path(scripted_answers).read_text("utf-8"),
+        },
     }
 
 
 def _scripted_pod() -> manifests.Manifest:
-    mount = {"name": "scripted", "mountPath": "/scripted"}
-    program = {"name": "LLAMA_SERVER_PATH", "value": os.fspath(Path("/scripted/llama-server"))}
+    # The program looks for its other half where it is in the repository.
+    folder = "/scripted/tests/support"
+    mount = {"name": "scripted", "mountPath": folder}
+    program = {"name": "LLAMA_SERVER_PATH", "value": f"{folder}/llama-server"}
     volume = {"name": "scripted", "configMap": {"name": "scripted", "defaultMode": 0o555}}
     runner = {"name": "runner", "env": [program], "volumeMounts": [mount]}
     return {"containers": [runner], "volumes": [volume]}

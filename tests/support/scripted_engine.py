@@ -10,7 +10,6 @@ does not know are ignored.
 
 import argparse
 import contextlib
-import http.server
 import json
 import os
 import select
@@ -21,7 +20,11 @@ import threading
 from pathlib import Path
 from typing import Any
 
-_CALLS = (("w", '{"city":', ' "Rome"}'), ("t", "{", "}"))
+# It is started as a program, without a path to us.
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from tests.support.scripted_answers import ScriptedAnswers
+
 _EVENT = b'data: {"choices":[{"delta":{"content":"word"}}]}\n\n'
 
 
@@ -43,8 +46,7 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_known_args()[0]
 
 
-class _Engine(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Engine(ScriptedAnswers):
     settings: argparse.Namespace
     folder: Path
     carried = -1
@@ -55,28 +57,25 @@ class _Engine(http.server.BaseHTTPRequestHandler):
         self.carried += 1
         super().handle_one_request()
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base class's name
-        """Nothing: the output of this program is what a test asked for."""
-
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802  # http.server's name
         """Health, properties and metrics."""
         match self.path:
             case "/health" if self.settings.mute_health and (self.folder / "mute").exists():
                 self._script_silent({})
             case "/health":
-                self._json(503 if self.settings.never_healthy else 200, {"status": "ok"})
+                self.json(503 if self.settings.never_healthy else 200, {"status": "ok"})
             case "/props":
                 template = "{{ messages }}"
-                self._json(200, {"total_slots": self.settings.slots, "chat_template": template})
+                self.json(200, {"total_slots": self.settings.slots, "chat_template": template})
             case "/metrics":
                 text = b"# TYPE llamacpp:n gauge\nllamacpp:n 1\n"
                 if self.settings.metrics_file:
                     text = Path(self.settings.metrics_file).read_bytes()
-                self._send(200, text, "text/plain; version=0.0.4")
+                self.send(200, text, "text/plain; version=0.0.4")
             case _:
-                self._json(404, {})
+                self.json(404, {})
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802  # http.server's name
         """What the body's script says; without one, an echo."""
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         ranks = "rank" if self.path == "/v1/rerank" else "echo"
@@ -88,147 +87,73 @@ class _Engine(http.server.BaseHTTPRequestHandler):
             self._script_silent(body)
             return
         if script in {"echo", "rank"} and self.settings.refuse_warm_up:
-            self._json(400, {"error": {"message": "Pooling type 'none' is not compatible"}})
+            self.json(400, {"error": {"message": "Pooling type 'none' is not compatible"}})
             return
         getattr(self, f"_script_{script}")(body)
 
     def _script_echo(self, body: dict[str, Any]) -> None:
-        self._json(200, {"path": self.path, "headers": dict(self.headers), "body": body})
+        self.json(200, {"path": self.path, "headers": dict(self.headers), "body": body})
 
     def _script_chat(self, body: dict[str, Any]) -> None:
         """A chat's answer, streamed or not."""
         if body.get("stream"):
             self._script_stream(body)
         else:
-            self._json(200, {"choices": [{"message": {"content": "word"}}]})
+            self.json(200, {"choices": [{"message": {"content": "word"}}]})
 
     def _script_stream(self, body: dict[str, Any]) -> None:
-        self._start_stream()
-        self._chunk(b": a comment\n\n")
+        self.start_stream()
+        self.chunk(b": a comment\n\n")
         for _ in range(body.get("events", 3)):
-            self._chunk(_EVENT)
-        self._chunk(b"data: [DONE]\n\n")
-        self._chunk(b"")
+            self.chunk(_EVENT)
+        self.chunk(b"data: [DONE]\n\n")
+        self.chunk(b"")
 
     def _script_gated_stream(self, body: dict[str, Any]) -> None:
         """One event, then the rest once the file "open" is there."""
-        self._start_stream()
-        self._chunk(_EVENT)
+        self.start_stream()
+        self.chunk(_EVENT)
         pause = threading.Event()
         while not (self.folder / "open").exists():
             pause.wait(0.01)
-        self._chunk(b"data: [DONE]\n\n")
-        self._chunk(b"")
+        self.chunk(b"data: [DONE]\n\n")
+        self.chunk(b"")
 
     def _script_repeat(self, body: dict[str, Any]) -> None:
         """A chat's answer whose text is what was asked."""
-        self._answer(body, {"content": json.dumps({"path": self.path, "body": body})})
+        self.answer(body, {"content": json.dumps({"path": self.path, "body": body})})
 
     def _script_think(self, body: dict[str, Any]) -> None:
         """A thought, then a text."""
-        self._answer(body, {"reasoning_content": "hm"}, {"content": "so"})
+        self.answer(body, {"reasoning_content": "hm"}, {"content": "so"})
 
     def _script_tools(self, body: dict[str, Any]) -> None:
         """Two calls; in a stream their arguments come in two pieces."""
         if self.path.endswith("/messages"):
-            self._anthropic_tools(body)
-            return
-        pieces, calls = [], []
-        for index, (name, first, rest) in enumerate(_CALLS):
-            head = {"index": index, "id": f"id-{name}", "type": "function"}
-            calls.append({**head, "function": {"name": name, "arguments": first + rest}})
-            begin = {**head, "function": {"name": name, "arguments": first}}
-            more = {"index": index, "function": {"arguments": rest}}
-            pieces += [{"tool_calls": [begin]}, {"tool_calls": [more]}]
-        self._answer(
-            body, *(pieces if body.get("stream") else [{"tool_calls": calls}]), finish="tool_calls"
-        )
-
-    def _anthropic_tools(self, body: dict[str, Any]) -> None:
-        """The same calls, as llama-server tells them to Anthropic's clients."""
-        usage = {"input_tokens": 7, "output_tokens": 11}
-        head = {"id": "msg_1", "type": "message", "role": "assistant", "model": "scripted"}
-        blocks = [
-            {
-                "type": "tool_use",
-                "id": f"id-{name}",
-                "name": name,
-                "input": json.loads(first + rest),
-            }
-            for name, first, rest in _CALLS
-        ]
-        end = {"stop_reason": "tool_use", "stop_sequence": None}
-        if not body.get("stream"):
-            self._json(200, {**head, **end, "content": blocks, "usage": usage})
-            return
-        begun: dict[str, Any] = {
-            **head,
-            "content": [],
-            "stop_reason": None,
-            "stop_sequence": None,
-            "usage": usage,
-        }
-        events: list[dict[str, Any]] = [{"type": "message_start", "message": begun}]
-        for index, (block, (_, *pieces)) in enumerate(zip(blocks, _CALLS, strict=True)):
-            at = {"index": index}
-            events.append(
-                {"type": "content_block_start", **at, "content_block": {**block, "input": {}}}
-            )
-            for piece in pieces:
-                delta = {"type": "input_json_delta", "partial_json": piece}
-                events.append({"type": "content_block_delta", **at, "delta": delta})
-            events.append({"type": "content_block_stop", **at})
-        events.append({"type": "message_delta", "delta": end, "usage": usage})
-        self._start_stream()
-        for event in (*events, {"type": "message_stop"}):
-            self._chunk(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode())
-        self._chunk(b"")
+            self.anthropic_calls(body)
+        else:
+            self.calls(body)
 
     def _script_babble(self, body: dict[str, Any]) -> None:
         """Events that nobody can read, until the client leaves."""
         self._script_endless({"size": 10})
 
     def _script_error_in_stream(self, body: dict[str, Any]) -> None:
-        self._start_stream()
-        self._chunk(_EVENT)
-        self._chunk(b'data: {"error":{"message":"the grammar broke"}}\n\n')
-        self._chunk(b"")
-
-    def _answer(self, body: dict[str, Any], *parts: dict[str, Any], finish: str = "stop") -> None:
-        """A chat's answer of these parts, whole or streamed as llama-server does."""
-        usage = {"prompt_tokens": 7, "completion_tokens": 11}
-        timings = {"prompt_ms": 1.5, "predicted_ms": 2.5}
-        if not body.get("stream"):
-            message: dict[str, Any] = {"role": "assistant", "content": None}
-            for part in parts:
-                message |= part
-            choice = {"index": 0, "finish_reason": finish, "message": message}
-            whole = {"id": "c", "object": "chat.completion", "created": 1, "model": "scripted"}
-            self._json(200, {**whole, "choices": [choice], "usage": usage, "timings": timings})
-            return
-        self._start_stream()
-        role: dict[str, Any] = {"role": "assistant", "content": None}
-        events: list[dict[str, Any]] = [
-            {"choices": [{"index": 0, "finish_reason": None, "delta": delta}]}
-            for delta in (role, *parts)
-        ]
-        events.append({"choices": [{"index": 0, "finish_reason": finish, "delta": {}}]})
-        head = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "scripted"}
-        for event in (*events, {"choices": [], "usage": usage, "timings": timings}):
-            self._chunk(b"data: " + json.dumps({**head, **event}).encode() + b"\n\n")
-        self._chunk(b"data: [DONE]\n\n")
-        self._chunk(b"")
+        self.start_stream()
+        self.chunk(_EVENT)
+        self.chunk(b'data: {"error":{"message":"the grammar broke"}}\n\n')
+        self.chunk(b"")
 
     def _script_endless(self, body: dict[str, Any]) -> None:
         """Events until the client leaves; the file "sent" holds the number of bytes."""
-        self._start_stream()
+        self.start_stream()
         event, sent = _EVENT, 0
         if "size" in body:
             event = b"data: " + b"x" * body["size"] + b"\n\n"
         pause = threading.Event()
         with contextlib.suppress(OSError):
             while True:
-                self._chunk(event)
+                self.chunk(event)
                 sent += len(event)
                 (self.folder / "sent").write_text(str(sent))
                 pause.wait(body.get("pause", 0.0))
@@ -260,14 +185,14 @@ class _Engine(http.server.BaseHTTPRequestHandler):
         self.close_connection = True
 
     def _script_die_in_stream(self, body: dict[str, Any]) -> None:
-        self._start_stream()
-        self._chunk(_EVENT)
-        self._chunk(body.get("last", "").encode() or _EVENT)
+        self.start_stream()
+        self.chunk(_EVENT)
+        self.chunk(body.get("last", "").encode() or _EVENT)
         print("E fatal error: out of paper", flush=True)
         os._exit(7)
 
     def _script_die_after_head(self, body: dict[str, Any]) -> None:
-        self._start_stream()
+        self.start_stream()
         os._exit(7)
 
     def _script_die_in_body(self, body: dict[str, Any]) -> None:
@@ -278,10 +203,10 @@ class _Engine(http.server.BaseHTTPRequestHandler):
 
     def _script_usage_stream(self, body: dict[str, Any]) -> None:
         """What llama-server ends a stream with when usage was asked for."""
-        self._start_stream()
-        self._chunk(_EVENT)
-        self._chunk(b'data: {"choices":[],"usage":{"total_tokens":5}}\n\ndata: [DONE]\n\n')
-        self._chunk(b"")
+        self.start_stream()
+        self.chunk(_EVENT)
+        self.chunk(b'data: {"choices":[],"usage":{"total_tokens":5}}\n\ndata: [DONE]\n\n')
+        self.chunk(b"")
 
     def _script_long_answer(self, body: dict[str, Any]) -> None:
         """More bytes than its head announces."""
@@ -290,7 +215,7 @@ class _Engine(http.server.BaseHTTPRequestHandler):
 
     def _script_large(self, body: dict[str, Any]) -> None:
         """An answer of `size` bytes."""
-        self._send(200, b"x" * int(body["size"]), "application/json")
+        self.send(200, b"x" * int(body["size"]), "application/json")
 
     def _script_wait(self, body: dict[str, Any]) -> None:
         """An answer once the file "open" is there."""
@@ -305,68 +230,45 @@ class _Engine(http.server.BaseHTTPRequestHandler):
         self.close_connection = True
 
     def _script_parse_error(self, body: dict[str, Any]) -> None:
-        self._json(500, {"error": {"message": "[json.exception.x] unpaired surrogate"}})
+        self.json(500, {"error": {"message": "[json.exception.x] unpaired surrogate"}})
 
     def _script_rank(self, body: dict[str, Any]) -> None:
         """The longer a document, the better it fits; the best first, as llama-server has them."""
         found = [(-float(len(text)), place) for place, text in enumerate(body["documents"])]
         rows = [{"index": place, "relevance_score": -score} for score, place in sorted(found)]
         usage = {"prompt_tokens": len(found), "total_tokens": len(found)}
-        self._json(200, {"model": "smol", "object": "list", "usage": usage, "results": rows})
+        self.json(200, {"model": "smol", "object": "list", "usage": usage, "results": rows})
 
     def _script_rank_few(self, body: dict[str, Any]) -> None:
         """It forgets a document."""
-        self._json(200, {"results": [{"index": 1, "relevance_score": 0.5}]})
+        self.json(200, {"results": [{"index": 1, "relevance_score": 0.5}]})
 
     def _script_named(self, body: dict[str, Any]) -> None:
         """The body's "says" with spaces around, in pieces of "size" bytes or whole."""
         pad = b" " * body.get("pad", 0)
         text = pad + body["says"].encode() + pad
         if "size" not in body:
-            self._send(200, text, "application/json")
+            self.send(200, text, "application/json")
             return
-        self._start_stream()
+        self.start_stream()
         for begin in range(0, len(text), body["size"]):
-            self._chunk(text[begin : begin + body["size"]])
-        self._chunk(b"")
+            self.chunk(text[begin : begin + body["size"]])
+        self.chunk(b"")
 
     def _script_not_a_chat(self, body: dict[str, Any]) -> None:
-        self._json(200, ["no", "chat"])
+        self.json(200, ["no", "chat"])
 
     def _script_too_long(self, body: dict[str, Any]) -> None:
         told = {"message": "request (9 tokens) exceeds the available context size (5 tokens)"}
-        self._json(400, {"error": {**told, "type": "exceed_context_size_error"}})
+        self.json(400, {"error": {**told, "type": "exceed_context_size_error"}})
 
     def _script_failure(self, body: dict[str, Any]) -> None:
-        self._json(500, {"error": {"message": "the computation failed"}})
+        self.json(500, {"error": {"message": "the computation failed"}})
 
     def _script_hop(self, body: dict[str, Any]) -> None:
         headers = {"Connection": "x-private", "Keep-Alive": "timeout=5", "Proxy-Authenticate": "a"}
         headers |= {"Access-Control-Allow-Origin": "", "X-Kept": "yes", "Server": "llama.cpp"}
-        self._send(200, b"{}", "application/json", headers)
-
-    def _json(self, status: int, body: Any) -> None:
-        self._send(status, json.dumps(body).encode(), "application/json")
-
-    def _send(
-        self, status: int, body: bytes, kind: str, headers: dict[str, str] | None = None
-    ) -> None:
-        self.send_response_only(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        for name, value in (headers or {}).items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def _start_stream(self) -> None:
-        self.send_response_only(200)
-        self.send_header("Content-Type", "text/event-stream")
-        self.send_header("Transfer-Encoding", "chunked")
-        self.end_headers()
-
-    def _chunk(self, data: bytes) -> None:
-        self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+        self.send(200, b"{}", "application/json", headers)
 
     def _note(self, name: str) -> None:
         (self.folder / name).touch()
