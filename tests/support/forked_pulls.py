@@ -14,8 +14,11 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from runnerd.weights import cli, download, partial, parts
+
+_PATIENCE: Final = 180
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class ForkedPulls:
 
     async def _number(self) -> int:
         assert self.process.stdout is not None
-        return int(await asyncio.wait_for(self.process.stdout.readline(), 60))
+        return int(await asyncio.wait_for(self.process.stdout.readline(), _PATIENCE))
 
 
 @asynccontextmanager
