@@ -28,7 +28,8 @@ def test_client_that_caused_the_wake_leaves(
     sleep(stack, default_runner, "left")
     leaving = HTTPConnection(gateway_address.removeprefix("http://"), timeout=60)
     with closing(leaving):
-        leaving.request("POST", CHAT, json.dumps(chat(f"{default_runner}/left")))
+        body = json.dumps(chat(f"{default_runner}/left"))
+        leaving.request("POST", CHAT, body, {"Content-Type": "application/json"})
         # That soon no pod can answer, however fast it starts.
         stack.wait("the wake", lambda: _replicas(stack, default_runner, "left") == 1)
     stack.wait_for(default_runner, "left", reason="Ready")

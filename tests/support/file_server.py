@@ -75,7 +75,7 @@ class Fault:
 
 @dataclass
 class Request:
-    """One request, its body, and how much of a body it got."""
+    """One request, its body, how much of a body it got, and whether its client has left."""
 
     method: str
     path: str
@@ -83,6 +83,7 @@ class Request:
     body: bytes = b""
     status: int = 0
     sent: int = 0
+    left: Callable[[], bool] = lambda: False
 
 
 class FileServer:
@@ -160,6 +161,7 @@ class FileServer:
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Answer one request; whether the connection can carry another."""
         request = await _read_request(reader)
+        request.left = reader.at_eof
         self.requests.append(request)
         usual = self.by_path.get(request.path, self.always)
         fault = self.faults.popleft() if self.faults else usual
@@ -220,6 +222,9 @@ class FileServer:
             source.seek(position)
             size = min(fault.block, end - position)
             if size <= 0:
+                if request.left():
+                    # Nobody would say that what is written then goes nowhere.
+                    raise ConnectionError
                 await asyncio.sleep(_LOOK)
                 continue
             if self.most is not None:
