@@ -51,6 +51,7 @@ async def test_a_failure_that_may_pass_is_tried_again(bench: Bench) -> None:
     first = job(bench, "pull")["metadata"]["uid"]
     failure = Outcome(reason=Reason.PULL_FAILED, message="the server answered 503", retryable=True)
     bench.end_pod("pull", failure, exit_code=1)
+    bench.stop_clock()
     again = await bench.once("m")
     model = await bench.until_still("m")
     assert says(model, "Ready") == ("False", "PullFailed")
