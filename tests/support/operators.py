@@ -45,8 +45,8 @@ class Operator:
             "MODELRUNNER_HTTP_PORT": "0",
             "MODELRUNNER_LEASE_SECONDS": "600",
             "MODELRUNNER_LEASE_RENEW_SECONDS": "500",
-            # So long the lease's release may take, too.
-            "MODELRUNNER_LEASE_RETRY_SECONDS": "2",
+            # So long the lease's release may take, too, while the API server stands still.
+            "MODELRUNNER_LEASE_RETRY_SECONDS": "5",
             "MODELRUNNER_DISCOVERY_SECONDS": "1",
             **{name: value for name, value in os.environ.items() if name.startswith("COVERAGE")},
         }

@@ -51,7 +51,7 @@ def test_what_is_deleted_while_nobody_watches_is_noticed(
     operator.start(MODELRUNNER_RESYNC_SECONDS="20")
     operator.wait_role("leader")
     operator.wait("goes", lambda: reconciled(operator, "Model", namespace, "goes") > 0)
-    quiet(operator)
+    quiet(api, operator)
     before = reconciled(operator, "Model", namespace, "goes")
     operator.signal(signal.SIGSTOP)
     control_plane.stop_apiserver()
@@ -95,8 +95,13 @@ def test_without_watches_it_works_by_resync_and_calls_itself_unhealthy(
         api.create(model(namespace, name))
         seen = partial(reconciled, operator, "Model", namespace, name)
         operator.wait(name, seen)
-    operator.wait("the probe", lambda: operator.get("/healthz")[0] == 503)
-    assert operator.get("/healthz")[1]["silentWatches"] == ["models.modelrunner.dev"]
+
+    def silent() -> list[str]:
+        status, told = operator.get("/healthz")
+        return list(told["silentWatches"]) if status == 503 else []
+
+    operator.wait("the probe", silent)
+    assert silent() == ["models.modelrunner.dev"]
     assert "cannot watch resource" in operator.log
 
 

@@ -8,9 +8,11 @@ import yaml
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.waiting import wait_until
 from tests.support.kubeapi import KubeApi
+from tests.support.operator_counters import read_own
 from tests.support.operators import Operator
 
 API = "modelrunner.dev/v1alpha1"
+_LOOKS = 8
 LEASE = ("coordination.k8s.io/v1", "Lease", "model-runner-operator")
 
 
@@ -118,13 +120,20 @@ def reconciled(operator: Operator, kind: str, namespace: str, name: str) -> int:
     return operator.lines("reconcile ").count(f"{kind} {namespace}/{name}")
 
 
-def quiet(operator: Operator) -> int:
-    """Wait until nothing is left to do; the number of reconciles so far."""
-    counts: list[int] = []
+def quiet(api: KubeApi, operator: Operator) -> int:
+    """Wait until nothing is left to do; the number of reconciles so far.
+
+    Each look is answered by the API server and by the operator: one that stands still for a
+    moment is not taken for one that has nothing to do.
+    """
+    counts: list[float] = []
 
     def settled() -> bool:
-        counts.append(len(operator.lines("reconcile ")))
-        return len(counts) > 25 and len(set(counts[-25:])) == 1
+        api.get("v1", "Namespace", "default")
+        seen = read_own(operator)
+        # Who gives no answer has none to tell.
+        counts.append(0 if seen.busy else seen.reconciles)
+        return len(counts) >= _LOOKS and set(counts[-_LOOKS:]) == {counts[-1]} != {0}
 
     operator.wait("silence", settled)
-    return counts[-1]
+    return len(operator.lines("reconcile "))
