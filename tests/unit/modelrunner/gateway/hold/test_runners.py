@@ -90,10 +90,12 @@ async def test_what_a_runner_answers(
 
 async def test_a_runner_that_is_not_there_is_not_ready(runners: HttpRunners) -> None:
     """Refused connections and connections that end are no errors here."""
-    with socket.create_server(("127.0.0.1", 0)) as closed:
+    # Bound, so that nobody else takes the port, and without a listener.
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
         address = closed.getsockname()
-    assert await runners.readiness(Endpoint("gone", address)) == Readiness(ready=False)
-    await runners.report(Endpoint("gone", address), 3)
+        assert await runners.readiness(Endpoint("gone", address)) == Readiness(ready=False)
+        await runners.report(Endpoint("gone", address), 3)
 
     async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.close()
@@ -146,9 +148,10 @@ async def test_the_template_of_a_runner(
 
 async def test_nobody_tells_a_template(runners: HttpRunners) -> None:
     """A runner that is away, or hangs: then nobody waits as long as for other questions."""
-    with socket.create_server(("127.0.0.1", 0)) as closed:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
         address = closed.getsockname()
-    assert await runners.template(Endpoint("gone", address), "ml/smol") is None
+        assert await runners.template(Endpoint("gone", address), "ml/smol") is None
     there, over, ended = asyncio.Event(), asyncio.Event(), list[str]()
 
     async def hang(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
