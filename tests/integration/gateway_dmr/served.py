@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -10,7 +10,8 @@ import httpx
 
 from modelrunner_protocol.wire import Mode
 from tests.integration.gateway.worlds import ARTIFACT, READY, World
-from tests.integration.gateway_management.homes import DIGEST, SIZE, Home
+from tests.integration.gateway_management.homes import DIGEST, SIZE, GoneError, Home
+from tests.support.kubeapi import Object
 from tests.support.runner_process import RunnerProcess
 
 EMBEDDER: Final = "ai/embeddinggemma"
@@ -46,7 +47,12 @@ class Served:
         self.home.told(name, READY, artifact=told, phase="Ready", replicas=1)
         self.runners[reference] = self.start(reference)
         self.world.endpoint(name, self.runners[reference].port)
-        self.home.gateway.wait(name, lambda: name in self._running())
+        # Models and their pods are watched each by itself.
+        self.home.gateway.wait(f"{name} as told", lambda: self._identity(reference) == digest)
+        self.home.gateway.wait(f"a runner of {name}", lambda: name in self._running())
+
+    def _identity(self, reference: str) -> object:
+        return self.home.ask("GET", f"/models/{reference}").json()["id"]
 
     def _running(self) -> list[str]:
         return [one["model_name"] for one in self.home.ask("GET", "/engines/ps").json()]
@@ -59,11 +65,9 @@ class Served:
         def work() -> None:
             while not over.wait(0.05):
                 for model in self.home.models():
-                    name = model["metadata"]["name"]
-                    if "conditions" not in model.get("status", {}):
-                        self._pulled(name, str(model["spec"]["source"]))
-                    elif self.home.asked(name):
-                        self.home.looked(name)
+                    # Whoever asks for a Model may delete it before we have come to it.
+                    with suppress(GoneError):
+                        self._reconciled(model)
 
         working = threading.Thread(target=work)
         working.start()
@@ -72,6 +76,13 @@ class Served:
         finally:
             over.set()
             working.join()
+
+    def _reconciled(self, model: Object) -> None:
+        name = model["metadata"]["name"]
+        if "conditions" not in model.get("status", {}):
+            self._pulled(name, str(model["spec"]["source"]))
+        elif self.home.asked(name):
+            self.home.looked(name)
 
     def _pulled(self, name: str, source: str) -> None:
         if any(word in source for word in _NOWHERE):

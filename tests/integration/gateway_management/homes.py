@@ -10,7 +10,7 @@ import httpx
 
 from tests.support import manifests
 from tests.support.gateway_process import GatewayProcess
-from tests.support.kubeapi import KubeApi, Object
+from tests.support.kubeapi import KubeApi, Object, Refused
 
 MODEL = (manifests.API_VERSION, "Model")
 DIGEST = "sha256:" + "5a" * 32
@@ -25,6 +25,10 @@ ARTIFACT = {
 REFRESH = "modelrunner.dev/refresh"
 KEY = "1" * 16
 Line = dict[str, Any]
+
+
+class GoneError(AssertionError):
+    """There is no such Model, or no more."""
 
 
 @dataclass(slots=True)
@@ -63,7 +67,8 @@ class Home:
     def model(self, name: str) -> Object:
         """A Model as it is now."""
         found = self.api.get(*MODEL, name, self.namespace)
-        assert found is not None, name
+        if found is None:
+            raise GoneError(name)
         return found
 
     def by_hand(self, name: str, *, manager: str = "kubectl", **spec: Any) -> Object:
@@ -95,13 +100,7 @@ class Home:
             }
             for one in conditions
         ]
-        body = {
-            "apiVersion": MODEL[0],
-            "kind": MODEL[1],
-            "metadata": {"name": name, "namespace": self.namespace},
-            "status": {"conditions": full, "engine": "llama.cpp", **status},
-        }
-        self.api.merge(body, subresource="status")
+        self.merge(name, conditions=full, engine="llama.cpp", **status)
 
     def pulling(self, name: str, done: int) -> None:
         """So many bytes are there."""
@@ -148,7 +147,12 @@ class Home:
             "metadata": {"name": name, "namespace": self.namespace},
             "status": status,
         }
-        self.api.merge(body, subresource="status")
+        try:
+            self.api.merge(body, subresource="status")
+        except Refused as refused:
+            if refused.status == 404:
+                raise GoneError(name) from refused
+            raise
 
     def failed(self, name: str, reason: str, message: str, *, for_good: bool = True) -> None:
         """The operator cannot pull: for good, or it tries again."""

@@ -34,6 +34,8 @@ def test_runners_are_told_to_go(
         world.model("smol", keepAlive="5m", status={"lastUsedTime": "2026-07-01T12:00:00Z"})
         world.model("asleep")
         world.endpoint("smol", runner.port)
+        # Models and their pods are watched each by itself.
+        home.gateway.wait("both Models", lambda: home.gateway.metric("models") == 2)
         home.gateway.wait("a ready runner", lambda: home.ask("GET", "/engines/ps").json())
         assert home.ask("GET", "/engines/ps").json() == [
             {
