@@ -188,6 +188,8 @@ def test_models_of_elsewhere_are_not_looked_at(homes: Homes, home: Home) -> None
     )
     other.by_hand("theirs", source={"oci": {"reference": "ai/theirs"}}, aliases=["ai/theirs"])
     other.cached("theirs")
+    path = f"/models/{other.namespace}/theirs"
+    other.gateway.wait("its weights", lambda: other.ask("GET", path).json()["id"] == DIGEST)
     with other.lines({"from": "ai/theirs"}) as lines:
         warning = lines.next()
         assert warning["type"] == "warning"
