@@ -124,9 +124,12 @@ def _download(
 
 def _startup(world: World, decision: Decision, old: Mapping[str, Any]) -> dict[str, Any] | None:
     settled = decision.headline.reason is Reason.READY
-    if settled and not was_settled(old) and world.pods.newest is not None:
-        return startup_times(world.pods.newest, world.runner_status) or old.get("startup")
-    return old.get("startup")
+    before = old.get("startup")
+    # A runner that did not answer in that moment, as on a busy node, tells its stages later.
+    told = was_settled(old) and (world.runner_status is None or "engineSeconds" in (before or {}))
+    if settled and not told and world.pods.newest is not None:
+        return startup_times(world.pods.newest, world.runner_status) or before
+    return before
 
 
 def _replicas(world: World) -> int | None:

@@ -101,6 +101,17 @@ def test_the_cold_start_is_measured_once() -> None:
     assert status_of(WELL, first)["startup"] == first["startup"]
 
 
+def test_a_cold_start_whose_runner_answers_late() -> None:
+    """It gave no answer in the moment of readiness: its stages are told with its next one, once."""
+    measured = RunnerStatus(state=RunnerState.READY, started_at=NOW - 27, engine_ready_at=NOW - 26)
+    first = status_of(WELL)
+    assert "engineSeconds" not in first["startup"]
+    later = status_of(replace(WELL, runner_status=measured), first)
+    assert later["startup"]["engineSeconds"] == 1.0
+    slower = replace(measured, engine_ready_at=NOW)
+    assert status_of(replace(WELL, runner_status=slower), later)["startup"] == later["startup"]
+
+
 def test_the_download_is_told_while_it_runs() -> None:
     """The last known progress stays when the pull pod does not answer once."""
     first = status_of(PULLING, progress=HALF)
