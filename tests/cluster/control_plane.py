@@ -155,6 +155,23 @@ class ControlPlane:
         self._running = None
         self._release_port()
 
+    def remove_if_abandoned(self) -> None:
+        """Stop it if the process that it was for has ended; of several that find it so one does."""
+        if self.port is None or not self._abandoned:
+            return
+        self._lock = try_lock(self._lock_file(self.port))
+        if self._lock is None:
+            return
+        # Whoever had the lock until now may have removed it.
+        if self._abandoned:
+            self.stop()
+        else:
+            self._release_port()
+
+    @property
+    def _abandoned(self) -> bool:
+        return self.owner is not None and not self.owner.alive
+
     def _release_port(self) -> None:
         """Remove the port's lock file; the process that started a kept one left it unlocked."""
         if self.port is None:
@@ -229,8 +246,7 @@ def everything(folder: Path) -> Iterator[ControlPlane]:
 def _remove_abandoned(folder: Path) -> None:
     """Stop the control planes whose test process ended without doing so."""
     for plane in everything(folder):
-        if plane.owner and not plane.owner.alive:
-            plane.stop()
+        plane.remove_if_abandoned()
 
 
 def _free(port: int) -> bool:

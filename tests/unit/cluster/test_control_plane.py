@@ -10,6 +10,7 @@ import pytest
 from tests.cluster import control_plane
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.errors import ClusterError
+from tests.cluster.locks import try_lock
 from tests.cluster.processes import Identity, Processes
 
 
@@ -52,6 +53,22 @@ def test_planes_of_ended_test_runs_are_removed(tmp_path: Path) -> None:
     assert not orphan.alive
     left = sorted(plane.port or 0 for plane in control_plane.everything(tmp_path))
     assert left == [17010, 17020]
+
+
+def test_an_abandoned_plane_is_removed_by_one_process(tmp_path: Path) -> None:
+    """Of two that start at once the second leaves it to the first, and goes on."""
+    with subprocess.Popen(["true"]) as owner:
+        identity = Identity(owner.pid, 1, "another boot")
+    folder = tmp_path / "control-plane-17000"
+    folder.mkdir()
+    identity.save(folder / "owner")
+    first = try_lock(tmp_path / "port-17000.lock")
+    assert first
+    control_plane._remove_abandoned(tmp_path)
+    assert folder.exists()
+    first.close()
+    control_plane._remove_abandoned(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_unstarted_plane_says_so(tmp_path: Path) -> None:
