@@ -10,6 +10,7 @@ came out of order may be downloaded again, so that a small file has many.
 import asyncio
 import json
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -50,9 +51,14 @@ async def forked_pulls(piece: int) -> AsyncIterator[ForkedPulls]:
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
+        start_new_session=True,
     )
     try:
         yield ForkedPulls(process)
+    except BaseException:
+        # A pull that waits for its server would be waited for.
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
     finally:
         # An input that ends is what ends it.
         await process.communicate(b"")
