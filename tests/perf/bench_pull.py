@@ -73,13 +73,29 @@ def main(options: Options = USUAL) -> None:
 def _settings(options: Options) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--size-mib", type=int, default=options.pick(2048, 256))
-    parser.add_argument("--folder", type=Path, help="on the disk to be written to")
+    parser.add_argument("--folder", type=folder_at, help="on the disk to be written to")
     parser.add_argument("--rounds", type=int, default=options.rounds or options.pick(5, 2))
     parser.add_argument("--sources", default=",".join(SOURCES), help="any of %(default)s")
     settings, _ = parser.parse_known_args()
     if unknown := set(settings.sources.split(",")) - set(SOURCES):
         parser.error(f"no source {', '.join(sorted(unknown))}; there are {', '.join(SOURCES)}")
     return settings
+
+
+def folder_at(path: str) -> Path:
+    """A folder of the command line; it is made.
+
+    Raises:
+        argparse.ArgumentTypeError: it cannot be.
+    """
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise argparse.ArgumentTypeError(
+            f"no folder can be made at {path}: {error.strerror}"
+        ) from error
+    return folder
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import pytest
 
 from runnerd.weights.gguf import parse
 from tests.cluster.errors import ClusterError
-from tests.perf.bench_pull import figures, verdicts
+from tests.perf.bench_pull import figures, folder_at, main, verdicts
 from tests.perf.pulls.origins import write_model
 from tests.perf.pulls.runs import GIB, MIB, Client, Run, fetch
 
@@ -27,6 +27,24 @@ def test_aims_are_told() -> None:
     assert told[0] == "0.50 times curl's speed, as they end: aim ≥ 0.9: NOT met"
     assert told[1] == "2.00 times curl's speed, to disk: aim ≥ 0.9: met"
     assert told[2] == "120 MiB at the peak, aim ≤ 100: NOT met"
+
+
+def test_the_folder_is_made(tmp_path: Path) -> None:
+    """With those above it; one that is there is taken."""
+    for _ in range(2):
+        assert folder_at(str(tmp_path / "a" / "b")).is_dir()
+
+
+def test_a_folder_that_cannot_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One sentence, no stack."""
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(sys, "argv", ["bench_pull", "--folder", str(tmp_path / "file" / "new")])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert "--folder: no folder can be made at" in capsys.readouterr().err
 
 
 def test_the_model_passes_for_one(tmp_path: Path) -> None:
