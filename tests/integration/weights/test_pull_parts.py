@@ -194,6 +194,29 @@ async def test_a_pull_that_is_asked_to_stop_loses_nothing(
     assert_cached(commands, SIZE)
 
 
+@pytest.mark.parametrize("connections", ["1", "4"])
+async def test_what_is_behind_a_hole_is_kept(
+    server: FileServer, commands: Commands, weights: bytes, connections: str
+) -> None:
+    """However little is missing, and over how many connections: no byte that is there comes again."""
+    artifact = (await commands.resolve()).outcome.artifact
+    running = await _held_after(server, commands, artifact, 40 * MIB)
+    running.process.terminate()
+    await running.process.wait()
+    state = commands.partial.with_name(".model.gguf.state.json")
+    held = [[0, MIB], [6 * MIB, 60 * MIB], [61 * MIB, SIZE]]
+    state.write_text(json.dumps(json.loads(state.read_text()) | {"held": held}))
+    holes = bytes(5 * MIB), bytes(MIB)
+    there = [weights[start:stop] for start, stop in held]
+    commands.partial.write_bytes(there[0] + holes[0] + there[1] + holes[1] + there[2])
+    commands.environment["RUNNERD_PULL_CONNECTIONS"] = connections
+    async with _another(server, commands) as fast:
+        ended = await commands.pull(expected=artifact)
+    assert ended.code == 0, ended.outcome.message
+    assert_cached(commands, SIZE)
+    assert fast.sent == ended.outcome.downloaded_bytes == SIZE - _total(held)
+
+
 async def test_a_bound_on_the_bandwidth(server: FileServer, commands: Commands) -> None:
     """All connections together keep to it: it takes as long as it has to."""
     commands.environment["RUNNERD_PULL_BANDWIDTH"] = "30Mi"

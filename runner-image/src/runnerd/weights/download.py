@@ -63,6 +63,7 @@ class Download:
         self._furthest = partial.held
         self._received = partial.size
         self._refused = 0
+        self._in_parts = True
         self.etag = ""
 
     async def run(self) -> None:
@@ -82,7 +83,7 @@ class Download:
                     await self._attempt()
             except IndivisibleError as error:
                 logger.info("%s: %s: fetching it in one piece", self._where, error)
-                self._connections = 1
+                self._in_parts = False
             except RangeNotSatisfiableError as error:
                 await self._refuse(error)
             except TransientError as error:
@@ -90,10 +91,13 @@ class Download:
                 await self._retrier.pause(error)
 
     def _divisible(self) -> bool:
-        """Whether side by side is faster, and something ties the parts together."""
+        """Whether parts save time or bytes, and something ties them together."""
         partial = self._partial
         tied = bool(partial.validator or self._file.sha256)
-        return self._connections > 1 and tied and self._file.size_bytes - partial.held >= 2 * PIECE
+        faster = self._connections > 1 and self._file.size_bytes - partial.held >= 2 * PIECE
+        # In order, what is there behind a hole would come again.
+        ahead = partial.held > partial.size
+        return self._in_parts and tied and (faster or ahead)
 
     async def _together(self) -> None:
         parts = Parts(
