@@ -243,9 +243,9 @@ class Stack:
         return not any("deletionTimestamp" in one["metadata"] for one in pods) and all(
             one["metadata"]["generation"] == one["status"].get("observedGeneration")
             and one["spec"]["replicas"]
-            == one["status"].get("replicas")
-            == one["status"].get("updatedReplicas")
-            == one["status"].get("availableReplicas")
+            == one["status"].get("replicas", 0)
+            == one["status"].get("updatedReplicas", 0)
+            == one["status"].get("availableReplicas", 0)
             for one in self.objects("deployments", namespace)
         )
 
