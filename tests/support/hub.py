@@ -18,6 +18,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from tests.support.file_server import FileServer
+from tests.support.web_apps import listening
 
 _START_SECONDS: Final = 120
 
@@ -56,15 +57,9 @@ class Hub:
         app = web.Application()
         app.router.add_get("/api/models/{owner}/{name}/revision/{revision}", self._listing)
         app.router.add_get("/{owner}/{name}/resolve/{revision}/{path:.+}", self._resolve)
-        runner = web.AppRunner(app)
-        await runner.setup()
-        site = web.TCPSite(runner, host, 0)
-        await site.start()
-        self.url = f"http://{host}:{runner.addresses[0][1]}"
-        try:
+        async with listening(app, host) as port:
+            self.url = f"http://{host}:{port}"
             yield self
-        finally:
-            await runner.cleanup()
 
     def _found(self, request: web.Request) -> tuple[Repository, str]:
         self.asked.append((request.path, request.headers.get("Authorization", "")))

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.x509.oid import NameOID
 
 from tests.support.registry_process import PASSWORD, USER
+from tests.support.web_apps import listening
 
 _ISSUER: Final = "tests"
 _SERVICE: Final = "registry"
@@ -68,15 +69,8 @@ class TokenServer:
         app = web.Application()
         app.router.add_get("/token", self._answer)
         app.router.add_post("/token", self._answer)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        self.port = runner.addresses[0][1]
-        try:
+        async with listening(app) as self.port:
             yield self
-        finally:
-            await runner.cleanup()
 
     async def _answer(self, request: web.Request) -> web.Response:
         form = {**request.query, **await request.post()}

@@ -20,6 +20,7 @@ from tests.support.gguf_files import model
 from tests.support.oci_files import GGUF, OciFiles
 from tests.support.registry_process import USER, docker_config
 from tests.support.token_server import TokenServer
+from tests.support.web_apps import listening
 
 WEIGHTS = model(SIZE)
 
@@ -93,14 +94,8 @@ class _Ticketed:
         app = web.Application()
         app.router.add_get("/token", self._token)
         app.router.add_get("/v2/{rest:.*}", self._content)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        self.port = runner.addresses[0][1]
-        try:
+        async with listening(app) as self.port:
             yield self
-        finally:
-            await runner.cleanup()
 
     async def _token(self, request: web.Request) -> web.Response:
         del request

@@ -33,6 +33,17 @@ def _failed(ended: Ended, says: str) -> None:
     assert "Traceback" not in ended.log
 
 
+async def _killed_in_the_middle(server: FileServer, commands: Commands, volume: Path) -> Path:
+    """A pull that was killed after 2 MiB; its partial file."""
+    server.faults.append(Fault(hang_after=2 * MIB))
+    running = await commands.start("pull", expected=SIZE)
+    partial = volume / "0123456789abcdef.partial" / "model.gguf"
+    await until(lambda: partial.exists() and partial.stat().st_size == 2 * MIB)
+    running.process.kill()
+    await running.process.wait()
+    return partial
+
+
 async def test_volume_that_is_too_small(server: FileServer, commands: Commands) -> None:
     """Weights that can never fit are refused with both sizes, before a byte is fetched."""
     async with _mounted(commands, "size=3m") as volume:
@@ -47,12 +58,7 @@ async def test_volume_that_is_too_small(server: FileServer, commands: Commands) 
 async def test_volume_that_others_filled(server: FileServer, commands: Commands) -> None:
     """A partial file that may fit one day stays, and is completed when there is space again."""
     async with _mounted(commands, "size=8m") as volume:
-        server.faults.append(Fault(hang_after=2 * MIB))
-        running = await commands.start("pull", expected=SIZE)
-        partial = volume / "0123456789abcdef.partial" / "model.gguf"
-        await until(lambda: partial.exists() and partial.stat().st_size == 2 * MIB)
-        running.process.kill()
-        await running.process.wait()
+        partial = await _killed_in_the_middle(server, commands, volume)
         (volume / "other").write_bytes(bytes(5 * MIB))
         _failed(await commands.pull(expected=SIZE), "is too full")
         assert partial.stat().st_size == 2 * MIB
@@ -117,12 +123,7 @@ async def test_volume_that_becomes_read_only(server: FileServer, commands: Comma
     killed first; one that turns by itself is in the unit tests, `test_volume_errors`.
     """
     async with _mounted(commands, "size=8m") as volume:
-        server.faults.append(Fault(hang_after=2 * MIB))
-        running = await commands.start("pull", expected=SIZE)
-        partial = volume / "0123456789abcdef.partial" / "model.gguf"
-        await until(lambda: partial.exists() and partial.stat().st_size == 2 * MIB)
-        running.process.kill()
-        await running.process.wait()
+        await _killed_in_the_middle(server, commands, volume)
         await _remount(commands, "ro")
         server.requests.clear()
         ended = await commands.pull(expected=SIZE)

@@ -11,6 +11,7 @@ from runnerd.weights.failure import DeniedError
 from runnerd.weights.http_session import new_session
 from runnerd.weights.oci.credentials import Keyring
 from runnerd.weights.oci.registry import Endpoint
+from tests.support.web_apps import listening
 
 CONNECTIONS = 4
 
@@ -29,16 +30,9 @@ class _Registry:
         app = web.Application()
         app.router.add_get("/token", self._token)
         app.router.add_get("/v2/{rest:.*}", self._blob)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        self.port = runner.addresses[0][1]
-        try:
-            async with new_session(30.0) as session:
-                base = f"http://127.0.0.1:{self.port}"
-                yield Endpoint(session, base, name="r", repository="a/b", keyring=Keyring())
-        finally:
-            await runner.cleanup()
+        async with listening(app) as self.port, new_session(30.0) as session:
+            base = f"http://127.0.0.1:{self.port}"
+            yield Endpoint(session, base, name="r", repository="a/b", keyring=Keyring())
 
     async def _token(self, request: web.Request) -> web.Response:
         del request
