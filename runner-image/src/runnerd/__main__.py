@@ -33,14 +33,14 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit status: 0 done, 1 failed, 2 wrongly called."""
     match sys.argv[1:] if arguments is None else arguments:
         case ["run"]:
-            from runnerd.server.run import run  # noqa: PLC0415  # the pulls never need it
+            from runnerd.server.run import run
 
             return run(started_at=_STARTED_AT)
         case ["serve", *rest]:
             # Imports make few cycles and many objects; the collector is back once it listens.
             gc.disable()
             _without_netrc()
-            from runnerd.standalone.main import serve  # noqa: PLC0415  # pods never need it
+            from runnerd.standalone.main import serve
 
             return serve(rest)
         case ["resolve" | "pull" | "verify" as command] if _is_job(command):
@@ -64,7 +64,7 @@ def _job(command: str) -> int:
     """What pods do before there is a runner."""
     _collect_seldom()
     _without_netrc()
-    from runnerd.weights import cli  # noqa: PLC0415  # a runner never needs it
+    from runnerd.weights import cli
 
     return {"resolve": cli.resolve, "pull": cli.pull, "verify": cli.verify}[command]()
 
@@ -74,22 +74,22 @@ def _tool(command: str, arguments: list[str]) -> int:
     _collect_seldom()
     _without_netrc()
     if command == "pull":
-        from runnerd.weights.pull_cli import pull_by_hand  # noqa: PLC0415  # see above
+        from runnerd.weights.pull_cli import pull_by_hand
 
         return pull_by_hand(arguments)
     if command == "verify":
-        from runnerd.weights.verify_cli import verify_cache  # noqa: PLC0415  # see above
+        from runnerd.weights.verify_cli import verify_cache
 
         return verify_cache(arguments)
     if command == "import":
-        from runnerd.weights.import_cli import import_by_hand  # noqa: PLC0415  # see above
+        from runnerd.weights.import_cli import import_by_hand
 
         return import_by_hand(arguments)
     if command == "prune":
-        from runnerd.weights.prune_cli import prune_cache  # noqa: PLC0415  # see above
+        from runnerd.weights.prune_cli import prune_cache
 
         return prune_cache(arguments)
-    from runnerd.weights.oci.cli import package  # noqa: PLC0415  # see above
+    from runnerd.weights.oci.cli import package
 
     return package(arguments)
 
@@ -106,7 +106,7 @@ def _without_netrc() -> None:
 
 
 def _version() -> str:
-    from importlib.metadata import version  # noqa: PLC0415  # slow to import
+    from importlib.metadata import version
 
     return version("runnerd")
 

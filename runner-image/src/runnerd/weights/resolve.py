@@ -41,7 +41,7 @@ async def resolve(config: PullConfig, settings: Settings, clock: Clock) -> Artif
         WeightsError: nothing there, or nothing that can be run.
     """
     if config.source.claim is not None:
-        from runnerd.weights.claim import resolve_claim  # noqa: PLC0415  # see above
+        from runnerd.weights.claim import resolve_claim
 
         return await resolve_claim(config.source.claim, Path(config.root))
     async with open_source(config, settings, clock) as source:
@@ -65,7 +65,7 @@ async def open_source(
     http, oci, hub = source.http, source.oci, source.hugging_face
     if http is None and oci is None and hub is None:
         raise WeightsError("there is nothing to pull: weights on a volume are used in place")
-    from runnerd.weights.http_session import new_session  # noqa: PLC0415  # see above
+    from runnerd.weights.http_session import new_session
 
     async with new_session(settings.stall_timeout) as session:
         if oci is not None:
@@ -73,7 +73,7 @@ async def open_source(
         elif hub is not None:
             yield _hub_weights(hub, config, session, patience)
         elif http is not None:
-            from runnerd.weights.http import HttpWeights  # noqa: PLC0415  # see above
+            from runnerd.weights.http import HttpWeights
 
             yield HttpWeights(http, session, patience)
 
@@ -85,9 +85,9 @@ def _oci_weights(
     session: "aiohttp.ClientSession",
     patience: Patience,
 ) -> WeightsSource:
-    from runnerd.weights.oci.credentials import read_keyring  # noqa: PLC0415  # see above
-    from runnerd.weights.oci.registry import Registry  # noqa: PLC0415  # see above
-    from runnerd.weights.oci.weights import OciWeights  # noqa: PLC0415  # see above
+    from runnerd.weights.oci.credentials import read_keyring
+    from runnerd.weights.oci.registry import Registry
+    from runnerd.weights.oci.weights import OciWeights
 
     try:
         location = locate(source.reference)
@@ -110,9 +110,9 @@ def _hub_weights(
     session: "aiohttp.ClientSession",
     patience: Patience,
 ) -> WeightsSource:
-    from runnerd.weights.huggingface.hub import Hub  # noqa: PLC0415  # see above
-    from runnerd.weights.huggingface.token import read_token  # noqa: PLC0415  # see above
-    from runnerd.weights.huggingface.weights import HuggingFaceWeights  # noqa: PLC0415  # see above
+    from runnerd.weights.huggingface.hub import Hub
+    from runnerd.weights.huggingface.token import read_token
+    from runnerd.weights.huggingface.weights import HuggingFaceWeights
 
     token = read_token(config.credentials)
     origin = f"the Secret {config.credentials.secret}" if config.credentials else ""
@@ -123,9 +123,9 @@ def _hub_weights(
 def _bucket_weights(
     source: BucketSource, config: PullConfig, settings: Settings, patience: Patience
 ) -> WeightsSource:
-    from runnerd.weights.buckets.bucket import Bucket  # noqa: PLC0415  # see above
-    from runnerd.weights.buckets.doors import entrance  # noqa: PLC0415  # see above
-    from runnerd.weights.buckets.weights import BucketWeights  # noqa: PLC0415  # see above
+    from runnerd.weights.buckets.bucket import Bucket
+    from runnerd.weights.buckets.doors import entrance
+    from runnerd.weights.buckets.weights import BucketWeights
 
     way = entrance(source, config.credentials, stall_timeout=settings.stall_timeout)
     return BucketWeights(source, Bucket(way), patience)
