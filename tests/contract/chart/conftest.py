@@ -11,6 +11,7 @@ import yaml
 from release.copies import CHART
 from release.helm import helm
 from tests.support.kubeapi import KubeApi, Object
+from tests.support.rights import until_rights_hold
 
 NAMESPACE = "model-runner-system"
 RELEASE = "model-runner-operator"
@@ -94,6 +95,7 @@ def rights_of(api: KubeApi, namespace: str, *settings: str) -> Iterator[list[Obj
     objects = [one for one in rendered if one["kind"] in _RIGHTS]
     for one in objects:
         api.apply(one, fieldValidation="Strict")
+    until_rights_hold(api, namespace)
     yield objects
     for one in objects:
         metadata = one["metadata"]

@@ -7,6 +7,7 @@ policy denies is tried with more rights than the chart gives too.
 
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import product
 from typing import Any, Final
 from uuid import uuid4
 
@@ -381,10 +382,10 @@ def _rules(client: KubeApi, namespace: str) -> dict[tuple[str, str], set[str]]:
     path = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
     found = client.request("POST", path, {"spec": {"namespace": namespace}})["status"]
     assert not found["incomplete"]
-    return {
-        (group, resource): set(rule["verbs"])
-        for rule in found["resourceRules"]
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-        if group not in {"authorization.k8s.io", "authentication.k8s.io", "certificates.k8s.io"}
-    }
+    common = {"authorization.k8s.io", "authentication.k8s.io", "certificates.k8s.io"}
+    rights: dict[tuple[str, str], set[str]] = {}
+    for rule in found["resourceRules"]:
+        for what in product(set(rule["apiGroups"]) - common, rule["resources"]):
+            # Several roles may give some each, in any order.
+            rights.setdefault(what, set()).update(rule["verbs"])
+    return rights

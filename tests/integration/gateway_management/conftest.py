@@ -12,6 +12,7 @@ from tests.integration.gateway_management.homes import Home
 from tests.support.accounts import as_account, kubeconfig_of
 from tests.support.gateway_process import GatewayProcess
 from tests.support.kubeapi import KubeApi
+from tests.support.rights import until_rights_hold
 
 _RIGHTS = ("ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
 _MANAGED = {"MODELRUNNER_GATEWAY_MANAGEMENT": "true"}
@@ -44,6 +45,7 @@ def homes(
                 stack.callback(
                     api.delete, one["apiVersion"], one["kind"], one["metadata"]["name"], place
                 )
+            until_rights_hold(api, namespace)
             account = the(objects, "ServiceAccount", "gateway")["metadata"]["name"]
             with as_account(control_plane, api, namespace, account):
                 folder = tmp_path_factory.mktemp("gateway")

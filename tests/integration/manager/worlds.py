@@ -6,10 +6,10 @@ from typing import Any
 import yaml
 
 from tests.cluster.control_plane import ControlPlane
-from tests.cluster.waiting import wait_until
 from tests.support.kubeapi import KubeApi
 from tests.support.operator_counters import read_own
 from tests.support.operators import Operator
+from tests.support.rights import until_rights_hold
 
 API = "modelrunner.dev/v1alpha1"
 _LOOKS = 8
@@ -89,8 +89,7 @@ def account(
             "subjects": [{"kind": "ServiceAccount", "name": "op", "namespace": namespace}],
         }
     )
-    # The API server reads roles by a watch: till then it refuses what they grant.
-    wait_until("the account's rights", lambda: _granted(api, namespace, rules[-1]), seconds=120)
+    until_rights_hold(api, namespace)
     path = f"/api/v1/namespaces/{namespace}/serviceaccounts/op/token"
     request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
     config = yaml.safe_load(control_plane.kubeconfig.read_text("utf-8"))
@@ -98,21 +97,6 @@ def account(
     file = folder / "kubeconfig"
     file.write_text(yaml.safe_dump(config), "utf-8")
     return file
-
-
-def _granted(api: KubeApi, namespace: str, last: dict[str, Any]) -> bool:
-    """Whether the account has the last of its rights."""
-    resource, _, below = last["resources"][-1].partition("/")
-    wish = {"namespace": namespace, "group": last["apiGroups"][0], "resource": resource}
-    wish |= {"subresource": below, "verb": last["verbs"][-1]}
-    user = f"system:serviceaccount:{namespace}:op"
-    review = {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SubjectAccessReview",
-        "metadata": {},
-        "spec": {"user": user, "resourceAttributes": wish},
-    }
-    return bool(api.create(review)["status"]["allowed"])
 
 
 def reconciled(operator: Operator, kind: str, namespace: str, name: str) -> int:
